@@ -10,7 +10,7 @@ ready-made. What was compiled is kept under ``$DIRECTPOSE_WHEEL_CACHE``
 (default: ``~/.cache/directpose/wheels``) in a folder named after everything it
 was compiled against, so the next environment of the same kind takes it from
 there in seconds, and a changed torch compiles anew. A kept wheel that does not
-load is compiled again.
+work is compiled again.
 
 mmcv gets CUDA operators where torch sees a GPU and the CUDA toolkit of torch's
 own CUDA version is found (``$CUDA_HOME``, /usr/local/cuda-X.Y, nvcc on the
@@ -32,11 +32,39 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple, TextIO
 
 ROOT = Path(__file__).resolve().parents[1]
-# The compiled module that makes a wheel worth keeping.
-EXTENSIONS = {'mmcv': 'mmcv._ext', 'xtcocotools': 'xtcocotools._mask'}
 SECONDS_BETWEEN_SIGNS_OF_LIFE = 20
+
+
+class Source(NamedTuple):
+    """How one package is compiled.
+
+    Attributes:
+        extension: The compiled module, without which a wheel is worth nothing.
+        probe: Python code that fails where the compiled module does not work.
+        duration: How long the compilation takes.
+        patch: File in the source, what to replace in it, and by what.
+    """
+
+    extension: str
+    probe: str
+    duration: str
+    patch: tuple[str, str, str] | None = None
+
+
+SOURCES = {
+    'mmcv': Source('mmcv/_ext', 'import torch, mmcv._ext', 'about ten minutes on two cores'),
+    # numpy 2 knows the flag by its new name alone; with the old one the
+    # compiled mask functions fail when they are called.
+    'xtcocotools': Source(
+        'xtcocotools/_mask',
+        'from xtcocotools import mask; mask.area(mask.frPyObjects([[0, 0, 4, 0, 4, 4]], 4, 4))',
+        'half a minute',
+        ('xtcocotools/_mask.pyx', 'np.NPY_OWNDATA', 'np.NPY_ARRAY_OWNDATA'),
+    ),
+}
 
 
 class InstallError(RuntimeError):
@@ -189,10 +217,6 @@ def compile_wheel(name: str, version: str, folder: Path, variables: dict[str, st
     scratch = folder / '.build'
     shutil.rmtree(scratch, ignore_errors=True)  # of an interrupted build
     scratch.mkdir()
-    # pip keeps wheels it built, too, but by name alone: --no-cache-dir.
-    command = [sys.executable, '-m', 'pip', 'wheel', '-v', '--no-cache-dir', '--no-deps']
-    command += ['--no-build-isolation', '--no-binary', name, '--wheel-dir', str(scratch)]
-    command += [f'{name}=={version}']
     environment = {
         'MAX_JOBS': str(compile_jobs()),
         **os.environ,
@@ -201,30 +225,56 @@ def compile_wheel(name: str, version: str, folder: Path, variables: dict[str, st
         'TMPDIR': str(scratch),
         **variables,
     }
+    # pip keeps wheels it built, too, but by name alone: --no-cache-dir.
+    pip = [sys.executable, '-m', 'pip']
+    options = ['--no-cache-dir', '--no-deps', '--no-build-isolation', '--no-binary', name]
     try:
         with open(log_path, 'w') as log:
-            status = _run_with_signs_of_life(name, command, environment, log)
-        wheels = list(scratch.glob('*.whl'))
-        if status != 0 or not wheels:
-            tail = '\n'.join(log_path.read_text(errors='replace').splitlines()[-30:])
-            raise InstallError(
-                f'compiling {name} {version} failed; the end of {log_path}:\n{tail}\n'
-                f'compiling {name} {version} failed. If the machine ran out of memory, run '
-                f'again with MAX_JOBS=1. The whole log: {log_path}'
-            )
-        module = EXTENSIONS[name].replace('.', '/')
-        with zipfile.ZipFile(wheels[0]) as archive:
-            if not any(entry.startswith(f'{module}.') for entry in archive.namelist()):
+
+            def run(*arguments: str) -> None:
+                if run_with_signs_of_life(name, [*pip, *arguments], environment, log) != 0:
+                    raise InstallError(_compile_failure(name, version, log_path))
+
+            source = f'{name}=={version}'
+            if (patch := SOURCES[name].patch) is not None:
+                run('download', *options, '--dest', str(scratch), source)
+                source = str(unpack_patched(next(scratch.glob('*.tar.gz')), *patch))
+            run('wheel', '-v', *options, '--wheel-dir', str(scratch), source)
+        wheel = next(scratch.glob('*.whl'))
+        extension = SOURCES[name].extension
+        with zipfile.ZipFile(wheel) as archive:
+            if not any(entry.startswith(f'{extension}.') for entry in archive.namelist()):
                 raise InstallError(
-                    f'{name} {version} was built without {EXTENSIONS[name]}; '
-                    f'the reason is in {log_path}'
+                    f'{name} {version} was built without {extension}; the reason is in {log_path}'
                 )
-        return wheels[0].rename(folder / wheels[0].name)  # at once, or not at all
+        return wheel.rename(folder / wheel.name)  # at once, or not at all
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _run_with_signs_of_life(name, command, environment, log) -> int:
+def _compile_failure(name: str, version: str, log_path: Path) -> str:
+    tail = '\n'.join(log_path.read_text(errors='replace').splitlines()[-30:])
+    return (
+        f'compiling {name} {version} failed; the end of {log_path}:\n{tail}\n'
+        f'Compiling {name} {version} failed. If the machine ran out of memory, run again with '
+        f'MAX_JOBS=1. The whole log: {log_path}'
+    )
+
+
+def unpack_patched(archive: Path, file: str, old: str, new: str) -> Path:
+    """Unpack a source package beside itself, with ``old`` replaced in ``file``."""
+    shutil.unpack_archive(archive, archive.parent)
+    source = archive.with_name(archive.name.removesuffix('.tar.gz'))
+    text = (source / file).read_text()
+    if old not in text:
+        raise InstallError(f'{archive.name}: {file} has no {old} to replace')
+    (source / file).write_text(text.replace(old, new))
+    return source
+
+
+def run_with_signs_of_life(
+    name: str, command: list[str], environment: dict[str, str], log: TextIO
+) -> int:
     """Run ``command`` into ``log``; print now and then how far ninja is."""
     start = shown = time.monotonic()
     with subprocess.Popen(
@@ -258,14 +308,9 @@ def install_wheel(wheel: Path) -> None:
 
 
 def load_error(name: str) -> str | None:
-    """Why the compiled module does not load in a fresh process, or None."""
-    imports = 'import torch, ' if name == 'mmcv' else 'import '
-    result = subprocess.run(
-        [sys.executable, '-c', imports + EXTENSIONS[name]],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Why the compiled module does not work in a fresh process, or None."""
+    command = [sys.executable, '-c', SOURCES[name].probe]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     return None if result.returncode == 0 else result.stderr.strip() or f'exit {result.returncode}'
 
 
@@ -280,30 +325,30 @@ def install(name: str) -> None:
             install_wheel(wheel)
             if (error := load_error(name)) is None:
                 return
-            print(f'    it does not load ({error.splitlines()[-1]}): compiling anew', flush=True)
+            print(f'    it does not work ({error.splitlines()[-1]}): compiling anew', flush=True)
             wheel.unlink()
-        patience = 'about ten minutes on two cores' if name == 'mmcv' else 'half a minute'
+        duration = SOURCES[name].duration
         if operators.startswith('cuda'):
-            patience = 'an hour of processor time, for each GPU architecture'
-        print(f'==> compiling {name} {version}, {patience}; log: {folder}/build.log', flush=True)
+            duration = 'an hour of processor time for each GPU architecture'
+        print(f'==> compiling {name} {version}, {duration}; log: {folder}/build.log', flush=True)
         install_wheel(compile_wheel(name, version, folder, variables))
         if error := load_error(name):
-            raise InstallError(f'{name} {version} was compiled but does not load:\n{error}')
+            raise InstallError(f'{name} {version} was compiled but does not work:\n{error}')
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('names', nargs='*', metavar='NAME', help=' or '.join(EXTENSIONS))
+    parser.add_argument('names', nargs='*', metavar='NAME', help=' or '.join(SOURCES))
     parser.add_argument(
         '--check-toolchain',
         action='store_true',
         help='only look whether the compiler and headers are there',
     )
     args = parser.parse_args()
-    if unknown := set(args.names) - set(EXTENSIONS):
-        parser.error(f'{sorted(unknown)[0]} is not one of: {", ".join(EXTENSIONS)}')
+    if unknown := set(args.names) - set(SOURCES):
+        parser.error(f'{sorted(unknown)[0]} is not one of: {", ".join(SOURCES)}')
     return args
 
 
@@ -313,7 +358,7 @@ def main() -> None:
         if args.check_toolchain:
             check_toolchain()
             return
-        for name in args.names or EXTENSIONS:
+        for name in args.names or SOURCES:
             install(name)
     except InstallError as error:
         sys.exit(f'ERROR: {error}')
