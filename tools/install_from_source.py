@@ -210,7 +210,7 @@ def compile_wheel(name: str, version: str, folder: Path, variables: dict[str, st
     """Compile one wheel and put it, complete, into ``folder``.
 
     Raises:
-        InstallError: If the build fails; the message holds the log's end.
+        InstallError: If the build fails; the message holds the log's errors.
     """
     check_toolchain()
     log_path = folder / 'build.log'
@@ -253,11 +253,13 @@ def compile_wheel(name: str, version: str, folder: Path, variables: dict[str, st
 
 
 def _compile_failure(name: str, version: str, log_path: Path) -> str:
-    tail = '\n'.join(log_path.read_text(errors='replace').splitlines()[-30:])
+    lines = log_path.read_text(errors='replace').splitlines()
+    # The log ends with pip's own words; the compiler's come first.
+    errors = [line for line in lines if re.search(r'error:|No module|Killed', line, re.IGNORECASE)]
+    reason = '\n'.join(errors[:10] or lines[-10:])
     return (
-        f'compiling {name} {version} failed; the end of {log_path}:\n{tail}\n'
-        f'Compiling {name} {version} failed. If the machine ran out of memory, run again with '
-        f'MAX_JOBS=1. The whole log: {log_path}'
+        f'compiling {name} {version} failed:\n{reason}\nThe whole log is in {log_path}. If the '
+        'machine ran out of memory, run this again with MAX_JOBS=1.'
     )
 
 

@@ -1,0 +1,43 @@
+"""Fixtures that several test modules share, and the order of the tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before anything imports torch: tests are many and their tensors small, and the
+# distributed ones start several processes.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests marked slow after all others."""
+    items.sort(key=lambda item: item.get_closest_marker('slow') is not None)
+
+
+@pytest.fixture(scope='session')
+def coco_mini() -> Path:
+    """Folder of real COCO pictures with their keypoint annotations.
+
+    Not part of the repository: it is the folder named by DIRECTPOSE_COCO_MINI,
+    or ``shared/data/coco-mini`` beside the repository.
+    """
+    named = os.environ.get('DIRECTPOSE_COCO_MINI')
+    folder = Path(named) if named else ROOT.parent / 'shared/data/coco-mini'
+    if (folder / 'annotations').is_dir():
+        return folder
+    if named:
+        pytest.fail(f'DIRECTPOSE_COCO_MINI={named} has no folder "annotations"')
+    pytest.skip('needs real COCO pictures: name their folder in DIRECTPOSE_COCO_MINI')
+
+
+@pytest.fixture(scope='session')
+def synthetic_coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small synthetic data set: 6 training and 4 validation pictures of 160 px."""
+    from directpose.datasets.synthetic import write_dataset
+
+    folder = tmp_path_factory.mktemp('synthetic')
+    write_dataset(folder, num_train=6, num_val=4, size=160, seed=0)
+    return folder
