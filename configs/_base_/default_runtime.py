@@ -1,0 +1,33 @@
+# Hooks, logs and processes of training by iterations.
+custom_imports = dict(imports=['directpose'], allow_failed_imports=False)
+default_scope = 'mmpose'
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='AtomicCheckpointHook',
+        by_epoch=False,
+        interval=5000,
+        max_keep_ckpts=3,
+        save_best='coco/AP',
+        rule='greater'),
+    visualization=dict(type='PoseComparisonHook', enable=False))
+custom_hooks = [dict(type='SyncBuffersHook')]
+
+env_cfg = dict(
+    cudnn_benchmark=False,  # the sizes of images vary
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'))
+
+visualizer = dict(
+    type='PoseLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
+log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
+log_level = 'INFO'
+
+load_from = None
+resume = False
+
+val_cfg = dict()
+test_cfg = dict()

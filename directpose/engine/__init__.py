@@ -1,0 +1,18 @@
+"""How models are trained: optimiser, checkpoints, resuming, many processes.
+
+Importing it makes ``torch.load`` accept MMEngine's checkpoints, safely.
+"""
+from .atomic_backend import AtomicLocalBackend
+from .checkpoint import allow_mmengine_checkpoints
+from .checkpoint_hook import AtomicCheckpointHook
+from .optim_wrapper_constructor import BiasHeadOptimWrapperConstructor
+from .sampler import ResumableInfiniteSampler
+from .seeding import SeededDataset
+from .train_loop import ResumableIterTrainLoop
+
+allow_mmengine_checkpoints()
+
+__all__ = [
+    'AtomicCheckpointHook', 'AtomicLocalBackend', 'BiasHeadOptimWrapperConstructor',
+    'ResumableInfiniteSampler', 'ResumableIterTrainLoop', 'SeededDataset'
+]

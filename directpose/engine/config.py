@@ -1,0 +1,189 @@
+"""What the command lines change in a config before a Runner is built from it."""
+import os.path as osp
+from collections.abc import Iterator
+
+from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
+
+from .errors import UserError
+
+_AMP_DTYPES = dict(fp16='float16', bf16='bfloat16')
+
+
+def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None = None) -> Config:
+    """Read a config, override settings in it and decide on the work directory.
+
+    Args:
+        path (str): A config file.
+        cfg_options (dict, optional): Settings by dotted names, which go before the file's.
+        work_dir (str, optional): Where to write. Defaults to the config's ``work_dir``, or
+            ``work_dirs/<name of the config>``.
+
+    Returns:
+        Config: The config.
+
+    Raises:
+        UserError: If there is no such file.
+    """
+    if not osp.isfile(path):
+        raise UserError(f'{path}: no such config file; those of this project are in '
+                        'configs/directpose/')
+    cfg = Config.fromfile(path)
+    if cfg_options:
+        cfg.merge_from_dict(cfg_options)
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = osp.join('work_dirs', osp.splitext(osp.basename(path))[0])
+    return cfg
+
+
+def _datasets(node) -> Iterator[ConfigDict]:
+    """Walk over the datasets in a data loader's config, also those that others wrap."""
+    if isinstance(node, dict):
+        if 'data_root' in node or 'ann_file' in node:
+            yield node
+        for value in node.values():
+            yield from _datasets(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from _datasets(value)
+
+
+def set_data_root(cfg: Config, data_root: str) -> None:
+    """Move all datasets, and the annotation files of their metrics, to another folder.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        data_root (str): The folder that has what the config expects under its ``data_root``.
+    """
+    for split in ('train', 'val', 'test'):
+        old_roots = set()
+        for dataset in _datasets(cfg.get(f'{split}_dataloader')):
+            if 'data_root' in dataset:
+                old_roots.add(dataset.data_root)
+                dataset.data_root = data_root
+        metrics = cfg.get(f'{split}_evaluator') or []
+        for metric in metrics if isinstance(metrics, (list, tuple)) else [metrics]:
+            ann_file = metric.get('ann_file')
+            for root in old_roots:
+                if ann_file and osp.abspath(ann_file).startswith(osp.abspath(root) + osp.sep):
+                    metric.ann_file = osp.join(data_root, osp.relpath(ann_file, root))
+
+
+def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
+    """See that the annotation files and image folders of a config are there.
+
+    Args:
+        cfg (Config): The config.
+        splits (tuple[str, ...]): Which of train, val and test to check.
+
+    Raises:
+        UserError: If one is missing.
+    """
+    for split in splits:
+        for dataset in _datasets(cfg.get(f'{split}_dataloader')):
+            root = dataset.get('data_root') or ''
+            wanted = [('annotation file', dataset.get('ann_file'), osp.isfile)]
+            wanted += [('image folder', prefix, osp.isdir)
+                       for prefix in (dataset.get('data_prefix') or {}).values()]
+            for what, path, exists in wanted:
+                path = path and osp.join(root, path)
+                if path and '://' not in path and not exists(path):
+                    raise UserError(f'{path}: no such {what}, which {split}_dataloader of the '
+                                    'config names; give the folder of the data with --data-root')
+
+
+def set_total_batch_size(cfg: Config, total: int, world_size: int) -> None:
+    """Make the batch over all processes ``total``, whatever their number.
+
+    The config's ``train_dataloader.batch_size`` is the most that one process takes at once. If
+    its share is more, the share is split into equal batches whose gradients are averaged.
+    Losses are normalised per batch, so the average over these is to the model what the
+    average over processes is.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        total (int): Images in one optimiser step.
+        world_size (int): The number of processes.
+
+    Raises:
+        UserError: If ``total`` is not a positive multiple of ``world_size``.
+    """
+    share, rest = divmod(total, world_size)
+    if share < 1 or rest:
+        raise UserError(f'--total-batch-size {total} does not divide by {world_size} processes; '
+                        f'give a multiple of {world_size}')
+    most = cfg.train_dataloader.batch_size
+    accumulate = next(n for n in range(1, share + 1) if share % n == 0 and share // n <= most)
+    cfg.train_dataloader.batch_size = share // accumulate
+    cfg.optim_wrapper.accumulative_counts = accumulate
+
+
+def enable_auto_scale_lr(cfg: Config) -> None:
+    """Scale the learning rate by the batch size over all processes.
+
+    Args:
+        cfg (Config): The config, changed in place, with ``auto_scale_lr.base_batch_size``.
+
+    Raises:
+        UserError: If the config does not say which batch size its learning rate is for.
+    """
+    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        raise UserError(f'{cfg.filename}: --auto-scale-lr needs '
+                        'auto_scale_lr = dict(base_batch_size=...) in the config')
+    cfg.auto_scale_lr.enable = True
+    # MMEngine compares with batch_size * processes, without the accumulated batches.
+    cfg.auto_scale_lr.base_batch_size /= cfg.optim_wrapper.get('accumulative_counts', 1)
+
+
+def enable_amp(cfg: Config, precision: str) -> None:
+    """Train with automatic mixed precision.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        precision (str): 'fp16', with a dynamic loss scale, or 'bf16', which needs none.
+
+    Raises:
+        UserError: Without a GPU.
+    """
+    if get_device() == 'cpu':
+        raise UserError('--amp needs a GPU; leave it out on the CPU')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.dtype = _AMP_DTYPES[precision]
+    cfg.optim_wrapper.loss_scale = (
+        'dynamic' if precision == 'fp16' else dict(enabled=False))
+
+
+def enable_drawing(cfg: Config, out_dir: str) -> None:
+    """Draw the predictions of validation or test, as the config's visualization hook does.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        out_dir (str): Where the pictures go.
+
+    Raises:
+        UserError: If the config has no such hook.
+    """
+    if 'visualization' not in cfg.get('default_hooks', {}):
+        raise UserError(f'{cfg.filename}: --show-dir needs a hook named `visualization` in '
+                        'default_hooks of the config')
+    cfg.default_hooks.visualization.update(enable=True, interval=1, out_dir=osp.abspath(out_dir))
+
+
+def dump_predictions(cfg: Config, path: str) -> None:
+    """Save the predictions of the test beside scoring them.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        path (str): A pickle file.
+
+    Raises:
+        UserError: If the name does not end as a pickle's.
+    """
+    if not path.endswith(('.pkl', '.pickle')):
+        raise UserError(f'--dump {path}: the predictions are a pickle; end the name with .pkl')
+    metrics = cfg.test_evaluator
+    if not isinstance(metrics, (list, tuple)):
+        metrics = [metrics]
+    cfg.test_evaluator = [*metrics, dict(type='DumpResults', out_file_path=path)]

@@ -1,0 +1,68 @@
+"""Processes on machines without a GPU, which MMEngine's launcher does not know."""
+import logging
+import os
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.logging import print_log
+
+from .errors import UserError
+
+_WORLD_SIZE_VARIABLES = dict(
+    pytorch='WORLD_SIZE', slurm='SLURM_NTASKS', mpi='OMPI_COMM_WORLD_SIZE')
+
+
+def get_launched_world_size(launcher: str) -> int:
+    """Get the number of processes before they have joined.
+
+    Args:
+        launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Returns:
+        int: What the launcher has written into the environment; 1 without a launcher.
+
+    Raises:
+        UserError: If the process was not started by this launcher.
+    """
+    if launcher == 'none':
+        return 1
+    variable = _WORLD_SIZE_VARIABLES[launcher]
+    if variable not in os.environ:
+        raise UserError(f'--launcher {launcher} needs {variable} in the environment; start with '
+                        'tools/dist_*.sh or tools/slurm_*.sh')
+    return int(os.environ[variable])
+
+
+def set_launcher(cfg: Config, launcher: str) -> None:
+    """Let the Runner work with the processes that a launcher has started.
+
+    On the CPU this joins them over gloo, because MMEngine's launcher selects a GPU without
+    looking, and turns SyncBN off, which torch has for GPUs only.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Raises:
+        UserError: If another launcher than 'pytorch' is used on the CPU.
+    """
+    cfg.launcher = launcher
+    if launcher == 'none' or get_device() != 'cpu':
+        return
+    if launcher != 'pytorch':
+        raise UserError(f'--launcher {launcher} needs GPUs; on CPUs use tools/dist_train.sh or '
+                        'tools/dist_test.sh')
+    torch.distributed.init_process_group('gloo')
+    cfg.model_wrapper_cfg = dict(
+        type='MMDistributedDataParallel',
+        device_ids=None,
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False))
+    if cfg.model.get('use_syncbn') or cfg.get('sync_bn'):
+        cfg.model.use_syncbn = False
+        cfg.sync_bn = None
+        print_log(
+            'There is no SyncBN on the CPU: every process normalises over its own batch (BN).',
+            logger='current',
+            level=logging.WARNING)

@@ -1,0 +1,125 @@
+"""Training by iterations that can be interrupted and resumed."""
+from mmengine.runner import BaseLoop, IterBasedTrainLoop
+from mmpose.registry import LOOPS
+
+from .sampler import ResumableInfiniteSampler
+from .seeding import SeededDataset, seed_step
+
+
+@LOOPS.register_module()
+class ResumableIterTrainLoop(IterBasedTrainLoop):
+    """Train for a number of optimiser steps, and resume exactly.
+
+    It differs from MMEngine's loop in three ways:
+
+    - **An iteration is an optimiser step.** Under gradient accumulation
+      (``optim_wrapper.accumulative_counts``) it takes several batches, so ``max_iters``, the
+      schedule and all intervals keep their meaning.
+    - **A resumed run is the run.** Data order, augmentation and all random numbers of a step
+      follow from the seed and the iteration (see :mod:`directpose.engine.seeding`).
+    - **Resuming starts at once.** The data loader starts after the checkpoint is loaded, at the
+      right sample, where MMEngine's replays it from the first.
+
+    A validation that was interrupted is run again.
+
+    Args:
+        runner (Runner): The runner.
+        dataloader (dict): The config of the data loader. Its sampler must be
+            ``ResumableInfiniteSampler``.
+        max_iters (int): The number of optimiser steps.
+        val_begin (int): The first iteration that may be followed by a validation.
+            Defaults to 1.
+        val_interval (int): Iterations between validations. Defaults to 1000.
+
+    Raises:
+        TypeError: If the data loader has another sampler.
+        ValueError: If ``randomness.diff_rank_seed`` is set: processes draw different samples
+            anyway, and their order must be the same one.
+    """
+
+    def __init__(self,
+                 runner,
+                 dataloader: dict,
+                 max_iters: int,
+                 val_begin: int = 1,
+                 val_interval: int = 1000) -> None:
+        dataloader = dict(
+            dataloader, dataset=dict(type=SeededDataset, dataset=dataloader['dataset']))
+        # Not IterBasedTrainLoop's, which starts the workers before a checkpoint is loaded.
+        BaseLoop.__init__(self, runner, dataloader)
+        if not isinstance(self.dataloader.sampler, ResumableInfiniteSampler):
+            raise TypeError(
+                f'{type(self).__name__} cannot resume a {type(self.dataloader.sampler).__name__}: '
+                "set train_dataloader.sampler to dict(type='ResumableInfiniteSampler')")
+        if runner._randomness_cfg.get('diff_rank_seed'):
+            raise ValueError(f'{type(self).__name__} needs one seed for all processes: '
+                             'take diff_rank_seed out of `randomness`')
+        self._max_iters = max_iters
+        self._max_epochs = 1
+        self._epoch = 0
+        self._iter = 0
+        self.val_begin = val_begin
+        self.val_interval = val_interval
+        self.stop_training = False  # set by EarlyStoppingHook
+        self.runner.visualizer.dataset_meta = self.dataloader.dataset.metainfo
+
+    def run(self) -> None:
+        """Train from the current iteration to the last."""
+        self.runner.call_hook('before_train')
+        # Hooks see the whole training as one epoch.
+        self.runner.call_hook('before_train_epoch')
+        accumulate = self.runner.optim_wrapper._accumulative_counts
+        if accumulate > 1:
+            # The wrapper counts batches; the runner has told it iterations.
+            self.runner.optim_wrapper.initialize_count_status(
+                self.runner.model, self._iter * accumulate, self._max_iters * accumulate)
+        batches = self._batches_from(self._iter * accumulate)
+        if self._iter > 0:
+            self._validate_if_due()
+        while self._iter < self._max_iters and not self.stop_training:
+            self.runner.model.train()
+            self.run_iter([next(batches) for _ in range(accumulate)])
+            self._validate_if_due()
+        self.runner.call_hook('after_train_epoch')
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def run_iter(self, batches: list[dict]) -> None:
+        """Make one optimiser step.
+
+        Args:
+            batches (list[dict]): The batches whose gradients are averaged. Hooks get the last.
+        """
+        seed_step(self.runner.seed, self._iter, self.runner.rank)
+        self.runner.call_hook(
+            'before_train_iter', batch_idx=self._iter, data_batch=batches[-1])
+        logs = [
+            self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
+            for batch in batches
+        ]
+        outputs = {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
+        self.runner.call_hook(
+            'after_train_iter',
+            batch_idx=self._iter,
+            data_batch=batches[-1],
+            outputs=outputs)
+        self._iter += 1
+
+    def _batches_from(self, number: int):
+        """Start the data loader at a batch, counted on each process from 0."""
+        sampler, dataset = self.dataloader.sampler, self.dataloader.dataset
+        # A resumed run has taken over the seed of its checkpoint.
+        sampler.seed = dataset.seed = self.runner.seed
+        sampler.start = number * self.dataloader.batch_size * self.runner.world_size
+        return iter(self.dataloader)
+
+    def _validate_if_due(self) -> None:
+        """Validate after every ``val_interval`` iterations and the last, each time once."""
+        hub = self.runner.message_hub
+        if (self.runner.val_loop is None or self._iter < self.val_begin
+                or (self._iter % self.val_interval and self._iter != self._max_iters)
+                or hub.get_info('validated_iter') == self._iter):
+            return
+        # Before the validation, because a new best score saves the checkpoint again.
+        hub.update_info('validated_iter', self._iter)
+        self.runner.val_loop.run()

@@ -1,0 +1,96 @@
+"""Test a checkpoint: print the metrics, and save or draw the predictions.
+
+On one GPU, or on the CPU where there is none::
+
+    python tools/test.py configs/directpose/CONFIG.py CHECKPOINT.pth
+
+On the 8 GPUs of a machine::
+
+    bash tools/dist_test.sh configs/directpose/CONFIG.py CHECKPOINT.pth 8
+"""
+import argparse
+import os
+import sys
+
+import mmengine
+import torch
+from mmengine.config import DictAction
+from mmengine.dist import is_main_process
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from directpose.engine import config, distributed
+from directpose.engine.checkpoint import load_checkpoint_file
+from directpose.engine.errors import UserError
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='where the log goes')
+    parser.add_argument('--data-root', help="folder of the data, in place of the config's")
+    parser.add_argument('--out', help='file for the metrics, .json')
+    parser.add_argument('--dump', help='file for the predictions, .pkl')
+    parser.add_argument('--show-dir', help='folder for pictures of the poses')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help="settings that replace the config's, such as test_dataloader.num_workers=0")
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    return parser.parse_args()
+
+
+def build_config(args: argparse.Namespace) -> config.Config:
+    """Read the config and make of it what the command line says."""
+    cfg = config.load_config(args.config, args.cfg_options, args.work_dir)
+    if args.data_root is not None:
+        config.set_data_root(cfg, args.data_root)
+    config.check_data(cfg, ('test', ))
+    if args.show_dir is not None:
+        config.enable_drawing(cfg, args.show_dir)
+    if args.dump is not None:
+        config.dump_predictions(cfg, args.dump)
+    cfg.load_from = args.checkpoint
+    distributed.set_launcher(cfg, args.launcher)
+    return cfg
+
+
+def check_weights(model: torch.nn.Module, checkpoint: dict, path: str) -> None:
+    """See that a checkpoint is of this model: MMEngine only warns of weights that it lacks.
+
+    Raises:
+        UserError: If the model would keep some of its random weights.
+    """
+    if is_model_wrapper(model):
+        model = model.module
+    missing = sorted(set(model.state_dict()) - set(checkpoint['state_dict']))
+    if missing:
+        raise UserError(f"{path}: lacks {len(missing)} weights of the config's model, such as "
+                        f'{missing[0]}; give the config that it was trained with')
+
+
+def main() -> None:
+    args = parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    try:
+        cfg = build_config(args)
+        checkpoint = load_checkpoint_file(args.checkpoint)
+        runner = Runner.from_cfg(cfg)
+        check_weights(runner.model, checkpoint, args.checkpoint)
+    except UserError as error:
+        sys.exit(f'error: {error}')
+    metrics = runner.test()
+    if args.out is not None and is_main_process():
+        mmengine.dump(metrics, args.out)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+if __name__ == '__main__':
+    main()

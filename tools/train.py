@@ -1,0 +1,121 @@
+"""Train a model.
+
+On one GPU, or on the CPU where there is none::
+
+    python tools/train.py configs/directpose/CONFIG.py
+
+On the 8 GPUs of a machine, with the batch of the paper on any number of them::
+
+    bash tools/dist_train.sh configs/directpose/CONFIG.py 8 --total-batch-size 32
+
+On several machines see tools/dist_train.sh and tools/slurm_train.sh. After an interruption, the
+same line with ``--resume`` goes on from the last checkpoint.
+"""
+import argparse
+import os
+import sys
+
+import torch
+from mmengine.config import DictAction
+from mmengine.runner import Runner
+
+from directpose.engine import config, distributed
+from directpose.engine.checkpoint import load_checkpoint_file
+from directpose.engine.errors import UserError
+from directpose.engine.resume import find_resumable_checkpoint
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='where logs and checkpoints go')
+    parser.add_argument('--data-root', help="folder of the data, in place of the config's")
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from this checkpoint, or from the last good one in the work directory')
+    parser.add_argument(
+        '--total-batch-size',
+        type=int,
+        metavar='N',
+        help='images in an optimiser step over all processes; a process that gets more than the '
+        "config's batch_size accumulates gradients")
+    parser.add_argument(
+        '--amp',
+        nargs='?',
+        const='fp16',
+        choices=['fp16', 'bf16'],
+        help='automatic mixed precision on GPUs; fp16 if nothing is said')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help="scale the learning rate by the batch size over the config's base_batch_size")
+    parser.add_argument('--seed', type=int, help='seed of all random numbers')
+    parser.add_argument('--show-dir', help='folder for pictures of the poses in validation')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help="settings that replace the config's, such as train_dataloader.batch_size=2")
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    return parser.parse_args()
+
+
+def build_config(args: argparse.Namespace) -> config.Config:
+    """Read the config and make of it what the command line says."""
+    cfg = config.load_config(args.config, args.cfg_options, args.work_dir)
+    if args.data_root is not None:
+        config.set_data_root(cfg, args.data_root)
+    config.check_data(cfg, ('train', 'val'))
+    if args.total_batch_size is not None:
+        config.set_total_batch_size(
+            cfg, args.total_batch_size, distributed.get_launched_world_size(args.launcher))
+    if args.auto_scale_lr:
+        config.enable_auto_scale_lr(cfg)
+    if args.amp is not None:
+        config.enable_amp(cfg, args.amp)
+    if args.show_dir is not None:
+        config.enable_drawing(cfg, args.show_dir)
+    if args.seed is not None:
+        cfg.setdefault('randomness', {}).update(seed=args.seed)
+    if args.resume is not None:
+        set_resume(cfg, args.resume)
+    distributed.set_launcher(cfg, args.launcher)
+    return cfg
+
+
+def set_resume(cfg: config.Config, checkpoint: str) -> None:
+    """Go on from a checkpoint, or from the last good one for 'auto'."""
+    if checkpoint == 'auto':
+        checkpoint, damaged = find_resumable_checkpoint(cfg.work_dir)
+        for path in damaged:
+            print(f'{path} is damaged and is passed over.')
+        if checkpoint is None:
+            print(f'{cfg.work_dir} has no checkpoint to resume: training starts anew.')
+            return
+        print(f'Resuming from {checkpoint}.')
+    else:
+        load_checkpoint_file(checkpoint)
+    cfg.resume, cfg.load_from = True, checkpoint
+
+
+def main() -> None:
+    args = parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    try:
+        cfg = build_config(args)
+    except UserError as error:
+        sys.exit(f'error: {error}')
+    Runner.from_cfg(cfg).train()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+if __name__ == '__main__':
+    main()
