@@ -1,0 +1,203 @@
+"""COCO keypoint annotations, read for inspection.
+
+MMPose's ``CocoDataset`` trusts its file: it stops at the first oddity, or drops what it cannot
+use. Here every entry is kept as it was written, so that it can be said what is wrong with it.
+All coordinates are original pixels.
+"""
+
+import json
+import os.path as osp
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+
+import mmpose
+import numpy as np
+from mmengine.utils import is_list_of
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+COCO_METAINFO = osp.join(
+    osp.dirname(mmpose.__file__), '.mim', 'configs', '_base_', 'datasets', 'coco.py'
+)
+
+# Without these, entries cannot be told apart, nor named in a message.
+_REQUIRED_IDS = {
+    'images': ('id',),
+    'annotations': ('id', 'image_id', 'category_id'),
+    'categories': ('id',),
+}
+
+
+@dataclass(frozen=True)
+class Person:
+    """One annotation; of whatever is annotated, animals too.
+
+    Attributes:
+        ann (dict): The entry of the file, untouched.
+        image (dict, optional): The entry of its image; None if the file has no such image.
+        bbox (np.ndarray, optional): x, y, width, height in original pixels, shape (4,); None
+            if the entry has no four numbers.
+        keypoints (np.ndarray, optional): x, y in original pixels and the visibility v, shape
+            (K, 3) with K as written; None if the entry has no such numbers.
+    """
+
+    ann: dict
+    image: dict | None
+    bbox: np.ndarray | None
+    keypoints: np.ndarray | None
+
+    @cached_property
+    def num_labelled(self) -> int:
+        """Number of keypoints with v > 0, whatever ``num_keypoints`` says."""
+        return 0 if self.keypoints is None else int(np.sum(self.keypoints[:, 2] > 0))
+
+    @property
+    def is_crowd(self) -> bool:
+        return bool(self.ann.get('iscrowd'))
+
+    @property
+    def is_trained(self) -> bool:
+        """Crowd regions and people without a labelled keypoint teach nothing."""
+        return not self.is_crowd and self.num_labelled > 0
+
+    @property
+    def image_size(self) -> tuple[float, float] | None:
+        return self.image and size_of(self.image)
+
+    def __str__(self) -> str:
+        image = f'image {self.ann["image_id"]}' if self.image is None else name_of(self.image)
+        return f'annotation {self.ann["id"]} of {image}'
+
+
+@dataclass(frozen=True)
+class KeypointAnnotations:
+    """A COCO keypoint file, the folder of its images and the metainfo it must fit.
+
+    Attributes:
+        img_dir (str): The folder that ``file_name`` is relative to.
+        metainfo_file (str): Where ``metainfo`` was read.
+        metainfo (dict): As parsed by MMPose's ``parse_pose_metainfo``.
+        images (list[dict]): Entries of the file, untouched.
+        categories (list[dict]): Entries of the file, untouched.
+        people (list[Person]): The annotations of the file, in its order.
+    """
+
+    img_dir: str
+    metainfo_file: str
+    metainfo: dict
+    images: list[dict]
+    categories: list[dict]
+    people: list[Person]
+
+    @property
+    def keypoint_names(self) -> list[str]:
+        return list(self.metainfo['keypoint_id2name'].values())
+
+    @cached_property
+    def people_of(self) -> dict[int, list[Person]]:
+        """The people by image id; an image without people gives an empty list."""
+        people_of = defaultdict(list)
+        for person in self.people:
+            people_of[person.ann['image_id']].append(person)
+        return people_of
+
+
+def size_of(image: dict) -> tuple[float, float] | None:
+    """Width and height as written in the file; None if they are no lengths."""
+    size = image.get('width'), image.get('height')
+    valid = all(isinstance(length, int | float) and length > 0 for length in size)
+    return size if valid else None
+
+
+def name_of(image: dict) -> str:
+    return f'image {image["id"]} ({image.get("file_name")})'
+
+
+def load_annotations(
+    ann_file: str, img_dir: str, metainfo_file: str = COCO_METAINFO
+) -> KeypointAnnotations:
+    """Read a COCO keypoint file without judging its content.
+
+    Args:
+        ann_file (str): The JSON file.
+        img_dir (str): The folder of its images; not looked into yet.
+        metainfo_file (str): A metainfo file of MMPose, or the name of one of MMPose's own
+            (``'crowdpose.py'``), which MMPose looks up itself. Defaults to COCO's.
+
+    Raises:
+        OSError: If one of the files or the folder cannot be opened.
+        ValueError: If ``ann_file`` is not JSON or not a COCO file, or ``metainfo_file`` holds
+            no metainfo.
+    """
+    metainfo = _load_metainfo(metainfo_file)
+    data = _load_json(ann_file)
+    if not osp.isdir(img_dir):
+        raise NotADirectoryError(
+            f'{img_dir} is not a folder; give the one that file_name in {ann_file} is relative to.'
+        )
+    images = {image['id']: image for image in data['images']}
+    people = [
+        Person(
+            ann=ann,
+            image=images.get(ann['image_id']),
+            bbox=_to_array(ann.get('bbox'), (4,)),
+            keypoints=_to_array(ann.get('keypoints'), (-1, 3)),
+        )
+        for ann in data['annotations']
+    ]
+    return KeypointAnnotations(
+        img_dir, metainfo_file, metainfo, data['images'], data['categories'], people
+    )
+
+
+def _load_metainfo(metainfo_file: str) -> dict:
+    try:
+        return parse_pose_metainfo({'from_file': metainfo_file})
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # the file is Python code: it may raise anything
+        raise ValueError(
+            f'{metainfo_file} is not a metainfo file of MMPose ({type(error).__name__}: '
+            f'{error}). It must set `dataset_info` to a dict of dataset_name, keypoint_info, '
+            'skeleton_info, joint_weights and sigmas, in which each `swap` and `link` names '
+            'keypoints of keypoint_info.'
+        ) from error
+
+
+def _load_json(ann_file: str) -> dict:
+    """The content of a COCO file, which has all lists and ids."""
+    with open(ann_file, encoding='utf-8') as file:
+        try:
+            data = json.load(file)
+        except ValueError as error:  # not JSON, or not even text
+            raise ValueError(
+                f'{ann_file} is not a JSON file ({error}). Is it complete? Download or write '
+                'it again.'
+            ) from error
+    if not isinstance(data, dict):
+        raise ValueError(
+            f'{ann_file} is not a COCO annotation file: it holds a {type(data).__name__}, not a '
+            'dict of images, annotations and categories. (A list is a file of results.)'
+        )
+    for key, id_fields in _REQUIRED_IDS.items():
+        if not is_list_of(data.get(key), dict):
+            raise ValueError(
+                f'{ann_file} is not a COCO annotation file: it needs "{key}", a list of dicts.'
+            )
+        for index, entry in enumerate(data[key]):
+            for field in id_fields:
+                if not isinstance(entry.get(field), int):
+                    raise ValueError(
+                        f'{ann_file}: {key}[{index}] has {field} = {entry.get(field)!r}. Ids '
+                        'must be integers: number the entries, and correct what refers to them.'
+                    )
+    return data
+
+
+def _to_array(values: object, shape: tuple[int, ...]) -> np.ndarray | None:
+    """A flat list of numbers in the given shape; None if it is anything else."""
+    try:
+        array = np.asarray(values, dtype=np.float64)
+        return array.reshape(shape) if array.ndim == 1 else None
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -1,0 +1,79 @@
+"""Checks of the file's entries: their ids and fields."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from .annotations import KeypointAnnotations, name_of
+from .findings import Finding, finding
+
+# What happens without each field that COCO demands.
+_CONSEQUENCES = {
+    'bbox': 'MMPose drops the annotation silently',
+    'keypoints': 'MMPose drops the annotation silently',
+    'area': 'the evaluation stops with a KeyError',
+    'iscrowd': "COCO's own evaluation stops with a KeyError, MMPose assumes 0",
+    'num_keypoints': "COCO's own evaluation stops with a KeyError, MMPose guesses",
+}
+
+
+def check_ids(data: KeypointAnnotations) -> Iterator[Finding]:
+    """Whether ids and file names are unique, and refer to something."""
+    images = defaultdict(list)
+    for image in data.images:
+        images[image['id']].append(image)
+    for same in images.values():
+        if len(same) > 1:
+            yield finding(
+                'duplicate-image-id',
+                ', '.join(map(name_of, same)),
+                f'{len(same)} images have this id: the last replaces the others',
+            )
+    for name, count in Counter(str(image.get('file_name')) for image in data.images).items():
+        if count > 1:
+            yield finding('duplicate-file-name', name, f'{count} images have this file')
+    people = defaultdict(list)
+    for person in data.people:
+        people[person.ann['id']].append(person)
+        if person.ann['id'] < 1:
+            yield finding(
+                'annotation-id',
+                person,
+                'COCO tools use ids below 1 for "not matched": this person may count as missed',
+            )
+        if person.image is None:
+            yield finding(
+                'image-unknown',
+                person,
+                'image_id is not in `images`: the annotation is neither trained on nor scored',
+            )
+    for same in people.values():
+        if len(same) > 1:
+            yield finding(
+                'duplicate-annotation-id',
+                ', '.join(map(str, same)),
+                f'{len(same)} annotations have this id: the last replaces the others',
+            )
+
+
+def check_fields(data: KeypointAnnotations, use_area: bool) -> Iterator[Finding]:
+    """Whether annotations have the fields that COCO demands, as finite numbers."""
+    for person in data.people:
+        for name, consequence in _CONSEQUENCES.items():
+            if person.ann.get(name) is None and (use_area or name != 'area'):
+                yield finding(f'missing-{name}', person, f'has no {name}: {consequence}')
+        for name in ('bbox', 'keypoints'):
+            array, written = getattr(person, name), person.ann.get(name)
+            if array is None and written is not None:
+                yield finding('malformed', person, f'{name} is {str(written)[:80]}')
+            elif array is not None and not np.isfinite(array).all():
+                yield finding('not-a-number', person, f'{name} holds NaN, null or infinity')
+        area = person.ann.get('area')
+        if not use_area or area is None:
+            continue
+        if not isinstance(area, int | float) or not math.isfinite(area):
+            yield finding('not-a-number', person, f'area is {area!r}')
+        elif area <= 0:
+            yield finding('area-empty', person, f'area is {area}')

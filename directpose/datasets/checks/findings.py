@@ -1,0 +1,189 @@
+"""All that can be found: how bad each is and what to do about it."""
+
+from typing import NamedTuple
+
+# COCO's evaluation looks at the 20 best detections of an image (maxDets).
+MAX_PEOPLE = 20
+
+# An error breaks training or evaluation, or makes one of them silently wrong; a warning is
+# used, but maybe not as one expects; a note tells what is left out on purpose.
+KINDS: dict[str, tuple[str, str]] = {
+    # The metainfo.
+    'metainfo': ('error', 'Correct the metainfo file.'),
+    'flip-off': (
+        'warning',
+        'Name the mirrored keypoint in each `swap` of the metainfo; nothing to do where left '
+        'and right do not exist.',
+    ),
+    'flip-pair': (
+        'warning',
+        'Name the mirrored keypoint in `swap` of the metainfo; else the flip teaches left as '
+        'right.',
+    ),
+    # Categories.
+    'category': (
+        'error',
+        'Merge all into one category with id 1, in `categories` and in each `category_id`.',
+    ),
+    'category-unknown': (
+        'error',
+        'Add the category to `categories`, or correct `category_id`.',
+    ),
+    'keypoint-order': (
+        'error',
+        'Reorder keypoint_info, sigmas and joint_weights of the metainfo like `keypoints` of '
+        'the category, or give the metainfo made for these data.',
+    ),
+    'keypoint-names': (
+        'warning',
+        'Make sure that they are the same points, and use the same names in both files.',
+    ),
+    'keypoint-never-labelled': (
+        'warning',
+        'Label it, or remove it from the data and the metainfo: nothing can be learned of it.',
+    ),
+    # Ids.
+    'duplicate-image-id': ('error', 'Give each image an id of its own.'),
+    'duplicate-annotation-id': ('error', 'Give each annotation an id of its own.'),
+    'duplicate-file-name': (
+        'warning',
+        'Merge the entries: each lacks the people of the others, and the image counts twice.',
+    ),
+    'annotation-id': ('warning', 'Number the annotations from 1.'),
+    'image-unknown': (
+        'error',
+        'Add the image to `images`, correct `image_id`, or delete the annotation.',
+    ),
+    # Image files.
+    'image-fields': ('error', 'Write file_name (text), width and height (pixels).'),
+    'image-missing': (
+        'error',
+        'Put the file there, correct file_name, or give the folder that file_name is relative '
+        'to.',
+    ),
+    'image-case': (
+        'error',
+        'Rename the file or correct file_name: upper and lower case differ on Linux.',
+    ),
+    'image-unreadable': ('error', 'Download or write the file again, or delete its entry.'),
+    'image-size': (
+        'error',
+        'Replace the file by the one that was annotated, or correct width and height where the '
+        'keypoints do fit the file.',
+    ),
+    'image-turned': (
+        'warning',
+        'Make sure that the annotations fit the image upright; better save it upright, without '
+        'an EXIF orientation.',
+    ),
+    # Fields of annotations.
+    'missing-bbox': ('error', 'Write bbox as [x, y, width, height] in pixels.'),
+    'missing-keypoints': (
+        'error',
+        'Write keypoints as [x1, y1, v1, x2, ...]. COCO has them in person_keypoints_*.json, '
+        'not in instances_*.json.',
+    ),
+    'missing-area': (
+        'error',
+        "Write the person's area in square pixels: that of the segmentation, or else 0.53 * "
+        'width * height of the bbox. Where the metric is set to use_area=False, check with '
+        '--no-area.',
+    ),
+    'missing-iscrowd': ('error', 'Write "iscrowd": 0, or 1 for a region of many people.'),
+    'missing-num_keypoints': ('error', 'Write the number of keypoints with v > 0.'),
+    'malformed': (
+        'error',
+        'Write bbox as [x, y, width, height] and keypoints as one flat list '
+        '[x1, y1, v1, x2, ...], all numbers.',
+    ),
+    'not-a-number': (
+        'error',
+        'Write finite numbers; a keypoint that is not labelled is 0, 0, 0.',
+    ),
+    'area-empty': (
+        'warning',
+        'Write the area in square pixels: OKS is relative to it, so that nothing matches a '
+        'person without.',
+    ),
+    # Keypoints and boxes.
+    'keypoint-count': (
+        'error',
+        'Give the metainfo made for these data (--metainfo), or write all keypoints of the '
+        'metainfo, 0, 0, 0 for one that is not labelled.',
+    ),
+    'keypoint-visibility': (
+        'error',
+        'Write v = 0 (not labelled), 1 (occluded) or 2 (visible).',
+    ),
+    'keypoint-outside': (
+        'warning',
+        'Correct the coordinates (original pixels), or set v = 0.',
+    ),
+    'num_keypoints': ('warning', 'Write the number of keypoints with v > 0.'),
+    'bbox-empty': (
+        'warning',
+        'Write bbox as [x, y, width, height]; MMPose takes a person without one for invalid.',
+    ),
+    'bbox-outside': (
+        'warning',
+        'Write bbox as [x, y, width, height], not as two corners, in original pixels.',
+    ),
+    # What is left out.
+    'crowd': (
+        'note',
+        'Nothing to do: training drops crowd regions, and evaluation does not ask for them.',
+    ),
+    'no-keypoints': (
+        'note',
+        'Nothing to do, or label them: training drops people without a labelled keypoint, and '
+        'evaluation does not ask for them.',
+    ),
+    'image-without-annotations': (
+        'note',
+        'Nothing to do: training drops the image, evaluation uses it.',
+    ),
+    'image-few-keypoints': (
+        'note',
+        'Nothing to do, or lower min_labelled_keypoints in the config: training drops the '
+        'image, evaluation uses it.',
+    ),
+    'image-small-boxes': (
+        'note',
+        'Nothing to do, or lower min_bbox_size in the config: training drops the image, '
+        'evaluation uses it.',
+    ),
+    'nothing-to-train': (
+        'error',
+        'Lower min_labelled_keypoints in the config, and --min-keypoints here: 1 keeps every '
+        'image with a labelled keypoint.',
+    ),
+    'many-people': (
+        'warning',
+        'Split the image, or raise maxDets of the evaluation: AP cannot reach 1, since only '
+        f'the {MAX_PEOPLE} best detections of an image count.',
+    ),
+}
+
+
+class Finding(NamedTuple):
+    """Something found.
+
+    Attributes:
+        level (str): ``'error'``, ``'warning'`` or ``'note'``.
+        kind (str): A key of ``KINDS``.
+        where (str): The entry, by its id and file.
+        message (str): What is found there.
+        remedy (str): What to do about it.
+    """
+
+    level: str
+    kind: str
+    where: str
+    message: str
+    remedy: str
+
+
+def finding(kind: str, where: object, message: str) -> Finding:
+    """A finding with the level and remedy of its kind."""
+    level, remedy = KINDS[kind]
+    return Finding(level, kind, str(where), message, remedy)

@@ -1,0 +1,137 @@
+"""Print what would break, mislead or be dropped in a COCO-style keypoint data set."""
+
+import argparse
+import sys
+from functools import partial
+
+import mmengine
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from directpose.datasets.checks import (
+    COCO_METAINFO,
+    KINDS,
+    QUANTILES,
+    Finding,
+    check_annotations,
+    load_annotations,
+    summarize,
+)
+
+_COLOURS = {'error': 'red', 'warning': 'yellow', 'note': 'cyan'}
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='The exit status is 1 if there are errors, else 0: warnings and notes (what is '
+        'left out on purpose) do not count.',
+    )
+    parser.add_argument('ann', help='annotation file, for example person_keypoints_train.json')
+    parser.add_argument('images', help='folder that file_name in ANN is relative to')
+    parser.add_argument(
+        '--metainfo',
+        metavar='FILE',
+        default=COCO_METAINFO,
+        help="metainfo file, or the name of one of MMPose's, as crowdpose.py (default: COCO's)",
+    )
+    parser.add_argument(
+        '--min-keypoints',
+        type=int,
+        metavar='N',
+        default=10,
+        help='labelled keypoints an image needs for training, as min_labelled_keypoints in the '
+        'config (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--no-area',
+        action='store_true',
+        help='the metric is set to use_area=False (CrowdPose): do without `area`',
+    )
+    parser.add_argument(
+        '--headers-only',
+        action='store_true',
+        help='do not decode the images: faster, but does not find those that are cut off',
+    )
+    parser.add_argument(
+        '--limit',
+        type=int,
+        metavar='N',
+        default=5,
+        help='examples of a kind that are printed (default: %(default)s)',
+    )
+    parser.add_argument('--json', metavar='FILE', help='write all findings and the summary here')
+    return parser.parse_args(argv)
+
+
+def print_findings(console: Console, findings: list[Finding], limit: int) -> None:
+    """Print each kind that was found, errors first, with its remedy and some examples."""
+    for kind in sorted(KINDS, key=lambda kind: list(_COLOURS).index(KINDS[kind][0])):
+        found = [finding for finding in findings if finding.kind == kind]
+        if not found:
+            continue
+        level, remedy = KINDS[kind]
+        console.print(f'{level}: {kind} ({len(found)})', style=f'bold {_COLOURS[level]}')
+        for finding in found[:limit]:
+            console.print(f'  {finding.where}: {finding.message}')
+        if len(found) > limit:
+            console.print(f'  ... and {len(found) - limit} more; --json FILE writes them all')
+        console.print(f'  -> {remedy}\n', style='green')
+
+
+def print_summary(console: Console, ann_file: str, summary: dict) -> None:
+    table = Table(
+        'figure',
+        'value',
+        title=f'Summary of {ann_file}',
+        caption=f'Lengths in pixels; quantiles at {", ".join(map(str, QUANTILES))} %',
+        title_justify='left',
+        caption_justify='left',
+    )
+    for name, value in summary.items():
+        if name.endswith('_share'):
+            text = f'{value:.1%}'
+        elif isinstance(value, list):
+            text = ', '.join(f'{round(number, 1):g}' for number in value) or '-'
+        else:
+            text = str(value)
+        table.add_row(name.replace('_', ' '), text)
+    console.print(table)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    try:
+        data = load_annotations(args.ann, args.images, args.metainfo)
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    progress = partial(
+        track,
+        description='Reading images',
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    findings = check_annotations(
+        data,
+        min_keypoints=args.min_keypoints,
+        use_area=not args.no_area,
+        decode=not args.headers_only,
+        progress=progress,
+    )
+    summary = summarize(data, args.min_keypoints)
+    # One line an entry, whatever it contains, so that the output can be searched.
+    console = Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
+    print_findings(console, findings, args.limit)
+    print_summary(console, args.ann, summary)
+    if args.json:
+        result = {'summary': summary, 'findings': [finding._asdict() for finding in findings]}
+        mmengine.dump(result, args.json, file_format='json', indent=2)
+    counts = {level: sum(finding.level == level for finding in findings) for level in _COLOURS}
+    console.print(', '.join(f'{count} {level}(s)' for level, count in counts.items()))
+    return 1 if counts['error'] else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
