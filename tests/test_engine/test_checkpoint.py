@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import Runner
 
 from directpose.engine.checkpoint import is_intact, load_checkpoint_file
 from directpose.engine.errors import UserError
 
-from .toy import toy_config, train
+from .toy import train
 
 
 class Pickled:
@@ -49,9 +48,7 @@ def test_runner_checkpoint_needs_and_finds_the_list(last_checkpoint):
 
 
 def test_runner_checkpoint_resumes(last_checkpoint, tmp_path):
-    runner = Runner.from_cfg(toy_config(
-        tmp_path, 5, resume=True, load_from=str(last_checkpoint)))
-    runner.train()
+    runner = train(tmp_path, 5, resume=True, load_from=str(last_checkpoint))
     assert runner.iter == 5
     assert len(runner.message_hub.get_scalar('train/loss').data[0]) == 5
 
