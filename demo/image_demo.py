@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""Draw poses on pictures.
+
+    python demo/image_demo.py PICTURE_OR_FOLDER CONFIG CHECKPOINT --out-dir poses
+
+writes ``poses/visualizations/*.jpg`` with the drawn poses and ``poses/predictions/*.json`` with
+the keypoints in pixels of the picture.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+from mmpose.apis import MMPoseInferencer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('inputs', help='a picture, a folder of pictures or a video')
+    parser.add_argument('config', help='config file of the model')
+    parser.add_argument('checkpoint', help='checkpoint file of the model')
+    parser.add_argument('--out-dir', default='poses', help='default: %(default)s')
+    parser.add_argument('--device', help='such as cuda:0 or cpu; default: a GPU if there is one')
+    parser.add_argument(
+        '--score-thr', type=float, default=0.3,
+        help='draw people whose score is above it; default: %(default)s')
+    args = parser.parse_args()
+    for path in (args.inputs, args.config, args.checkpoint):
+        if not Path(path).exists():
+            sys.exit(f'{path} does not exist')
+
+    inferencer = MMPoseInferencer(args.config, args.checkpoint, device=args.device)
+    # a keypoint's score is its person's, and that is thresholded already
+    results = inferencer(args.inputs, out_dir=args.out_dir, bbox_thr=args.score_thr, kpt_thr=0.)
+    number = sum(1 for _ in results)
+    print(f'{number} pictures drawn into {args.out_dir}/visualizations')
+
+
+if __name__ == '__main__':
+    main()

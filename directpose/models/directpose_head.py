@@ -1,0 +1,265 @@
+"""The dense head: towers, outputs, and the pieces of this folder put together."""
+from collections.abc import Sequence
+
+import torch
+from mmcv.cnn import ConvModule
+from mmdet.models.task_modules import MlvlPointGenerator
+from mmengine.structures import InstanceData
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.models.heads.base_head import BaseHead
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from .decode import decode_poses
+from .keypoint_groups import COCO_GROUPS, group_indices
+from .losses import keypoint_weights
+from .targets import Locations, heatmap_labels, make_locations, positive_targets
+
+
+@MODELS.register_module()
+class DirectPoseHead(BaseHead):
+    """Head of `DirectPose <https://arxiv.org/abs/1911.07451>`_.
+
+    At every location of every level it predicts whether a person is there, how central the
+    location is in the person's box, and the person's keypoints. One set of weights serves all
+    levels. The outputs are FCOS's, with KPAlign in place of the box branch; an auxiliary branch
+    classifies the cells of the finest level by keypoint and is used in training alone.
+
+    Args:
+        metainfo (dict): Metainfo of the data set, as given to mmpose's datasets:
+            ``dict(from_file=...)`` or the fields themselves. The number of keypoints and their
+            names come from it.
+        in_channels (int): Channels of the features. Defaults to 256.
+        feat_channels (int): Channels of the classification tower. Defaults to 256.
+        group_channels (int): Channels of each keypoint group in the keypoint tower, a multiple
+            of 4. Defaults to 64.
+        groups (Sequence[Sequence[str]]): The keypoint groups by names. Defaults to the nine of
+            the paper.
+        stacked_convs (int): Convolutions in each tower. Defaults to 4.
+        strides (Sequence[int]): Strides of the levels in input pixels.
+        regress_ranges (Sequence[Tuple[float, float]]): For each level the least and largest
+            distance from a location to the farthest side of its box, in input pixels.
+        center_sample_radius (float): See :func:`~.targets.assign_persons`. Defaults to 1.5.
+        keypoint_branch (dict): The module that turns the keypoint tower's maps into keypoints.
+            Defaults to :class:`~.kpalign.KPAlign`.
+        heatmap_branch (dict, optional): The auxiliary branch, or None to do without.
+        loss_cls (dict): Loss of the classification.
+        loss_centerness (dict): Loss of the centerness.
+        loss_keypoint (dict): Loss of the coordinates, called as mmdet's regression losses.
+        loss_heatmap (dict): Loss of the auxiliary branch.
+        init_cfg (dict, optional): Defaults to the original's: normal with std 0.01, and a prior
+            probability of 0.01 for the classification.
+
+    Raises:
+        ValueError: If the groups do not fit the metainfo.
+    """
+
+    def __init__(self,
+                 metainfo: dict,
+                 in_channels: int = 256,
+                 feat_channels: int = 256,
+                 group_channels: int = 64,
+                 groups: Sequence[Sequence[str]] = COCO_GROUPS,
+                 stacked_convs: int = 4,
+                 strides: Sequence[int] = (8, 16, 32, 64, 128),
+                 regress_ranges: Sequence[tuple[float, float]] = (
+                     (-1, 64), (64, 128), (128, 256), (256, 512), (512, float('inf'))),
+                 center_sample_radius: float = 1.5,
+                 keypoint_branch: dict = dict(type='KPAlign'),
+                 heatmap_branch: dict | None = dict(type='HeatmapBranch'),
+                 loss_cls: dict = dict(type='mmdet.FocalLoss'),
+                 loss_centerness: dict = dict(
+                     type='mmdet.CrossEntropyLoss', use_sigmoid=True),
+                 loss_keypoint: dict = dict(type='mmdet.L1Loss'),
+                 loss_heatmap: dict = dict(
+                     type='mmdet.FocalLoss', loss_weight=4.0),
+                 init_cfg: dict | None = None) -> None:
+        if init_cfg is None:
+            init_cfg = dict(
+                type='Normal', layer='Conv2d', std=0.01,
+                override=dict(type='Normal', name='conv_cls', std=0.01, bias_prob=0.01))
+        super().__init__(init_cfg)
+        self.metainfo = parse_pose_metainfo(metainfo)
+        self.num_keypoints = self.metainfo['num_keypoints']
+        indices = group_indices(groups, self.metainfo)
+        if len(strides) != len(regress_ranges):
+            raise ValueError(f'DirectPoseHead has {len(strides)} strides, '
+                             f'but {len(regress_ranges)} regress_ranges')
+        self.strides = tuple(strides)
+        self.regress_ranges = tuple(regress_ranges)
+        self.center_sample_radius = center_sample_radius
+        self.prior_generator = MlvlPointGenerator(self.strides, offset=0.5)
+
+        self.cls_tower = _tower(in_channels, feat_channels, stacked_convs, num_norm_groups=32)
+        self.conv_cls = nn.Conv2d(feat_channels, 1, 3, padding=1)
+        self.conv_centerness = nn.Conv2d(feat_channels, 1, 3, padding=1)
+        width = group_channels * len(indices)
+        self.keypoint_tower = _tower(in_channels, width, stacked_convs,
+                                     num_norm_groups=width // 4, groups=len(indices))
+        self.keypoint_branch = MODELS.build(dict(
+            keypoint_branch, channels=group_channels, groups=indices, strides=self.strides))
+        self.heatmap_head = None
+        if heatmap_branch is not None:
+            self.heatmap_head = MODELS.build(dict(
+                heatmap_branch, in_channels=in_channels, num_keypoints=self.num_keypoints))
+
+        self.loss_cls = MODELS.build(loss_cls)
+        self.loss_centerness = MODELS.build(loss_centerness)
+        self.loss_keypoint = MODELS.build(loss_keypoint)
+        self.loss_heatmap = MODELS.build(loss_heatmap)
+
+    def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Raw maps of every level.
+
+        Args:
+            feats (Sequence[Tensor]): (N, in_channels, H, W) a level, finest first.
+
+        Returns:
+            Tuple[List[Tensor], List[Tensor], List[Tensor]]: A level each:
+
+            - classification logits (N, 1, H, W)
+            - keypoints (N, 2K, H, W) as x1, y1, x2, y2, ..., in units of the level's stride,
+              relative to the location of the cell
+            - centerness logits (N, 1, H, W)
+        """
+        cls_feats = [self.cls_tower(feat) for feat in feats]
+        cls_scores = [self.conv_cls(feat) for feat in cls_feats]
+        centernesses = [self.conv_centerness(feat) for feat in cls_feats]
+        keypoint_preds = self.keypoint_branch([self.keypoint_tower(feat) for feat in feats])
+        return cls_scores, keypoint_preds, centernesses
+
+    def points(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """The locations of each level, (H * W, 2) as x, y in input pixels, in fp32."""
+        return self.prior_generator.grid_priors(
+            [m.shape[-2:] for m in maps], dtype=torch.float32, device=maps[0].device)
+
+    def loss(self, feats: Sequence[Tensor], batch_data_samples: list,
+             train_cfg: dict | None = None) -> dict[str, Tensor]:
+        """Losses of a batch; their sum is the total.
+
+        Args:
+            feats (Sequence[Tensor]): (N, in_channels, H, W) a level, finest first.
+            batch_data_samples (list[PoseDataSample]): With ``gt_instance_labels`` that hold
+                ``bboxes`` (n, 4) around the labelled keypoints, ``keypoints`` (n, K, 2), both in
+                input pixels, and ``keypoints_visible`` (n, K). n may be 0.
+            train_cfg (dict, optional): Not used; mmpose's estimators give it.
+
+        Returns:
+            Dict[str, Tensor]: ``loss_cls``, ``loss_centerness``, ``loss_keypoint`` and, with the
+            heatmap branch, ``loss_heatmap``.
+
+        Raises:
+            ValueError: If the data has another number of keypoints than the metainfo.
+        """
+        instances = [sample.gt_instance_labels for sample in batch_data_samples]
+        self._check_keypoints(instances)
+        losses = self.loss_by_feat(*self(feats), instances)
+        if self.heatmap_head is not None:
+            losses['loss_heatmap'] = self._heatmap_loss(self.heatmap_head(feats), instances)
+        return losses
+
+    def loss_by_feat(self, cls_scores: Sequence[Tensor], keypoint_preds: Sequence[Tensor],
+                     centernesses: Sequence[Tensor],
+                     instances: Sequence[InstanceData]) -> dict[str, Tensor]:
+        """Losses of the raw maps that :meth:`forward` gives."""
+        locations = self._locations(cls_scores)
+        targets = positive_targets(locations, instances, self.center_sample_radius)
+        image, location = targets.image, targets.location  # (P, ) each
+
+        cls_score = torch.cat([m.flatten(1) for m in cls_scores], dim=1).float()  # (N, L)
+        keypoint_pred = torch.cat([m.flatten(2) for m in keypoint_preds], dim=2).float()
+        keypoint_pred = keypoint_pred[image, :, location].unflatten(1, (-1, 2))  # (P, K, 2)
+        centerness = torch.cat([m.flatten(1) for m in centernesses], dim=1).float()  # (N, L)
+
+        labels = torch.ones_like(cls_score, dtype=torch.long)  # 1 is the background
+        labels[image, location] = 0
+        weight, weight_sum = keypoint_weights(targets.visible, targets.centerness)
+        return dict(
+            loss_cls=self.loss_cls(
+                cls_score.view(-1, 1), labels.view(-1), avg_factor=len(image) + len(labels)),
+            loss_centerness=self.loss_centerness(
+                centerness[image, location], targets.centerness,
+                avg_factor=max(len(image), 1)),
+            loss_keypoint=self.loss_keypoint(
+                keypoint_pred, targets.keypoints, weight, avg_factor=weight_sum))
+
+    def _heatmap_loss(self, logits: Tensor, instances: Sequence[InstanceData]) -> Tensor:
+        """Focal loss of the heatmap logits (N, K, H, W)."""
+        labels = heatmap_labels(
+            instances, self.num_keypoints, logits.shape[-2:], self.strides[0])  # (N, H, W)
+        num_labelled = (labels < self.num_keypoints).sum()
+        return self.loss_heatmap(
+            logits.float().permute(0, 2, 3, 1).reshape(-1, self.num_keypoints),  # (N * H * W, K)
+            labels.flatten(), avg_factor=num_labelled.clamp(min=1))
+
+    def _locations(self, maps: Sequence[Tensor]) -> Locations:
+        """The locations of these maps' levels."""
+        return make_locations(self.points(maps), self.strides, self.regress_ranges)
+
+    def _check_keypoints(self, instances: Sequence[InstanceData]) -> None:
+        for item in instances:
+            if item.keypoints.shape[1] != self.num_keypoints:
+                raise ValueError(
+                    f'the data has {item.keypoints.shape[1]} keypoints a person, but the metainfo '
+                    f'"{self.metainfo["dataset_name"]}" of DirectPoseHead has '
+                    f"{self.num_keypoints}: give `model.head.metainfo` and the data sets' "
+                    '`metainfo` the same value')
+
+    def predict(self, feats: Sequence[Tensor], batch_data_samples: list,
+                test_cfg: dict) -> list[InstanceData]:
+        """Poses of each image.
+
+        Args:
+            feats (Sequence[Tensor]): (N, in_channels, H, W) a level, finest first.
+            batch_data_samples (list[PoseDataSample]): With ``img_shape`` in their metainfo, the
+                image's height and width in input pixels without padding.
+            test_cfg (dict): ``score_thr``, ``nms_pre``, ``nms`` with ``iou_threshold`` and
+                ``offset``, and ``max_per_img``; see :func:`~.decode.decode_poses`.
+
+        Returns:
+            List[InstanceData]: For each image, best first and as numpy arrays in input pixels,
+            ``bboxes`` (n, 4), ``bbox_scores`` (n, ), ``keypoints`` (n, K, 2) and
+            ``keypoint_scores`` (n, K). The method has no score for a single keypoint: each one
+            has its person's.
+
+        Raises:
+            ValueError: If mmpose's ``flip_test`` or ``multiscale_test`` is on, or if ``test_cfg``
+                lacks a key.
+        """
+        if not isinstance(feats[0], Tensor):
+            raise ValueError('DirectPoseHead takes the features of one image size: switch '
+                             '`model.test_cfg.flip_test` and `multiscale_test` off')
+        required = ('score_thr', 'nms_pre', 'nms', 'max_per_img')
+        if missing := [key for key in required if key not in test_cfg]:
+            raise ValueError(f'`model.test_cfg` lacks {missing}')
+        maps = self(feats)
+        points = self.points(feats)
+        return [
+            self._decode([[m[i] for m in levels] for levels in maps], points,
+                         sample.metainfo['img_shape'], test_cfg)
+            for i, sample in enumerate(batch_data_samples)]
+
+    def _decode(self, maps: Sequence[Sequence[Tensor]], points: Sequence[Tensor],
+                img_shape: tuple[int, int], test_cfg: dict) -> InstanceData:
+        """Poses of one image as numpy arrays."""
+        poses = decode_poses(
+            *maps, points, self.strides, img_shape,
+            score_thr=test_cfg['score_thr'], nms_pre=test_cfg['nms_pre'],
+            max_per_img=test_cfg['max_per_img'], **test_cfg['nms'])
+        scores = poses.scores.cpu().numpy()
+        return InstanceData(
+            bboxes=poses.boxes.cpu().numpy(),
+            bbox_scores=scores,
+            keypoints=poses.keypoints.cpu().numpy(),
+            keypoint_scores=scores[:, None].repeat(self.num_keypoints, axis=1))
+
+
+def _tower(in_channels: int, channels: int, num_convs: int, num_norm_groups: int,
+           groups: int = 1) -> nn.Sequential:
+    """3x3 convolutions with GN and ReLU; the first is dense, the others have ``groups``."""
+    return nn.Sequential(*[
+        ConvModule(
+            in_channels if i == 0 else channels, channels, 3, padding=1, bias=True,
+            groups=1 if i == 0 else groups,
+            norm_cfg=dict(type='GN', num_groups=num_norm_groups))
+        for i in range(num_convs)])

@@ -1,0 +1,27 @@
+"""Weights and normalisers of the losses; the losses themselves are mmdet's.
+
+All counts are those of one process, as in the original: they are not reduced over GPUs.
+"""
+
+from torch import Tensor
+
+
+def keypoint_weights(visible: Tensor, centerness: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights that turn a sum of losses of coordinates into the keypoint loss.
+
+    A person's loss is the mean over x and y and over its labelled keypoints; the loss of the
+    batch is the mean over positive locations, weighted by their centerness targets. Locations
+    of people with no labelled keypoint weigh nothing.
+
+    Args:
+        visible (Tensor): (P, K), 1 for labelled keypoints.
+        centerness (Tensor): (P, ), the targets.
+
+    Returns:
+        Tuple[Tensor, Tensor]: The weight of each keypoint's coordinates, (P, K, 1), and the sum
+        of the weights of the locations, at least 1, by which to divide.
+    """
+    labelled = visible.sum(dim=1)  # (P, )
+    weight = centerness * (labelled > 0)
+    weights = weight[:, None] * visible / (2 * labelled.clamp(min=1))[:, None]  # (P, K)
+    return weights.unsqueeze(-1), weight.sum().clamp(min=1)

@@ -1,0 +1,191 @@
+"""The anti-aliased ResNet: every stride is a blur (Zhang, arXiv 1904.11486)."""
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import build_norm_layer
+from mmengine.model import BaseModule
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+class BlurPool(nn.Module):
+    """Blurs with the 3x3 binomial filter, then keeps every second pixel.
+
+    The filter is the outer product of [1, 2, 1], normalised to sum 1; the border is reflected.
+    It is a constant, kept in the state dict as ``filt`` because the published weights have it.
+
+    Args:
+        channels (int): Channels of the input and the output.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        taps = torch.tensor([1., 2., 1.])
+        filt = torch.outer(taps, taps)
+        filt = (filt / filt.sum()).expand(channels, 1, 3, 3)  # (C, 1, 3, 3)
+        self.register_buffer('filt', filt.contiguous())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, ceil(H / 2), ceil(W / 2))."""
+        x = F.pad(x, (1, 1, 1, 1), mode='reflect')
+        return F.conv2d(x, self.filt, stride=2, groups=len(self.filt))
+
+
+def _shortcut(in_channels: int, channels: int, stride: int,
+              norm_cfg: dict) -> nn.Sequential | None:
+    """What a block's input passes through to match its output."""
+    if stride == 1 and in_channels == channels:
+        return None
+    layers = [] if stride == 1 else [BlurPool(in_channels)]
+    layers.append(nn.Conv2d(in_channels, channels, 1, bias=False))
+    layers.append(build_norm_layer(norm_cfg, channels)[1])
+    return nn.Sequential(*layers)
+
+
+def _blurred(conv: nn.Conv2d, stride: int) -> nn.Module:
+    """``conv`` itself, or behind a blur where the block has stride 2."""
+    return conv if stride == 1 else nn.Sequential(BlurPool(conv.in_channels), conv)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions; with stride 2 the blur stands before the second.
+
+    Args:
+        in_channels (int): Channels of the input.
+        width (int): Channels of the convolutions and the output.
+        stride (int): 1 or 2.
+        norm_cfg (dict): The norm layers.
+    """
+    expansion = 1
+
+    def __init__(self, in_channels: int, width: int, stride: int, norm_cfg: dict) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
+        self.bn1 = build_norm_layer(norm_cfg, width)[1]
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = _blurred(nn.Conv2d(width, width, 3, padding=1, bias=False), stride)
+        self.bn2 = build_norm_layer(norm_cfg, width)[1]
+        self.downsample = _shortcut(in_channels, width, stride, norm_cfg)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, width, H / stride, W / stride)."""
+        identity = x if self.downsample is None else self.downsample(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        return self.relu(out + identity)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 convolutions; with stride 2 the blur stands before the last.
+
+    Args:
+        in_channels (int): Channels of the input.
+        width (int): Channels inside; the output has four times as many.
+        stride (int): 1 or 2.
+        norm_cfg (dict): The norm layers.
+    """
+    expansion = 4
+
+    def __init__(self, in_channels: int, width: int, stride: int, norm_cfg: dict) -> None:
+        super().__init__()
+        channels = width * self.expansion
+        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
+        self.bn1 = build_norm_layer(norm_cfg, width)[1]
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = build_norm_layer(norm_cfg, width)[1]
+        self.conv3 = _blurred(nn.Conv2d(width, channels, 1, bias=False), stride)
+        self.bn3 = build_norm_layer(norm_cfg, channels)[1]
+        self.downsample = _shortcut(in_channels, channels, stride, norm_cfg)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, 4 * width, H / stride, W / stride)."""
+        identity = x if self.downsample is None else self.downsample(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        return self.relu(out + identity)
+
+
+@MODELS.register_module()
+class ResNetAA(BaseModule):
+    """Anti-aliased ResNet, the ``lpf3`` (3x3 filter) variant that blurs pools only.
+
+    Parameter names are torchvision's with the blur filters added, so the published
+    ``resnet*_lpf3`` weights load by ``init_cfg=dict(type='Pretrained', checkpoint=...)`` as they
+    are (their unused ``fc.*`` is reported and left out).
+
+    Args:
+        depth (int): 18, 34, 50 or 101.
+        base_channels (int): Channels of the stem and the first stage. Defaults to 64.
+        out_indices (Sequence[int]): The stages that are returned; stage i has stride
+            ``4 * 2**i``. Defaults to (1, 2, 3), that is C3 to C5.
+        norm_cfg (dict): The norm layers. Defaults to BN, trained.
+        with_cp (bool): Recompute each block in the backward pass instead of keeping its
+            activations: less memory, more time. Defaults to False.
+        init_cfg (dict, optional): Defaults to Kaiming for convolutions, as torchvision.
+
+    Raises:
+        ValueError: If there is no ResNet of that depth or no such stage.
+    """
+    arch_settings = {
+        18: (BasicBlock, (2, 2, 2, 2)),
+        34: (BasicBlock, (3, 4, 6, 3)),
+        50: (Bottleneck, (3, 4, 6, 3)),
+        101: (Bottleneck, (3, 4, 23, 3)),
+    }
+
+    def __init__(self,
+                 depth: int,
+                 base_channels: int = 64,
+                 out_indices: Sequence[int] = (1, 2, 3),
+                 norm_cfg: dict | None = None,
+                 with_cp: bool = False,
+                 init_cfg: dict | None = None) -> None:
+        if depth not in self.arch_settings:
+            raise ValueError(f'ResNetAA has no depth {depth}; '
+                             f'it has {sorted(self.arch_settings)}')
+        if not out_indices or not set(out_indices) <= {0, 1, 2, 3}:
+            raise ValueError(f'out_indices {tuple(out_indices)} of ResNetAA must name stages '
+                             'out of 0, 1, 2, 3')
+        if init_cfg is None:
+            init_cfg = dict(type='Kaiming', layer='Conv2d')
+        super().__init__(init_cfg)
+        norm_cfg = norm_cfg or dict(type='BN')
+        block, num_blocks = self.arch_settings[depth]
+        self.out_indices = tuple(out_indices)
+        self.with_cp = with_cp
+
+        self.conv1 = nn.Conv2d(3, base_channels, 7, stride=2, padding=3, bias=False)
+        self.bn1 = build_norm_layer(norm_cfg, base_channels)[1]
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.Sequential(
+            nn.MaxPool2d(kernel_size=2, stride=1), BlurPool(base_channels))
+        channels = base_channels
+        for i in range(max(out_indices) + 1):
+            width = base_channels * 2**i
+            blocks = []
+            for j in range(num_blocks[i]):
+                stride = 2 if i > 0 and j == 0 else 1
+                blocks.append(block(channels, width, stride, norm_cfg))
+                channels = width * block.expansion
+            self.add_module(f'layer{i + 1}', nn.Sequential(*blocks))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Images (N, 3, H, W) to the maps of ``out_indices``, finest first.
+
+        Stage i has ``base_channels * 2**i * expansion`` channels and stride ``4 * 2**i``.
+        """
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        outs = []
+        for i in range(max(self.out_indices) + 1):
+            for block in getattr(self, f'layer{i + 1}'):
+                if self.with_cp and x.requires_grad:
+                    x = checkpoint(block, x, use_reentrant=False)
+                else:
+                    x = block(x)
+            if i in self.out_indices:
+                outs.append(x)
+        return tuple(outs)

@@ -1,0 +1,171 @@
+"""The head: what it refuses, what it promises, and batches without people."""
+import copy
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+
+from directpose.models.keypoint_groups import COCO_GROUPS
+
+COCO = dict(from_file='configs/_base_/datasets/coco.py')
+TEST_CFG = dict(score_thr=0.05, nms_pre=100, nms=dict(iou_threshold=0.4, offset=1),
+                max_per_img=20)
+# K = 5: nothing of the head may depend on COCO
+ANIMAL = dict(
+    dataset_name='animal',
+    paper_info=dict(),
+    keypoint_info={
+        i: dict(name=name, id=i, color=[0, 0, 0], type='', swap=swap)
+        for i, (name, swap) in enumerate([('nose', ''), ('left_paw', 'right_paw'),
+                                          ('right_paw', 'left_paw'), ('back', ''), ('tail', '')])},
+    skeleton_info=dict(),
+    joint_weights=[1.] * 5,
+    sigmas=[0.05] * 5)
+ANIMAL_GROUPS = [['nose'], ['right_paw', 'left_paw'], ['tail', 'back']]
+
+
+def make_head(**kwargs):
+    torch.manual_seed(0)
+    cfg = dict(type='DirectPoseHead', metainfo=COCO, in_channels=32, feat_channels=32,
+               group_channels=8, stacked_convs=2)
+    head = MODELS.build({**cfg, **kwargs})
+    head.init_weights()
+    return head
+
+
+def features(n=2, size=(16, 24), channels=32):
+    torch.manual_seed(1)
+    return [torch.randn(n, channels, -(-size[0] // 2**i), -(-size[1] // 2**i), requires_grad=True)
+            for i in range(5)]
+
+
+def sample(boxes=(), num_keypoints=17, labelled=True, size=(128, 192)):
+    torch.manual_seed(2)
+    n = len(boxes)
+    boxes = torch.tensor(boxes, dtype=torch.float).reshape(n, 4)
+    places = torch.rand(n, num_keypoints, 2) * (boxes[:, None, 2:] - boxes[:, None, :2])
+    out = PoseDataSample(metainfo=dict(img_shape=size))
+    out.gt_instance_labels = InstanceData(
+        bboxes=boxes, labels=torch.zeros(n, dtype=torch.long),
+        keypoints=boxes[:, None, :2] + places,
+        keypoints_visible=torch.full((n, num_keypoints), float(labelled)))
+    return out
+
+
+NOBODY = sample()
+TWO = sample([[10, 10, 60, 90], [70, 20, 180, 120]])
+UNLABELLED = sample([[10, 10, 60, 90]], labelled=False)
+
+
+@pytest.mark.parametrize('batch', [
+    [TWO, NOBODY], [NOBODY, NOBODY], [UNLABELLED, UNLABELLED], [UNLABELLED, TWO]],
+    ids=['one empty', 'no person', 'no labelled keypoint', 'mixed'])
+def test_losses_are_finite_and_every_parameter_has_a_gradient(batch):
+    head = make_head()
+    losses = head.loss(features(), batch)
+    assert set(losses) == {'loss_cls', 'loss_centerness', 'loss_keypoint', 'loss_heatmap'}
+    assert all(loss.isfinite() for loss in losses.values())
+    if TWO not in batch:
+        assert losses['loss_keypoint'] == 0
+    sum(losses.values()).backward()
+    for name, parameter in head.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+
+
+def test_losses_do_not_depend_on_how_people_are_ordered():
+    head = make_head()
+    swapped = sample()
+    swapped.gt_instance_labels = TWO.gt_instance_labels[torch.tensor([1, 0])]
+    first, second = (head.loss_by_feat(*head(features()), [s.gt_instance_labels] * 2)
+                     for s in (TWO, swapped))
+    for key in first:
+        torch.testing.assert_close(first[key], second[key])
+
+
+def test_initial_scores_are_low_and_convolutions_narrow():
+    head = make_head()
+    probability = head.conv_cls.bias.sigmoid()
+    torch.testing.assert_close(probability, torch.full_like(probability, 0.01))
+    torch.testing.assert_close(
+        head.heatmap_head.conv_heatmap.bias.sigmoid(), torch.full((17, ), 0.01))
+    for name, module in head.named_modules():
+        if isinstance(module, torch.nn.Conv2d):
+            assert 0.005 < module.weight.std() < 0.02, name
+            if name not in ('conv_cls', 'heatmap_head.conv_heatmap') and module.bias is not None:
+                assert not module.bias.any(), name
+
+
+def test_predictions_are_numpy_best_first_and_in_input_pixels():
+    head = make_head()
+    with torch.no_grad():
+        head.conv_cls.bias.fill_(0.)
+        head.conv_cls.weight.mul_(30)
+        predictions = head.predict(features(), [TWO, NOBODY], TEST_CFG)
+    for prediction in predictions:
+        n = len(prediction.bbox_scores)
+        assert 0 < n <= TEST_CFG['max_per_img']
+        assert all(isinstance(v, np.ndarray) for v in prediction.values())
+        assert (np.diff(prediction.bbox_scores) <= 0).all()
+        assert prediction.keypoints.shape == (n, 17, 2) and prediction.bboxes.shape == (n, 4)
+        assert prediction.keypoints[..., 0].max() > 100  # not strides
+        np.testing.assert_array_equal(
+            prediction.keypoint_scores, np.repeat(prediction.bbox_scores[:, None], 17, axis=1))
+
+
+def test_heatmap_branch_costs_nothing_at_test():
+    head = make_head()
+    head.heatmap_head.register_forward_hook(lambda *_: pytest.fail('the heatmaps were computed'))
+    with torch.no_grad():
+        head.predict(features(), [TWO, NOBODY], TEST_CFG)
+
+
+def test_without_heatmap_branch():
+    head = make_head(heatmap_branch=None)
+    assert 'loss_heatmap' not in head.loss(features(), [TWO, NOBODY])
+
+
+def test_other_keypoints_than_coco():
+    head = make_head(metainfo=ANIMAL, groups=ANIMAL_GROUPS)
+    assert head.num_keypoints == 5
+    assert all(k.shape[1] == 10 for k in head(features())[1])
+    assert head.heatmap_head(features()).shape[1] == 5
+    losses = head.loss(features(), [sample([[10, 10, 60, 90]], num_keypoints=5)] * 2)
+    assert losses['loss_keypoint'] > 0
+
+
+def test_data_with_another_number_of_keypoints_is_refused():
+    with pytest.raises(ValueError, match=r'5 keypoints.*"coco".*17.*`model.head.metainfo`'):
+        make_head().loss(features(), [sample([[10, 10, 60, 90]], num_keypoints=5)] * 2)
+
+
+def test_groups_that_do_not_fit_are_refused_by_name():
+    without_nose = copy.deepcopy([list(g) for g in COCO_GROUPS])
+    without_nose[0].remove('nose')
+    without_nose[1] += ['left_hand', 'left_hip']
+    with pytest.raises(ValueError) as error:
+        make_head(groups=[*without_nose, []])
+    message = str(error.value)
+    for part in (r"['left_hand'] are not keypoints", "['left_hip'] stand in more than one",
+                 "['nose']", '"coco" (K = 17)', 'groups [9] are empty', '`groups`'):
+        assert part in message
+    with pytest.raises(ValueError, match=r'left_eye.*not keypoints.*animal.*left_paw'):
+        make_head(metainfo=ANIMAL)
+
+
+def test_strides_and_ranges_must_match():
+    with pytest.raises(ValueError, match='2 strides, but 5 regress_ranges'):
+        make_head(strides=(8, 16))
+
+
+def test_flip_test_is_refused():
+    with pytest.raises(ValueError, match='flip_test'):
+        make_head().predict([features(), features()], [TWO, NOBODY], TEST_CFG)
+
+
+def test_incomplete_test_cfg_is_refused():
+    with pytest.raises(ValueError, match=r"lacks \['nms_pre'\]"):
+        make_head().predict(features(), [TWO] * 2, {
+            k: v for k, v in TEST_CFG.items() if k != 'nms_pre'})

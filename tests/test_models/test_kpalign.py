@@ -1,0 +1,158 @@
+"""KPAlign against the slow, obvious formulation: a deformable convolution a group and level."""
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmcv.ops import deform_conv2d
+
+from directpose.models.kpalign import KPAlign, sample_bilinear, sampling_points
+
+STRIDES = (8, 16, 32, 64, 128)
+GROUPS = [[0, 3, 1], [4], [2, 6], [5]]
+
+
+def deformable_kpalign(module, feats, groups, finest_groups=(0, )):
+    """The original's formulation: sample all channels with a 1x1 deformable convolution."""
+    num_groups = len(groups)
+    channels = feats[0].shape[1] // num_groups
+    sampled = [module.feature_conv(f) for f in feats]
+    preds = []
+    for level, feat in enumerate(feats):
+        base = module.locator(feat)
+        height, width = feat.shape[-2:]
+        pred = feat.new_zeros(len(feat), sum(map(len, groups)), 2, height, width)
+        rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
+        for g, group in enumerate(groups):
+            source = 0 if g in finest_groups else max(level - 1, 0)
+            ratio = module.strides[level] // module.strides[source]
+            b = base[:, 2 * g:2 * g + 2]
+            # mmcv wants (dy, dx) against the cell of an output as large as the sampled map
+            maps = sampled[source][:, g * channels:(g + 1) * channels]
+            y = ratio * (rows + b[:, 1]) + ratio // 2
+            x = ratio * (columns + b[:, 0]) + ratio // 2
+            # the map in the corner of a canvas of zeros that holds the level's cells too
+            size = [max(a, c) for a, c in zip(maps.shape[-2:], (height, width))]
+            canvas = maps.new_zeros(*maps.shape[:2], *size)
+            canvas[..., :maps.shape[2], :maps.shape[3]] = maps
+            offset = maps.new_zeros(len(maps), 2, *size)
+            offset[:, 0, :height, :width] = y - rows
+            offset[:, 1, :height, :width] = x - columns
+            predictor = module.predictors[g]
+            out = deform_conv2d(canvas, offset, predictor.weight)[..., :height, :width]
+            out = out + predictor.bias.view(1, -1, 1, 1)
+            keypoints = b[:, None] + out.unflatten(1, (-1, 2)) / ratio
+            pred[:, group] = keypoints
+        preds.append(pred.flatten(1, 2))
+    return preds
+
+
+def make(groups=GROUPS, channels=8, strides=STRIDES, spread=1.0, seed=0, **kwargs):
+    torch.manual_seed(seed)
+    module = KPAlign(channels, groups, strides, **kwargs)
+    torch.nn.init.normal_(module.locator.weight, std=spread * 0.2)
+    torch.nn.init.normal_(module.locator.bias, std=spread)
+    for predictor in module.predictors:
+        torch.nn.init.normal_(predictor.bias)
+    return module
+
+
+def pyramid(sizes, channels, seed=1):
+    torch.manual_seed(seed)
+    return [torch.randn(2, channels, h, w) for h, w in sizes]
+
+
+@pytest.mark.parametrize('spread', [0.3, 3.0, 30.0], ids=['near', 'far', 'mostly outside'])
+@pytest.mark.parametrize('finest_groups', [(0, ), (), (1, 3), (0, 1, 2, 3)])
+def test_equals_deformable_convolutions(spread, finest_groups):
+    module = make(spread=spread, finest_groups=finest_groups)
+    sizes = [(20, 28), (10, 14), (5, 7), (3, 4), (2, 2)]
+    mine, theirs = pyramid(sizes, 32), pyramid(sizes, 32)
+    results = []
+    for feats, function in ((mine, module),
+                            (theirs, lambda f: deformable_kpalign(
+                                module, f, GROUPS, finest_groups))):
+        for feat in feats:
+            feat.requires_grad_()
+        module.zero_grad()
+        preds = function(feats)
+        weights = [torch.linspace(-1, 1, p.numel()).view_as(p) for p in preds]
+        sum((p * w).sum() for p, w in zip(preds, weights, strict=True)).backward()
+        results.append((preds, [f.grad for f in feats],
+                        [p.grad.clone() for p in module.parameters()]))
+    for ours, reference in zip(*results, strict=True):
+        for a, b in zip(ours, reference, strict=True):
+            # None is the gradient of a level that nothing samples in a given formulation
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * max(1, float(b.abs().max())))
+
+
+def test_keypoints_stand_in_the_order_of_the_data_set():
+    """With features that do nothing, keypoint k is its group's base plus its bias."""
+    module = make(spread=0.)
+    module.feature_conv.requires_grad_(False)
+    for g, predictor in enumerate(module.predictors):
+        predictor.weight.data.zero_()
+        predictor.bias.data = torch.tensor([[float(k), k + 0.5] for k in GROUPS[g]]).flatten()
+    module.locator.bias.data.zero_()
+    preds = module(pyramid([(4, 4)] * 5, 32))
+    head = {0, 3, 1}
+    for level, pred in enumerate(preds):
+        for k in range(7):
+            ratio = 2**level if k in head else min(2**level, 2)
+            want = torch.tensor([k / ratio, (k + 0.5) / ratio])
+            torch.testing.assert_close(pred[0, 2 * k:2 * k + 2, 0, 0], want)
+
+
+def test_gradcheck():
+    """Also with respect to the positions, away from the kinks at cell borders."""
+    module = make(groups=[[0, 1], [2]], channels=4, strides=(8, 16), spread=0.).double()
+    module.locator.weight.data.zero_()
+    module.locator.bias.data = torch.tensor([0.31, -0.42, 1.37, 9.21]).double()
+    feats = [torch.randn(1, 8, *size, dtype=torch.double, requires_grad=True)
+             for size in ((4, 5), (2, 3))]
+    parameters = [p.requires_grad_() for p in module.parameters()]
+    assert torch.autograd.gradcheck(
+        lambda *_: tuple(module(feats)), (*feats, *parameters), eps=1e-6, atol=1e-5)
+
+
+def bilinear_by_hand(image, x, y):
+    """image is (H, W)."""
+    total = 0.
+    x0, y0 = int(x // 1), int(y // 1)
+    for j in (x0, x0 + 1):
+        for i in (y0, y0 + 1):
+            if 0 <= i < image.shape[0] and 0 <= j < image.shape[1]:
+                total += float(image[i, j]) * (1 - abs(x - j)) * (1 - abs(y - i))
+    return total
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 5),
+       st.lists(st.tuples(st.floats(-4, 9), st.floats(-4, 9)), min_size=1, max_size=8))
+def test_sampling_is_bilinear_and_zero_outside(height, width, points):
+    maps = torch.arange(1., height * width + 1, dtype=torch.double).view(1, 1, height, width)
+    got = sample_bilinear(maps, torch.tensor(points, dtype=torch.double)[None])[0, 0]
+    want = [bilinear_by_hand(maps[0, 0], x, y) for x, y in points]
+    torch.testing.assert_close(got, torch.tensor(want, dtype=torch.double), rtol=0, atol=1e-9)
+
+
+def test_sampling_points_of_a_finer_map():
+    base = torch.zeros(1, 1, 2, 2, 3)
+    base[0, 0, :, 1, 2] = torch.tensor([0.5, -1.])
+    points = sampling_points(base, 4)[0, 0]
+    assert points[0].tolist() == [2, 2]
+    assert points[5].tolist() == [4 * 2.5 + 2, 4 * 0. + 2]
+
+
+def test_positions_keep_full_precision_in_half_precision():
+    module = make().to(torch.bfloat16)
+    feats = [f.to(torch.bfloat16) for f in pyramid([(8, 8), (4, 4), (2, 2), (1, 1), (1, 1)], 32)]
+    assert all(p.dtype == torch.float32 for p in module(feats))
+
+
+def test_single_level_and_single_cell():
+    assert make(strides=(8, ))(pyramid([(1, 1)], 32))[0].shape == (2, 14, 1, 1)
+
+
+def test_unknown_finest_group_is_refused():
+    with pytest.raises(ValueError, match=r'finest_groups \(7,\).*4 groups'):
+        KPAlign(8, GROUPS, STRIDES, finest_groups=(7, ))
