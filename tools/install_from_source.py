@@ -25,6 +25,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -289,20 +290,31 @@ def run_with_signs_of_life(
         stderr=subprocess.STDOUT,
         text=True,
         errors='replace',
+        start_new_session=True,
     ) as process:
-        for line in process.stdout:
-            log.write(line)
-            log.flush()
-            step = re.match(r'\s*\[(\d+)/(\d+)\]', line)
-            now = time.monotonic()
-            if step and now - shown > SECONDS_BETWEEN_SIGNS_OF_LIFE:
-                shown = now
-                print(
-                    f'    {name}: {step[1]} of {step[2]} files compiled, '
-                    f'{(now - start) / 60:.1f} min',
-                    flush=True,
-                )
+        try:
+            for line in process.stdout:
+                log.write(line)
+                log.flush()
+                step = re.match(r'\s*\[(\d+)/(\d+)\]', line)
+                now = time.monotonic()
+                if step and now - shown > SECONDS_BETWEEN_SIGNS_OF_LIFE:
+                    shown = now
+                    print(
+                        f'    {name}: {step[1]} of {step[2]} files compiled, '
+                        f'{(now - start) / 60:.1f} min',
+                        flush=True,
+                    )
+        except BaseException:  # interrupted: take the compilers along
+            os.killpg(process.pid, signal.SIGTERM)
+            raise
     return process.returncode
+
+
+def end_cleanly_when_terminated() -> None:
+    """Leave through the exception handlers, as on Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
 
 
 def install_wheel(wheel: Path) -> None:
@@ -358,6 +370,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    end_cleanly_when_terminated()
     try:
         if args.check_toolchain:
             check_toolchain()

@@ -1,9 +1,11 @@
 """tools/install_from_source.py, with a tiny package of our own compiled by the real pip."""
 
 import importlib.util
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -261,3 +263,33 @@ def test_xtcocotools_masks_equal_pycocotools(tool):
     numpy.testing.assert_array_equal(
         mask.iou(ours, ours, crowd), reference.iou(theirs, theirs, crowd)
     )
+
+
+def test_interrupted_compilation_leaves_no_compiler_behind(tool, tiny):
+    """Ended by SIGTERM, as a job that is cancelled: no process, no half wheel stays."""
+    folder = tiny()
+    compiler, started = folder.parent / 'compiler', folder.parent / 'pid'
+    code = f"""
+import importlib.util, sys
+from pathlib import Path
+spec = importlib.util.spec_from_file_location('installer', {tool.__file__!r})
+tool = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tool)
+tool.end_cleanly_when_terminated()
+tool.SOURCES['tiny'] = tool.Source('tiny/_ext', '', '')
+tool.compile_wheel('tiny', '1.0', Path({str(folder)!r}), {{'CC': {str(folder / 'compiler')!r}}})
+"""
+    compiler.write_text(f'#!/bin/sh\necho $$ > {started}\nexec sleep 300\n')
+    compiler.chmod(0o755)
+    with subprocess.Popen([sys.executable, '-c', code]) as process:
+        while not started.exists() or not started.read_text().strip():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+    assert process.returncode == 128 + signal.SIGTERM
+    compiling = Path('/proc', started.read_text().strip())
+    deadline = time.monotonic() + 30
+    while compiling.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not compiling.exists()
+    assert [path.name for path in folder.iterdir()] == ['build.log']
