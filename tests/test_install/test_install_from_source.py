@@ -277,7 +277,7 @@ tool = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tool)
 tool.end_cleanly_when_terminated()
 tool.SOURCES['tiny'] = tool.Source('tiny/_ext', '', '')
-tool.compile_wheel('tiny', '1.0', Path({str(folder)!r}), {{'CC': {str(folder / 'compiler')!r}}})
+tool.compile_wheel('tiny', '1.0', Path({str(folder)!r}), {{'CC': {str(compiler)!r}}})
 """
     compiler.write_text(f'#!/bin/sh\necho $$ > {started}\nexec sleep 300\n')
     compiler.chmod(0o755)
