@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+set -euo pipefail
+
+config=configs/directpose/directpose_r18-aa-tiny_fpn_2xb8-10e_synthetic.py
+data=data/synthetic
+work=work_dirs/quickstart
+num_train=400 num_val=60 size=320 seed=0
+
+usage() {
+  cat <<EOF
+Usage: bash tools/quickstart.sh [--images DIR]
+
+From a fresh clone to drawn poses, on a machine without a GPU:
+  1. sets the environment up where needed (tools/setup_env.sh says how and where);
+  2. draws a data set of people in COCO's format into $data;
+  3. trains a small model on it for a few minutes, into $work;
+  4. evaluates it, prints COCO's table, and draws the poses it finds beside the
+     annotated ones.
+Safe to run again: what is there is used again, and training starts anew.
+
+  --images DIR  draws poses on the pictures in DIR as well. This model has seen
+                drawn people only: do not expect much of it on photographs.
+EOF
+}
+
+images=
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help) usage; exit ;;
+    --images=*) images=${1#*=} ;;
+    --images)
+      [ $# -gt 1 ] || { echo 'ERROR: --images needs a folder' >&2; exit 2; }
+      images=$2
+      shift
+      ;;
+    *) usage >&2; echo "ERROR: unknown argument: $1" >&2; exit 2 ;;
+  esac
+  shift
+done
+if [ -n "$images" ]; then
+  [ -d "$images" ] || { echo "ERROR: --images $images is no folder" >&2; exit 2; }
+  images=$(realpath "$images")
+fi
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=$(realpath -ms "${DIRECTPOSE_VENV:-$root/.venv}")
+bash "$root/tools/setup_env.sh"
+cd "$root"
+python() { "$venv/bin/python" "$@"; }
+
+is_drawn() {  # whether the data set is there, whole, and with these settings
+  [ -e "$data/annotations/person_keypoints_train2017.json" ] &&
+    [ -e "$data/annotations/person_keypoints_val2017.json" ] &&
+    python - "$data/synthetic.json" "$num_train" "$num_val" "$size" "$seed" <<'EOF'
+import json, sys
+made_with = json.load(open(sys.argv[1]))
+wanted = [int(number) for number in sys.argv[2:]]
+sys.exit([made_with[name] for name in ('num_train', 'num_val', 'size', 'seed')] != wanted)
+EOF
+}
+
+echo '==> check of the environment'
+python tools/check_env.py
+
+echo "==> drawn people in $data"
+if is_drawn; then
+  echo '    they are there'
+else
+  python tools/dataset_converters/make_synthetic_coco.py "$data" \
+    --train "$num_train" --val "$num_val" --size "$size" --seed "$seed"
+fi
+
+echo "==> training, into $work"
+python tools/train.py "$config" --work-dir "$work"
+
+echo '==> evaluation'
+checkpoint=$(cat "$work/last_checkpoint")
+python tools/test.py "$config" "$checkpoint" --work-dir "$work" --show-dir "$work/poses"
+
+if [ -n "$images" ]; then
+  echo "==> poses on the pictures of $images"
+  python demo/image_demo.py "$images" "$config" "$checkpoint" --out-dir "$work/images"
+fi
+
+echo
+echo "Poses beside the annotated ones, for example:"
+find "$root/$work/poses" -name '*.jpg' | sort | head -n 3
+[ -z "$images" ] || echo "Your pictures: $root/$work/images/visualizations"
+echo "The model: $checkpoint"
