@@ -44,11 +44,18 @@ class ToyDataset:
 class ToyModel(BaseModel):
     """A backbone and a head, with batch norm and dropout."""
 
-    def __init__(self, width: int = 8, dropout: float = 0.2) -> None:
+    def __init__(self, width: int = 8, dropout: float = 0.2, norm_eval: bool = False) -> None:
         super().__init__()
+        self.norm_eval = norm_eval
         self.backbone = nn.Sequential(nn.Linear(18, width), nn.BatchNorm1d(width), nn.ReLU())
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, 1))
         self.seen = []
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        if self.norm_eval:
+            self.backbone[1].eval()
+        return self
 
     def forward(self, inputs, index, mode: str):
         if mode == 'loss':

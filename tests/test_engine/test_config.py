@@ -1,0 +1,151 @@
+"""What the options of the command lines do to a config."""
+import pytest
+from mmengine.config import Config
+
+from directpose.engine import config
+from directpose.engine.errors import UserError
+
+
+@pytest.fixture
+def cfg():
+    return Config(dict(
+        model=dict(type='BottomupPoseEstimator', use_syncbn=True),
+        train_dataloader=dict(
+            batch_size=4,
+            dataset=dict(
+                type='CombinedDataset',
+                datasets=[
+                    dict(type='CocoDataset', data_root='data/coco/', ann_file='a/train.json',
+                         data_prefix=dict(img='train/')),
+                    dict(type='RepeatDataset', times=2, dataset=dict(
+                        type='CocoDataset', data_root='data/coco/', ann_file='a/more.json',
+                        data_prefix=dict(img='more/'))),
+                ])),
+        test_dataloader=dict(dataset=dict(
+            type='CocoDataset', data_root='data/coco/', ann_file='a/val.json',
+            data_prefix=dict(img='val/'))),
+        test_evaluator=dict(type='CocoMetric', ann_file='data/coco/a/val.json'),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
+        auto_scale_lr=dict(enable=False, base_batch_size=32),
+        default_hooks=dict(visualization=dict(type='PoseComparisonHook', enable=False))))
+
+
+@pytest.mark.parametrize('total, world_size, batch_size, accumulate', [
+    (32, 8, 4, 1),  # the paper's
+    (32, 4, 4, 2),
+    (32, 2, 4, 4),
+    (32, 1, 4, 8),
+    (32, 16, 2, 1),  # a smaller share than a process could take
+    (24, 4, 3, 2),  # 6 images as 2 x 3, because 4 does not divide 6
+    (14, 2, 1, 7),
+    (8, 8, 1, 1),
+])
+def test_total_batch_size(cfg, total, world_size, batch_size, accumulate):
+    config.set_total_batch_size(cfg, total, world_size)
+    assert cfg.train_dataloader.batch_size == batch_size
+    assert cfg.optim_wrapper.accumulative_counts == accumulate
+    assert batch_size * accumulate * world_size == total
+    assert batch_size <= 4
+
+
+@pytest.mark.parametrize('total, world_size', [(32, 3), (4, 8), (0, 1), (-8, 8)])
+def test_total_batch_size_that_does_not_divide(cfg, total, world_size):
+    with pytest.raises(UserError, match=f'multiple of {world_size}'):
+        config.set_total_batch_size(cfg, total, world_size)
+
+
+def test_auto_scale_lr_counts_accumulated_batches(cfg):
+    """MMEngine multiplies by batch_size * processes / base_batch_size."""
+    config.set_total_batch_size(cfg, 64, 2)
+    config.enable_auto_scale_lr(cfg)
+    assert cfg.auto_scale_lr.enable
+    assert cfg.train_dataloader.batch_size * 2 / cfg.auto_scale_lr.base_batch_size == 64 / 32
+
+
+def test_auto_scale_lr_without_base(cfg):
+    cfg.auto_scale_lr = dict(enable=False)
+    with pytest.raises(UserError, match='base_batch_size'):
+        config.enable_auto_scale_lr(cfg)
+
+
+def test_data_root_of_all_datasets(cfg):
+    config.set_data_root(cfg, '/new')
+    datasets = cfg.train_dataloader.dataset.datasets
+    assert datasets[0].data_root == datasets[1].dataset.data_root == '/new'
+    assert cfg.test_dataloader.dataset.data_root == '/new'
+    assert cfg.test_evaluator.ann_file == '/new/a/val.json'
+
+
+def test_annotations_of_a_metric_that_lie_elsewhere_stay(cfg):
+    cfg.test_evaluator = [dict(type='CocoMetric', ann_file='data/coco_other/a/val.json')]
+    config.set_data_root(cfg, '/new')
+    assert cfg.test_evaluator[0].ann_file == 'data/coco_other/a/val.json'
+
+
+def test_check_data(cfg, tmp_path):
+    config.set_data_root(cfg, str(tmp_path))
+    (tmp_path / 'a').mkdir()
+    (tmp_path / 'train').mkdir()
+    missing = [
+        (tmp_path / 'a/train.json', 'touch'), (tmp_path / 'a/more.json', 'touch'),
+        (tmp_path / 'more', 'mkdir')]
+    for path, make in missing:
+        with pytest.raises(UserError, match='--data-root') as raised:
+            config.check_data(cfg, ('train', 'val'))
+        assert str(path) in str(raised.value)
+        getattr(path, make)()
+    config.check_data(cfg, ('train', 'val'))
+
+
+def test_amp_on_the_cpu_is_refused(cfg, monkeypatch):
+    monkeypatch.setattr(config, 'get_device', lambda: 'cpu')
+    with pytest.raises(UserError, match='needs a GPU'):
+        config.enable_amp(cfg, 'fp16')
+
+
+@pytest.mark.parametrize('precision, dtype, loss_scale', [
+    ('fp16', 'float16', 'dynamic'), ('bf16', 'bfloat16', dict(enabled=False))])
+def test_amp(cfg, precision, dtype, loss_scale, monkeypatch):
+    monkeypatch.setattr(config, 'get_device', lambda: 'cuda')
+    config.enable_amp(cfg, precision)
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+    assert cfg.optim_wrapper.dtype == dtype
+    assert cfg.optim_wrapper.loss_scale == loss_scale
+
+
+def test_drawing(cfg, tmp_path):
+    config.enable_drawing(cfg, str(tmp_path))
+    assert cfg.default_hooks.visualization == dict(
+        type='PoseComparisonHook', enable=True, interval=1, out_dir=str(tmp_path))
+    del cfg.default_hooks.visualization
+    with pytest.raises(UserError, match='visualization'):
+        config.enable_drawing(cfg, str(tmp_path))
+
+
+def test_dump_beside_the_metrics(cfg):
+    config.dump_predictions(cfg, 'out.pkl')
+    assert [metric.type for metric in cfg.test_evaluator] == ['CocoMetric', 'DumpResults']
+    config.dump_predictions(cfg, 'again.pkl')
+    assert len(cfg.test_evaluator) == 3
+    with pytest.raises(UserError, match=r'\.pkl'):
+        config.dump_predictions(cfg, 'out.json')
+
+
+class TestLoadConfig:
+
+    @pytest.fixture
+    def path(self, tmp_path):
+        path = tmp_path / 'tiny.py'
+        path.write_text('a = dict(b=1)\n')
+        return str(path)
+
+    def test_options_and_work_dir(self, path):
+        cfg = config.load_config(path, {'a.b': 2})
+        assert cfg.a.b == 2
+        assert cfg.work_dir == 'work_dirs/tiny'
+        assert config.load_config(path, dict(work_dir='x')).work_dir == 'x'
+        assert config.load_config(path, dict(work_dir='x'), 'y').work_dir == 'y'
+
+    def test_missing_file(self):
+        with pytest.raises(UserError, match=r'gone\.py.*configs/directpose'):
+            config.load_config('gone.py')
