@@ -22,7 +22,7 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'))
 
 visualizer = dict(
-    type='PoseLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
+    type='DirectPoseVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
 log_level = 'INFO'
 

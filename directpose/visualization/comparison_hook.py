@@ -1,0 +1,103 @@
+"""Pictures of the predicted poses beside the annotated ones."""
+
+import os.path as osp
+from collections.abc import Sequence
+
+import mmcv
+from mmengine import fileio
+from mmengine.runner import Runner
+from mmpose.engine.hooks import PoseVisualizationHook
+from mmpose.registry import HOOKS
+from mmpose.structures import PoseDataSample
+
+
+@HOOKS.register_module()
+class PoseComparisonHook(PoseVisualizationHook):
+    """Draw ground truth at the left and prediction at the right of one picture.
+
+    MMPose's hook draws predictions alone. Here, too, a batch's first image is drawn every
+    ``interval`` iterations of validation and every image in testing, both in original pixels,
+    by the runner's visualizer.
+
+    In testing, pictures are written to ``out_dir`` under the names of their images. In
+    distributed testing only the first process draws: its share of the images.
+
+    Args:
+        enable (bool): Whether to draw at all. Defaults to False.
+        interval (int): Iterations from one drawn validation batch to the next. Defaults to 50.
+        kpt_thr (float): Only people and keypoints with at least this score are drawn; above
+            0, since unlabelled keypoints have score 0. Scores of DirectPose are products
+            of two probabilities, so they are low. Defaults to 0.1.
+        show (bool): Whether to show each picture in a window. Defaults to False.
+        wait_time (float): Seconds to show it. Defaults to 0.
+        out_dir (str, optional): Where to write the pictures of testing, as it stands, or from
+            the current directory if relative. Without it they go to the visualizer's
+            backends. Defaults to None.
+        backend_args (dict, optional): Where to read the images from, as in MMEngine's
+            ``fileio``. Defaults to None.
+    """
+
+    def __init__(self, enable: bool = False, kpt_thr: float = 0.1, **kwargs) -> None:
+        super().__init__(enable=enable, kpt_thr=kpt_thr, **kwargs)
+        self._written = set()
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict,
+        outputs: Sequence[PoseDataSample],
+    ) -> None:
+        """Draw the batch's first image every ``interval`` iterations."""
+        step = runner.iter + batch_idx
+        if self.enable and step % self.interval == 0:
+            self._visualizer.set_dataset_meta(runner.val_evaluator.dataset_meta)
+            self._draw('val_img', outputs[0], step)
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict,
+        outputs: Sequence[PoseDataSample],
+    ) -> None:
+        """Draw every image of the batch."""
+        if not self.enable:
+            return
+        self._visualizer.set_dataset_meta(runner.test_evaluator.dataset_meta)
+        for data_sample in outputs:
+            self._test_index += 1
+            out_file = None
+            if self.out_dir is not None:
+                out_file = osp.join(self.out_dir, self._file_name(data_sample))
+            self._draw('test_img', data_sample, self._test_index, out_file)
+
+    def _file_name(self, data_sample: PoseDataSample) -> str:
+        """The image's own name; with its id where two directories have one of that name."""
+        name = osp.basename(data_sample.img_path)
+        if name in self._written:
+            stem, suffix = osp.splitext(name)
+            name = f'{stem}_{data_sample.img_id}{suffix}'
+        self._written.add(name)
+        return name
+
+    def _draw(
+        self, name: str, data_sample: PoseDataSample, step: int, out_file: str | None = None
+    ) -> None:
+        image_bytes = fileio.get(data_sample.img_path, backend_args=self.backend_args)
+        image = mmcv.imfrombytes(image_bytes, channel_order='rgb')
+        # The visualizer's own threshold hides keypoints, but draws the boxes of all.
+        drawn = PoseDataSample(gt_instances=data_sample.gt_instances)
+        scores = data_sample.pred_instances.bbox_scores
+        drawn.pred_instances = data_sample.pred_instances[scores >= self.kpt_thr]
+        self._visualizer.add_datasample(
+            osp.basename(data_sample.img_path) if self.show else name,
+            image,
+            drawn,
+            draw_bbox=True,
+            show=self.show,
+            wait_time=self.wait_time,
+            out_file=out_file,
+            kpt_thr=self.kpt_thr,
+            step=step,
+        )

@@ -1,0 +1,252 @@
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine import Config
+from mmengine.logging import MessageHub, MMLogger
+from mmpose.registry import DATASETS
+from pycocotools.coco import COCO
+
+from directpose.datasets import BottomupCocoDataset
+from tests.coco_files import person, write_coco
+
+CONFIGS = Path(__file__).parents[2] / 'configs' / '_base_' / 'datasets'
+RECIPE_FILTER = dict(min_labelled_keypoints=10, min_bbox_size=1)
+
+
+def points(n, start=0):
+    return {start + i: (5 + i, 6 + i) for i in range(n)}
+
+
+def build(root, part='train2017', **kwargs):
+    return BottomupCocoDataset(
+        data_root=str(root),
+        ann_file=f'annotations/person_keypoints_{part}.json',
+        data_prefix=dict(img=part),
+        **kwargs,
+    )
+
+
+def image_ids(dataset):
+    return [dataset.get_data_info(i)['img_id'] for i in range(len(dataset))]
+
+
+@pytest.fixture
+def filtered_root(tmp_path):
+    """One image for every rule of the filter; 1, 2 and 7 pass."""
+    people = [
+        person(points(10), 1, 1),
+        person(points(4), 2, 2),
+        person(points(6), 3, 2),  # ten together
+        person(points(9), 4, 3),  # one too few
+        person(points(4), 5, 4),
+        person(points(17), 6, 4, iscrowd=1),  # a crowd does not count
+        person(points(17), 7, 5, bbox=[3, 3, 1, 40]),  # as wide as 1 px, not wider
+        person({}, 8, 6),
+        person(points(17), 9, 7, bbox=[3, 3, 1, 40]),
+        person({}, 10, 7, bbox=[3, 3, 1.5, 2]),  # any person's box does
+    ]
+    write_coco(tmp_path, people, num_images=8)  # 8 has no annotation
+    return tmp_path
+
+
+def test_filter_keeps_images_with_enough_keypoints_and_a_box(filtered_root):
+    assert image_ids(build(filtered_root, filter_cfg=RECIPE_FILTER)) == [1, 2, 7]
+    assert image_ids(build(filtered_root, filter_cfg=dict(min_labelled_keypoints=10))) == [
+        1, 2, 5, 7,
+    ]  # fmt: skip
+    assert image_ids(build(filtered_root, filter_cfg=dict(min_bbox_size=1))) == [
+        1, 2, 3, 4, 6, 7,
+    ]  # fmt: skip
+    assert image_ids(build(filtered_root)) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_filter_says_what_it_drops(filtered_root, caplog):
+    logger = MMLogger.get_current_instance()  # it does not propagate to caplog's
+    logger.addHandler(caplog.handler)
+    build(filtered_root, filter_cfg=RECIPE_FILTER)
+    logger.removeHandler(caplog.handler)
+    said = caplog.text
+    assert 'Train on 3 of 7 annotated images' in said
+    assert '3 have fewer than 10 labelled keypoints' in said
+    assert '1 more no box wider and higher than 1 px' in said
+
+
+def test_nothing_is_filtered_in_test_mode(filtered_root):
+    dataset = build(filtered_root, filter_cfg=RECIPE_FILTER, test_mode=True)
+    assert sorted(image_ids(dataset)) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize('serialize_data', [True, False])
+def test_lazy_init_indices_and_serialising(filtered_root, serialize_data):
+    dataset = build(
+        filtered_root,
+        filter_cfg=RECIPE_FILTER,
+        lazy_init=True,
+        serialize_data=serialize_data,
+        indices=2,
+    )
+    assert not dataset._fully_initialized
+    assert image_ids(dataset) == [1, 2]
+    assert image_ids(pickle.loads(pickle.dumps(dataset))) == [1, 2]
+
+
+def test_people_of_an_image_come_together(filtered_root):
+    people = build(filtered_root, filter_cfg=RECIPE_FILTER)[1]
+    assert people['keypoints'].shape == (2, 17, 2)
+    assert people['keypoints_visible'].sum(axis=1).tolist() == [4, 6]
+    assert os.path.isfile(people['img_path'])
+
+
+def test_other_keypoints_by_metainfo(tmp_path):
+    write_coco(tmp_path, [person(points(12), num=14)])
+    dataset = build(
+        tmp_path,
+        metainfo=dict(from_file='configs/_base_/datasets/crowdpose.py'),
+        filter_cfg=RECIPE_FILTER,
+    )
+    assert dataset.metainfo['num_keypoints'] == 14
+    assert dataset[0]['keypoints'].shape == (1, 14, 2)
+
+
+@pytest.mark.parametrize('test_mode', [False, True])
+def test_number_of_keypoints_must_be_that_of_the_metainfo(tmp_path, test_mode):
+    # MMPose would reshape 34 keypoints of one person to two people of 17.
+    ann_file = write_coco(tmp_path, [person(points(9), 41), person(points(20), 42, num=34)])
+    with pytest.raises(ValueError, match=r'metainfo=dict\(from_file') as error:
+        build(tmp_path, test_mode=test_mode)
+    assert 'Annotation 42' in str(error.value) and str(ann_file) in str(error.value)
+    assert '102 numbers' in str(error.value) and '17 keypoints' in str(error.value)
+
+
+def test_category_must_be_that_of_mmposes_results(tmp_path):
+    write_coco(tmp_path, [person(points(12), 7, category_id=3)])
+    with pytest.raises(ValueError, match=r'Annotation 7 .* category_id 3'):
+        build(tmp_path)
+
+
+def test_no_image_left_is_an_error(tmp_path):
+    ann_file = write_coco(tmp_path, [person(points(3))])
+    with pytest.raises(ValueError, match='too strict') as error:
+        build(tmp_path, filter_cfg=RECIPE_FILTER)
+    assert str(ann_file) in str(error.value)
+    assert "'min_labelled_keypoints': 10" in str(error.value)
+
+
+def test_file_without_people_is_an_error(tmp_path):
+    annotation = person({})
+    del annotation['keypoints']  # as in COCO's instances_*.json
+    write_coco(tmp_path, [annotation])
+    with pytest.raises(ValueError, match='person keypoints'):
+        build(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('test_mode', 'loader'), [(False, 'train_dataloader'), (True, 'test_dataloader')]
+)
+def test_missing_paths_are_named_with_their_config_keys(tmp_path, test_mode, loader):
+    with pytest.raises(FileNotFoundError, match=f'{loader}.dataset.data_root') as error:
+        build(tmp_path, test_mode=test_mode)
+    path = tmp_path / 'annotations' / 'person_keypoints_train2017.json'
+    assert str(path) in str(error.value) and 'ann_file' in str(error.value)
+
+    write_coco(tmp_path, [person(points(12))], part='val2017')
+    with pytest.raises(FileNotFoundError, match=f'{loader}.dataset.data_root') as error:
+        BottomupCocoDataset(
+            data_root=str(tmp_path),
+            ann_file='annotations/person_keypoints_val2017.json',
+            data_prefix=dict(img='elsewhere'),
+            test_mode=test_mode,
+        )
+    assert str(tmp_path / 'elsewhere') in str(error.value)
+    assert "data_prefix['img']" in str(error.value)
+
+
+def test_torn_annotation_file_is_named(tmp_path):
+    ann_file = write_coco(tmp_path, [person(points(12))])
+    ann_file.write_text(ann_file.read_text()[:-40])
+    with pytest.raises(ValueError, match='not valid JSON') as error:
+        build(tmp_path)
+    assert str(ann_file) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (dict(filter_cfg=dict(min_keypoints=10)), "unknown keys \\['min_keypoints'\\]"),
+        (dict(data_mode='topdown'), "only has data_mode='bottomup'"),
+    ],
+)
+def test_unknown_settings_are_refused(tmp_path, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        build(tmp_path, **kwargs)
+
+
+def test_metric_finds_the_annotation_file_of_the_test_set(tmp_path):
+    ann_file = write_coco(tmp_path, [person(points(12))])
+    build(tmp_path, test_mode=True)
+    assert MessageHub.get_current_instance().get_info('coco_ann_file') == str(ann_file)
+
+
+@pytest.mark.parametrize(
+    'config', ['coco_keypoints', 'coco_keypoints_320', 'synthetic_keypoints_320']
+)
+def test_config_reads_a_directory_laid_out_as_coco(tmp_path, config):
+    for part in ('train2017', 'val2017'):
+        write_coco(tmp_path, [person(points(12))], num_images=2, part=part)
+    cfg = Config.fromfile(CONFIGS / f'{config}.py')
+    for split, count in (('train', 1), ('val', 2), ('test', 2)):
+        loader = cfg[f'{split}_dataloader']
+        loader.dataset.data_root = str(tmp_path)
+        dataset = DATASETS.build({**loader.dataset, '_scope_': 'mmpose'})
+        assert len(dataset) == count
+        packed = dataset[0]
+        assert packed['inputs'].ndim == 3
+        if split == 'train':
+            size = 800 if config == 'coco_keypoints' else 320
+            assert packed['inputs'].shape == (3, size, size)
+            labels = packed['data_samples'].gt_instance_labels
+            assert labels.keypoints.shape == (1, 17, 2)
+        else:
+            assert max(packed['inputs'].shape[1:]) == packed['data_samples'].input_size[0]
+
+
+@pytest.mark.parametrize('part', ['train', 'val'])
+def test_filter_on_photographs_counts_as_the_raw_file_does(coco_mini, part):
+    ann_file = coco_mini / 'annotations' / f'person_keypoints_{part}.json'
+    coco = COCO(ann_file)
+    expected = []
+    for image_id in coco.getImgIds():
+        anns = coco.loadAnns(coco.getAnnIds(image_id, iscrowd=False))
+        has_box = any(ann['bbox'][2] > 1 and ann['bbox'][3] > 1 for ann in anns)
+        if has_box and sum(ann['num_keypoints'] for ann in anns) >= 10:
+            expected.append(image_id)
+    assert 0 < len(expected) < len(coco.getImgIds())
+
+    dataset = BottomupCocoDataset(
+        ann_file=str(ann_file),
+        data_prefix=dict(img=str(coco_mini / 'images')),
+        filter_cfg=RECIPE_FILTER,
+    )
+
+    assert sorted(image_ids(dataset)) == sorted(expected)
+
+
+def test_photographs_pass_the_recipe(coco_mini):
+    """Boxes hold their keypoints on real images, whatever is drawn."""
+    cfg = Config.fromfile(CONFIGS / 'coco_keypoints_320.py')
+    cfg.train_dataloader.dataset.update(
+        ann_file=str(coco_mini / 'annotations' / 'person_keypoints_val.json'),
+        data_prefix=dict(img=str(coco_mini / 'images')),
+        data_root='',
+    )
+    dataset = DATASETS.build({**cfg.train_dataloader.dataset, '_scope_': 'mmpose'})
+    np.random.seed(0)
+    for packed in dataset:
+        labels = packed['data_samples'].gt_instance_labels.numpy()
+        assert len(labels) > 0
+        low, high = labels.bboxes[:, None, :2], labels.bboxes[:, None, 2:]
+        inside = ((labels.keypoints >= low) & (labels.keypoints <= high)).all(axis=-1)
+        assert inside[labels.keypoints_visible > 0].all()

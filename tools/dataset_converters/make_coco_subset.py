@@ -1,0 +1,152 @@
+"""Make a small COCO-style data set of chosen images out of a larger one.
+
+    python tools/dataset_converters/make_coco_subset.py \\
+        data/coco/annotations/person_keypoints_train2017.json data/coco/train2017 \\
+        data/coco-subset
+
+takes the first images, by id, whose people are few, large and labelled, and lays them out as
+COCO does, so that every config on COCO runs on them (`--data-root data/coco-subset`):
+
+    annotations/person_keypoints_{train,val}2017.json
+    {train,val}2017/*.jpg
+
+Both parts hold the same images with all their annotations: the set is made for a model to
+learn by heart, and to be scored on what it has learnt.
+"""
+
+import argparse
+import json
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('ann', type=Path, help='annotation file (COCO person keypoints)')
+    parser.add_argument('images', type=Path, help='directory of its images')
+    parser.add_argument('out', type=Path, help='directory to write; must not exist, or be empty')
+    parser.add_argument('--num', type=int, default=12, help='images to take (default: 12)')
+    parser.add_argument(
+        '--min-people',
+        type=int,
+        default=1,
+        help='fewest people with labelled keypoints in an image (default: 1)',
+    )
+    parser.add_argument(
+        '--max-people', type=int, default=4, help='most of them in an image (default: 4)'
+    )
+    parser.add_argument(
+        '--min-area',
+        type=float,
+        default=64 * 64,
+        help="each of them has more than this 'area', in square pixels (default: 4096)",
+    )
+    parser.add_argument(
+        '--min-keypoints',
+        type=int,
+        default=10,
+        help='fewest labelled keypoints of all people in an image (default: 10)',
+    )
+    parser.add_argument(
+        '--allow-crowd', action='store_true', help='also take images with crowd regions'
+    )
+    return parser.parse_args()
+
+
+def is_wanted(anns: list[dict], args: argparse.Namespace) -> bool:
+    """Whether an image with these annotations is to be taken.
+
+    Raises:
+        ValueError: If a person has no area.
+    """
+    if not args.allow_crowd and any(ann.get('iscrowd', 0) for ann in anns):
+        return False
+    counts, areas = [], []
+    for ann in anns:
+        labelled = sum(v > 0 for v in ann['keypoints'][2::3])
+        if labelled and not ann.get('iscrowd', 0):
+            if 'area' not in ann:
+                raise ValueError(
+                    f"Annotation {ann['id']} of {args.ann} has no 'area'; COCO's evaluation needs "
+                    'it. Add it, for example as 0.53 times the area of the box.'
+                )
+            counts.append(labelled)
+            areas.append(ann['area'])
+    return (
+        args.min_people <= len(counts) <= args.max_people
+        and sum(counts) >= args.min_keypoints
+        and all(area > args.min_area for area in areas)
+    )
+
+
+def select(coco: dict, args: argparse.Namespace) -> dict:
+    """The part of a COCO-style data set that is to be written.
+
+    Raises:
+        ValueError: If fewer images than ``args.num`` are as wanted.
+    """
+    anns_of = defaultdict(list)
+    for ann in coco['annotations']:
+        anns_of[ann['image_id']].append(ann)
+    images = sorted(coco['images'], key=lambda image: image['id'])
+    wanted = [image for image in images if is_wanted(anns_of[image['id']], args)]
+    if len(wanted) < args.num:
+        raise ValueError(
+            f'Only {len(wanted)} of the {len(images)} images in {args.ann} are as wanted, but '
+            f'--num asks for {args.num}. Ask for fewer, or for less of each: --min-people '
+            f'{args.min_people}, --max-people {args.max_people}, --min-area {args.min_area:g}, '
+            f'--min-keypoints {args.min_keypoints}, --allow-crowd.'
+        )
+    chosen = wanted[: args.num]
+    anns = [ann for image in chosen for ann in anns_of[image['id']]]
+    return {**coco, 'images': chosen, 'annotations': anns}
+
+
+def write(subset: dict, images: Path, out: Path) -> None:
+    """Write annotations and images twice, as COCO's two parts.
+
+    Raises:
+        FileNotFoundError: If an image of the subset is not in ``images``.
+    """
+    names = [image['file_name'] for image in subset['images']]
+    missing = [name for name in names if not (images / name).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f'{len(missing)} of {len(names)} chosen images are not in {images}, for example '
+            f'{missing[0]}. Give the directory that the file names in the annotations start from.'
+        )
+    (out / 'annotations').mkdir(parents=True)
+    for part in ('train2017', 'val2017'):
+        ann_file = out / 'annotations' / f'person_keypoints_{part}.json'
+        ann_file.write_text(json.dumps(subset))
+        for name in names:
+            copy = out / part / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(images / name, copy)
+
+
+def main() -> None:
+    args = parse_args()
+    if args.num < 1:
+        raise SystemExit(f'--num must be at least 1, but is {args.num}.')
+    if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
+        raise SystemExit(f'{args.out} exists already; give a new or an empty directory.')
+    try:
+        subset = select(json.loads(args.ann.read_text()), args)
+        write(subset, args.images, args.out)
+    except json.JSONDecodeError as error:
+        raise SystemExit(f'{args.ann} is not valid JSON ({error}). Is it complete?') from error
+    except (ValueError, FileNotFoundError) as error:
+        raise SystemExit(str(error)) from error
+    people = sum(any(ann['keypoints'][2::3]) for ann in subset['annotations'])
+    print(
+        f'{args.out}: {len(subset["images"])} images with {people} people with labelled '
+        'keypoints, as train2017 and as val2017'
+    )
+
+
+if __name__ == '__main__':
+    main()
