@@ -83,7 +83,7 @@ def build_config(args: argparse.Namespace) -> config.Config:
     if args.show_dir is not None:
         config.enable_drawing(cfg, args.show_dir)
     if args.seed is not None:
-        cfg.setdefault('randomness', {}).update(seed=args.seed)
+        cfg.randomness = dict(cfg.get('randomness', {}), seed=args.seed)
     if args.resume is not None:
         set_resume(cfg, args.resume)
     distributed.set_launcher(cfg, args.launcher)

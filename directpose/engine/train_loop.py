@@ -118,8 +118,8 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
         hub = self.runner.message_hub
         if (self.runner.val_loop is None or self._iter < self.val_begin
                 or (self._iter % self.val_interval and self._iter != self._max_iters)
-                or hub.get_info('validated_iter') == self._iter):
+                or hub.get_info('last_validated_iter') == self._iter):
             return
         # Before the validation, because a new best score saves the checkpoint again.
-        hub.update_info('validated_iter', self._iter)
+        hub.update_info('last_validated_iter', self._iter)
         self.runner.val_loop.run()
