@@ -1,0 +1,227 @@
+"""tools/setup_env.sh with a real virtual environment and pip, on a miniature repository.
+
+The miniature's lock holds one tiny package, its compiled packages are left out,
+and it builds itself without setuptools, so that no network is needed.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+BACKEND = """
+import zipfile
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    return write_wheel(folder, 'directpose', '0.1.0', '')
+def write_wheel(folder, name, version, code):
+    file = f'{name}-{version}-py3-none-any.whl'
+    info = f'{name}-{version}.dist-info'
+    with zipfile.ZipFile(f'{folder}/{file}', 'w') as wheel:
+        wheel.writestr(f'{name}/__init__.py', code)
+        fields = 'Metadata-Version: 2.1', f'Name: {name}', f'Version: {version}'
+        wheel.writestr(f'{info}/METADATA', '\\n'.join(fields))
+        fields = 'Wheel-Version: 1.0', 'Root-Is-Purelib: true', 'Tag: py3-none-any'
+        wheel.writestr(f'{info}/WHEEL', '\\n'.join(fields))
+        wheel.writestr(f'{info}/RECORD', '')
+    return file
+"""
+
+
+class Miniature:
+    """A repository with the script, and the environment it makes; both in paths with spaces."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / 'my repository'
+        self.venv = folder / 'my environments' / 'pose'
+        self.index = folder / 'index'
+        for path in ('tools', 'requirements', 'directpose'):
+            (self.root / path).mkdir(parents=True)
+        shutil.copy(ROOT / 'tools/setup_env.sh', self.root / 'tools')
+        (self.root / 'tools/install_from_source.py').write_text('')
+        (self.root / 'directpose/version.py').write_text("__version__ = '0.1.0'\n")
+        (self.root / 'setup.py').write_text('')
+        (self.root / 'backend.py').write_text(BACKEND)
+        (self.root / 'pyproject.toml').write_text(
+            "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+            "[project]\nname = 'directpose'\nversion = '0.1.0'\n"
+        )
+        (self.root / 'requirements/source.txt').write_text('')
+        self.index.mkdir()
+        namespace = {}
+        exec(BACKEND, namespace)
+        for version in ('1.0', '2.0'):
+            namespace['write_wheel'](self.index, 'tiny', version, f'version = {version}')
+        self.lock('tiny==1.0')
+
+    def lock(self, *pins: str) -> None:
+        (self.root / 'requirements/lock.txt').write_text('\n'.join(pins) + '\n')
+
+    def set_up(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+        """Run the script, from another directory than the repository's."""
+        environment = {
+            **os.environ,
+            'PIP_NO_INDEX': '1',
+            'PIP_FIND_LINKS': self.index.as_uri(),
+            'DIRECTPOSE_VENV': str(self.venv),
+            'DIRECTPOSE_PYTHON': sys.executable,
+            **variables,
+        }
+        return subprocess.run(
+            ['bash', str(self.root / 'tools/setup_env.sh'), *arguments],
+            cwd=self.index,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def tiny_version(self) -> str:
+        code = 'import tiny, directpose; print(tiny.version)'
+        command = [self.venv / 'bin/python', '-P', '-c', code]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture(scope='module')
+def ready(tmp_path_factory) -> Miniature:
+    """A miniature whose environment is made; tests leave it ready."""
+    miniature = Miniature(tmp_path_factory.mktemp('ready'))
+    done = miniature.set_up()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f'The environment in {miniature.venv} is ready.' in done.stdout
+    return miniature
+
+
+@pytest.fixture
+def fresh(tmp_path) -> Miniature:
+    """A miniature without an environment."""
+    return Miniature(tmp_path)
+
+
+def test_lock_and_project_are_installed(ready):
+    assert ready.tiny_version() == '1.0'
+
+
+def test_second_run_has_nothing_to_do_and_needs_no_index(ready):
+    done = ready.set_up(PIP_FIND_LINKS='file:///nowhere')
+    assert done.returncode == 0
+    assert done.stdout == f'The environment in {ready.venv} is ready.\n'
+
+
+def test_changed_lock_is_followed(ready):
+    ready.lock('tiny==2.0')
+    assert ready.set_up().returncode == 0
+    assert ready.tiny_version() == '2.0'
+    ready.lock('tiny==1.0')
+    assert ready.set_up().returncode == 0
+    assert ready.tiny_version() == '1.0'
+
+
+def test_package_removed_by_hand_comes_back(ready):
+    python = str(ready.venv / 'bin/python')
+    subprocess.run([python, '-m', 'pip', 'uninstall', '-qy', 'tiny'], check=True)
+    assert ready.set_up().returncode == 0
+    assert ready.tiny_version() == '1.0'
+
+
+def test_half_copied_package_of_an_interrupted_run_is_completed(ready):
+    (site,) = ready.venv.glob('lib/python3.*/site-packages')
+    (site / 'tiny/__init__.py').unlink()
+    (site / 'tiny-1.0.dist-info/INSTALLER').unlink()  # pip writes it after all files
+    (ready.venv / '.directpose-ready').unlink()  # and this script its mark at the very end
+    assert ready.set_up().returncode == 0
+    assert ready.tiny_version() == '1.0'
+
+
+def test_failure_shows_the_reason_and_is_not_taken_for_done(ready):
+    ready.lock('tiny==3.0')
+    for _ in range(2):
+        done = ready.set_up()
+        assert done.returncode == 1
+        assert 'No matching distribution found for tiny==3.0' in done.stderr
+        assert f'{ready.venv}/setup.log' in done.stderr
+    ready.lock('tiny==1.0')
+    assert ready.set_up().returncode == 0
+
+
+def test_environment_of_another_python_is_refused(ready, tmp_path):
+    other = tmp_path / 'python3.12'
+    other.write_text('#!/bin/sh\necho Python 3.12.99\n')
+    other.chmod(0o755)
+    done = ready.set_up(DIRECTPOSE_PYTHON=str(other))
+    # Nothing is to be done, so nothing is refused ...
+    assert done.returncode == 0
+    # ... but no other environment is made in its place.
+    (ready.venv / '.directpose-ready').unlink()
+    done = ready.set_up(DIRECTPOSE_PYTHON=str(other))
+    assert done.returncode == 1
+    assert 'DIRECTPOSE_PYTHON is another' in done.stderr
+    assert ready.set_up().returncode == 0
+
+
+@pytest.mark.slow
+def test_environment_that_was_never_finished_is_completed(fresh):
+    """Interrupted between making the folder and installing pip."""
+    command = [sys.executable, '-m', 'venv', '--without-pip', str(fresh.venv)]
+    subprocess.run(command, check=True)
+    done = fresh.set_up()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert fresh.tiny_version() == '1.0'
+
+
+def test_unsupported_python_is_refused_with_a_remedy(fresh, tmp_path):
+    old = tmp_path / 'python3'
+    old.write_text('#!/bin/sh\n[ "$1" = -V ] && echo Python 3.9.18 && exit\nexit 1\n')
+    old.chmod(0o755)
+    done = fresh.set_up(DIRECTPOSE_PYTHON=str(old))
+    assert done.returncode == 1
+    assert 'Python 3.11 and 3.12' in done.stderr
+    assert 'Python 3.9.18' in done.stderr
+    assert 'DIRECTPOSE_PYTHON=/path/to/python3.12' in done.stderr
+    assert not fresh.venv.exists()
+
+
+def test_supported_python_is_found_behind_an_unsupported_python3(fresh, tmp_path):
+    (tmp_path / 'python3').write_text('#!/bin/sh\nexit 1\n')
+    # Supported, by its answer; and says who it is when it shall make the environment.
+    (tmp_path / 'python3.12').write_text(
+        '#!/bin/sh\n[ "$2" != venv ] || { echo It is me; exit 1; }\n'
+    )
+    for name in ('python3', 'python3.12'):
+        (tmp_path / name).chmod(0o755)
+    done = fresh.set_up(DIRECTPOSE_PYTHON='', PATH=f'{tmp_path}:{os.environ["PATH"]}')
+    assert done.returncode == 1
+    assert f'this failed: {tmp_path}/python3.12 -m venv {fresh.venv}' in done.stderr
+    assert 'It is me' in done.stderr
+
+
+def test_broken_environment_is_refused_with_a_remedy(fresh):
+    (fresh.venv / 'bin').mkdir(parents=True)
+    (fresh.venv / 'bin/python').symlink_to('/nowhere/python3')
+    done = fresh.set_up()
+    assert done.returncode == 1
+    assert 'its Python has moved or gone' in done.stderr
+    remedy = done.stderr.partition('rm -r ')[2].strip()
+    subprocess.run(['bash', '-c', f'rm -r {remedy}'], check=True)
+    assert not fresh.venv.exists()
+
+
+def test_folder_of_other_things_is_refused(fresh):
+    fresh.venv.mkdir(parents=True)
+    (fresh.venv / 'thesis.tex').touch()
+    done = fresh.set_up()
+    assert done.returncode == 1
+    assert 'is no virtual environment' in done.stderr
+    assert [path.name for path in fresh.venv.iterdir()] == ['thesis.tex']
+
+
+def test_unknown_argument_is_refused(fresh):
+    done = fresh.set_up('--force')
+    assert done.returncode == 1
+    assert 'unknown arguments: --force' in done.stderr
+    assert not fresh.venv.exists()
