@@ -16,12 +16,12 @@ COCO_GROUPS = (
 )
 
 
-def group_indices(groups: Sequence[Sequence[str]], metainfo: dict) -> list[list[int]]:
+def group_indices(groups: Sequence[Sequence[str]] | None, metainfo: dict) -> list[list[int]]:
     """Turn groups of keypoint names into groups of keypoint indices.
 
     Args:
-        groups (Sequence[Sequence[str]]): The names in each group; every keypoint of the data
-            set belongs to exactly one.
+        groups (Sequence[Sequence[str]], optional): The names in each group; every keypoint of
+            the data set belongs to exactly one. None makes a single group of them all.
         metainfo (dict): Parsed metainfo of the data set
             (``mmpose.datasets.datasets.utils.parse_pose_metainfo``).
 
@@ -33,6 +33,8 @@ def group_indices(groups: Sequence[Sequence[str]], metainfo: dict) -> list[list[
             message names it.
     """
     name2id = metainfo['keypoint_name2id']
+    if groups is None:
+        return [list(name2id.values())]
     dataset = f'data set "{metainfo["dataset_name"]}" (K = {len(name2id)})'
     counts = Counter(name for group in groups for name in group)
     problems = []

@@ -29,6 +29,8 @@ class PositiveTargets(NamedTuple):
     """(P, ): index of the image."""
     location: Tensor
     """(P, ): index of the location."""
+    person: Tensor
+    """(P, ): index of the person in its image."""
     keypoints: Tensor
     """(P, K, 2): from the location to the person's keypoints, x and y in the level's strides."""
     visible: Tensor
@@ -98,19 +100,43 @@ def positive_targets(locations: Locations, instances: Sequence[InstanceData],
     """
     boxes = pad_sequence([i.bboxes for i in instances], batch_first=True)  # (N, M, 4)
     boxes = F.pad(boxes, (0, 0, 0, 1))  # an empty box, for batches without people
-    person = assign_persons(locations, boxes, radius)
-    image, location = torch.nonzero(person >= 0, as_tuple=True)  # (P, ) each
-    person = person[image, location]
+    return targets_of(locations, instances, assign_persons(locations, boxes, radius))
 
+
+def targets_of(locations: Locations, instances: Sequence[InstanceData],
+               assigned: Tensor) -> PositiveTargets:
+    """Targets of the locations that an assignment gave a person.
+
+    Args:
+        locations (Locations): L locations.
+        instances (Sequence[InstanceData]): As in :func:`positive_targets`.
+        assigned (Tensor): (N, L), for each location the index of a person whose box it is
+            strictly within, or -1.
+    """
+    image, location = torch.nonzero(assigned >= 0, as_tuple=True)  # (P, ) each
+    person = assigned[image, location]
     points = locations.points[location]  # (P, 2)
-    keypoints = pad_sequence([i.keypoints for i in instances], batch_first=True)
-    visible = pad_sequence([i.keypoints_visible for i in instances], batch_first=True)
-    offsets = keypoints[image, person] - points[:, None]  # (P, K, 2)
+    keypoints = of_persons([i.keypoints for i in instances], image, person)  # (P, K, 2)
+    visible = of_persons([i.keypoints_visible for i in instances], image, person)  # (P, K)
     return PositiveTargets(
-        image, location,
-        offsets / locations.strides[location, None, None],
-        (visible[image, person] > 0).to(points.dtype),
-        centerness(points, boxes[image, person]))
+        image, location, person,
+        (keypoints - points[:, None]) / locations.strides[location, None, None],
+        (visible > 0).to(points.dtype),
+        centerness(points, of_persons([i.bboxes for i in instances], image, person)))
+
+
+def of_persons(fields: Sequence[Tensor], image: Tensor, person: Tensor) -> Tensor:
+    """What belongs to the persons of positive locations.
+
+    Args:
+        fields (Sequence[Tensor]): (n, ...) an image, an entry a person.
+        image (Tensor): (P, ), the image of each location.
+        person (Tensor): (P, ), the index of its person in that image.
+
+    Returns:
+        Tensor: (P, ...).
+    """
+    return pad_sequence(list(fields), batch_first=True)[image, person]
 
 
 def centerness(points: Tensor, boxes: Tensor) -> Tensor:
