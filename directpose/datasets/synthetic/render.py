@@ -154,32 +154,37 @@ def _surface(
 ):
     """The near surface of a round cone that starts at the origin.
 
-    The axis is followed in the plane of its picture direction ``u`` and the
-    depth. There a slice of the cone at the side distance ``v`` is a capsule
-    of the half-width ``slab``, whose upper line touches the ball at the axis
-    parameter ``t``.
+    At a pixel, the ball at the axis parameter ``t`` reaches the depth
+    ``t dz + sqrt(Q(t))``, where ``Q(t) = (r0 + t dr)^2 - v^2 - (u - t L)^2``,
+    ``u`` is the way along the axis in the picture, ``v`` that across, and
+    ``L`` the axis' length in the picture. The near surface is its maximum.
 
     Returns:
         tuple: The axis parameter (0 to 1) of each pixel, its depth (-inf
         outside) and its brightness, each (h, w), float32.
     """
     dx, dy, dz = (float(value) for value in axis)
-    length = max(np.hypot(dx, dy), 1e-3)
-    slope = dz / np.hypot(length, dz)
-    ex, ey = dx / length, dy / length
-    if ex == ey == 0:
-        ex = 1.0
+    length, dr = float(np.hypot(dx, dy)), float(r1 - r0)
+    ex, ey = (dx / length, dy / length) if length > 0 else (1.0, 0.0)
     u = x * np.float32(ex) + y * np.float32(ey)
     v = y * np.float32(ex) - x * np.float32(ey)
     v2 = v * v
-    along = _clip(u * np.float32(1 / length))
-    radius = along * np.float32(r1 - r0) + np.float32(r0)
-    slab = _root(radius * radius - v2)
-    slab *= np.float32(slope)
-    slab += u
-    slab *= np.float32(1 / length)
-    along = _clip(slab)
-    radius = along * np.float32(r1 - r0) + np.float32(r0)
+    a = length**2 - dr**2
+    e = a + dz**2
+    if e <= 0:  # one ball holds the other
+        along = np.full_like(u, dr > 0)
+    elif a <= 0 and dr * dz >= 0:  # the nearer ball hides all the rest
+        along = np.full_like(u, dz > 0)
+    else:
+        a = np.copysign(max(abs(a), 1e-5 * e), a)
+        root = u * np.float32(dr) + np.float32(length * r0)
+        root *= root
+        root -= v2 * np.float32(a)
+        along = _root(root)
+        along *= np.float32(dz / np.sqrt(e) / a)
+        along += u * np.float32(length / a) + np.float32(r0 * dr / a)
+        np.clip(along, 0, 1, out=along)
+    radius = along * np.float32(dr) + np.float32(r0)
     u -= along * np.float32(length)
     height = radius * radius
     height -= v2
@@ -202,12 +207,6 @@ def _surface(
     shade /= radius
     shade += np.float32(0.4)
     return along, depth, shade
-
-
-def _clip(array: np.ndarray) -> np.ndarray:
-    """Clip to 0 to 1, in place."""
-    np.maximum(array, 0, out=array)
-    return np.minimum(array, 1, out=array)
 
 
 def _root(array: np.ndarray) -> np.ndarray:
