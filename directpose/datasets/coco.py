@@ -10,8 +10,8 @@ from mmpose.registry import DATASETS
 
 _FILTER_KEYS = ('min_labelled_keypoints', 'min_bbox_size')
 _PATH_REMEDY = (
-    "It is made of the dataset's data_root and {key} in the config; set them there, or on "
-    'the command line, for example --cfg-options {loader}.dataset.data_root=DIR'
+    'It is data_root + {key} of {loader}.dataset in the config: correct them there, or give the '
+    'tools the folder of the data as --data-root DIR.'
 )
 
 

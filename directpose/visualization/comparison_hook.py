@@ -37,7 +37,7 @@ class PoseComparisonHook(PoseVisualizationHook):
             ``fileio``. Defaults to None.
     """
 
-    def __init__(self, enable: bool = False, kpt_thr: float = 0.1, **kwargs) -> None:
+    def __init__(self, *, enable: bool = False, kpt_thr: float = 0.1, **kwargs) -> None:
         super().__init__(enable=enable, kpt_thr=kpt_thr, **kwargs)
         self._written = set()
 

@@ -147,13 +147,13 @@ def test_file_without_people_is_an_error(tmp_path):
     ('test_mode', 'loader'), [(False, 'train_dataloader'), (True, 'test_dataloader')]
 )
 def test_missing_paths_are_named_with_their_config_keys(tmp_path, test_mode, loader):
-    with pytest.raises(FileNotFoundError, match=f'{loader}.dataset.data_root') as error:
+    with pytest.raises(FileNotFoundError, match=f'{loader}.dataset in the config') as error:
         build(tmp_path, test_mode=test_mode)
     path = tmp_path / 'annotations' / 'person_keypoints_train2017.json'
     assert str(path) in str(error.value) and 'ann_file' in str(error.value)
 
     write_coco(tmp_path, [person(points(12))], part='val2017')
-    with pytest.raises(FileNotFoundError, match=f'{loader}.dataset.data_root') as error:
+    with pytest.raises(FileNotFoundError, match=f'{loader}.dataset in the config') as error:
         BottomupCocoDataset(
             data_root=str(tmp_path),
             ann_file='annotations/person_keypoints_val2017.json',

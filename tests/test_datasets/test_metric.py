@@ -64,6 +64,11 @@ def test_nobody_found_is_no_error(tmp_path):
     assert evaluate(tmp_path / 'blind', Blind(), data_root=str(tmp_path))['coco/AP'] == 0
 
 
+def test_ground_truth_of_drawn_people_scores_one(tmp_path, synthetic_coco):
+    table = evaluate(tmp_path, Oracle(), data_root=str(synthetic_coco))
+    assert table['coco/AP'] == 1
+
+
 @pytest.mark.parametrize('part', ['train', 'val'])
 def test_ground_truth_of_photographs_scores_one(tmp_path, coco_mini, part):
     table = evaluate(
