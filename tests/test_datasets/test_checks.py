@@ -305,6 +305,16 @@ def bbox_of_three(data):
     data.coco['annotations'][2]['bbox'] = [1, 2, 3]
 
 
+@defect('error', 'malformed', PERSON_3, "iscrowd is '0'", also=['crowd', 'image-few-keypoints'])
+def iscrowd_is_text(data):
+    data.coco['annotations'][2]['iscrowd'] = '0'
+
+
+@defect('error', 'malformed', 'category 1', 'keypoints is 17')
+def category_with_a_number_of_keypoints(data):
+    data.coco['categories'][0]['keypoints'] = 17
+
+
 @defect('error', 'not-a-number', PERSON_3, 'keypoints holds NaN')
 def nan_keypoint(data):
     data.coco['annotations'][2]['keypoints'][3] = float('nan')
@@ -315,7 +325,7 @@ def null_in_bbox(data):
     data.coco['annotations'][2]['bbox'][0] = None
 
 
-@defect('error', 'not-a-number', PERSON_3, 'area is nan')
+@defect('error', 'not-a-number', PERSON_3, "area is 'nan'")
 def nan_area(data):
     data.coco['annotations'][2]['area'] = float('nan')
 
@@ -437,7 +447,9 @@ def test_every_kind_has_a_defect():
 # model learns something else than one thinks.
 SILENT = (
     'category_lacks_a_keypoint',
+    'category_with_a_number_of_keypoints',
     'image_id_twice',
+    'iscrowd_is_text',
     'joint_weight_too_many',
     'keypoint_ids_from_one',
     'keypoint_name_twice',
@@ -547,6 +559,24 @@ def test_metainfo_may_be_a_name_of_mmpose(sound):
         data = load_annotations(str(sound.ann_file), str(sound.images), 'crowdpose.py')
     kinds = [finding.kind for finding in check_annotations(data)]
     assert kinds.count('keypoint-count') == 4  # the category and three people
+
+
+@pytest.mark.parametrize('entries', ['images', 'annotations', 'categories'])
+def test_junk_never_stops_the_checks(sound, entries):
+    junk = [None, True, -1, 10**400, float('nan'), '..', [], [[1]], [None] * 51]
+    proper = copy.deepcopy(sound.coco)
+    for field in proper[entries][0]:
+        for value in junk:
+            sound.coco = copy.deepcopy(proper)
+            sound.coco[entries][0][field] = value
+            save(sound)
+            if field.endswith('id') and type(value) is not int:
+                with pytest.raises(ValueError, match='Ids must be integers'):
+                    load_annotations(str(sound.ann_file), str(sound.images))
+            else:
+                data = load_annotations(str(sound.ann_file), str(sound.images))
+                check_annotations(data)
+                json.dumps(summarize(data), allow_nan=False)
 
 
 @pytest.mark.parametrize(

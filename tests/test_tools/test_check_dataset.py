@@ -1,6 +1,7 @@
 """The command line of the data set check."""
 
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from directpose.datasets.checks import KINDS
 from tests.coco_files import person, write_coco
 
 TOOL = Path(__file__).parents[2] / 'tools/check_dataset.py'
@@ -114,3 +116,12 @@ def test_coco_is_sound(coco_mini, capsys, part):
     assert status == 0
     assert '\n0 error(s), ' in output
     assert 'note: no-keypoints' in output
+
+
+def test_documentation_names_every_kind_with_its_level():
+    text = (TOOL.parents[1] / 'docs/en/check_dataset.md').read_text()
+    _, *parts = re.split(r'^\*\*(?:Errors|Warnings|Notes)\*\*', text, flags=re.MULTILINE)
+    for level, part in zip(('error', 'warning', 'note'), parts, strict=True):
+        first_cells = re.findall(r'^\| (`.*?) \|', part, flags=re.MULTILINE)
+        documented = re.findall(r'`([^`]+)`', ' '.join(first_cells))
+        assert sorted(documented) == sorted(kind for kind in KINDS if KINDS[kind][0] == level)

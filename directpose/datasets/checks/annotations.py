@@ -7,6 +7,7 @@ All coordinates are original pixels.
 
 import json
 import os.path as osp
+import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -105,8 +106,12 @@ class KeypointAnnotations:
 def size_of(image: dict) -> tuple[float, float] | None:
     """Width and height as written in the file; None if they are no lengths."""
     size = image.get('width'), image.get('height')
-    valid = all(isinstance(length, int | float) and length > 0 for length in size)
-    return size if valid else None
+    return size if all(is_finite(length) and length > 0 for length in size) else None
+
+
+def is_finite(value: object) -> bool:
+    """Whether a value of the file is a number, neither NaN nor too large for a float."""
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 def name_of(image: dict) -> str:
@@ -186,7 +191,7 @@ def _load_json(ann_file: str) -> dict:
             )
         for index, entry in enumerate(data[key]):
             for field in id_fields:
-                if not isinstance(entry.get(field), int):
+                if type(entry.get(field)) is not int:  # a bool is an int, too
                     raise ValueError(
                         f'{ann_file}: {key}[{index}] has {field} = {entry.get(field)!r}. Ids '
                         'must be integers: number the entries, and correct what refers to them.'

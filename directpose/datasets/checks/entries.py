@@ -1,12 +1,11 @@
 """Checks of the file's entries: their ids and fields."""
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import numpy as np
 
-from .annotations import KeypointAnnotations, name_of
+from .annotations import KeypointAnnotations, is_finite, name_of
 from .findings import Finding, finding
 
 # What happens without each field that COCO demands.
@@ -70,10 +69,12 @@ def check_fields(data: KeypointAnnotations, use_area: bool) -> Iterator[Finding]
                 yield finding('malformed', person, f'{name} is {str(written)[:80]}')
             elif array is not None and not np.isfinite(array).all():
                 yield finding('not-a-number', person, f'{name} holds NaN, null or infinity')
-        area = person.ann.get('area')
+        iscrowd, area = person.ann.get('iscrowd'), person.ann.get('area')
+        if iscrowd not in (None, 0, 1):
+            yield finding('malformed', person, f'iscrowd is {str(iscrowd)[:80]!r}')
         if not use_area or area is None:
             continue
-        if not isinstance(area, int | float) or not math.isfinite(area):
-            yield finding('not-a-number', person, f'area is {area!r}')
+        if not is_finite(area):
+            yield finding('not-a-number', person, f'area is {str(area)[:80]!r}')
         elif area <= 0:
             yield finding('area-empty', person, f'area is {area}')

@@ -93,8 +93,8 @@ KINDS: dict[str, tuple[str, str]] = {
     'missing-num_keypoints': ('error', 'Write the number of keypoints with v > 0.'),
     'malformed': (
         'error',
-        'Write bbox as [x, y, width, height] and keypoints as one flat list '
-        '[x1, y1, v1, x2, ...], all numbers.',
+        'Write bbox as [x, y, width, height], keypoints as one flat list [x1, y1, v1, x2, ...], '
+        'iscrowd as 0 or 1, all numbers; the keypoints of a category are a list of names.',
     ),
     'not-a-number': (
         'error',

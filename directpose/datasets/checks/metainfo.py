@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from mmengine.utils import is_list_of
+
 from .annotations import KeypointAnnotations
 from .findings import Finding, finding
 
@@ -46,7 +48,10 @@ def check_categories(data: KeypointAnnotations) -> Iterator[Finding]:
     names = data.keypoint_names
     for category in data.categories:
         where, listed = f'category {category["id"]}', category.get('keypoints')
-        if not listed:  # the format does not demand it
+        if listed is None or listed == []:  # the format does not demand them
+            continue
+        if not is_list_of(listed, str):
+            yield finding('malformed', where, f'keypoints is {str(listed)[:80]}')
             continue
         differing = [
             f'{index}: {ours} / {theirs}'

@@ -29,12 +29,12 @@ def check_keypoints(data: KeypointAnnotations) -> Iterator[Finding]:
         written = person.ann.get('num_keypoints')
         if written is not None and written != person.num_labelled:
             # CrowdPose counts otherwise, and its own evaluation relies on it.
-            is_visible = written == np.sum(person.keypoints[:, 2] == 2)
-            hint = ' (it counts v = 2 only, as CrowdPose does)' if is_visible else ''
+            visible = int(np.sum(person.keypoints[:, 2] == 2))
+            hint = ' (it counts v = 2 only, as CrowdPose does)' if written == visible else ''
             yield finding(
                 'num_keypoints',
                 person,
-                f'num_keypoints is {written}, but {person.num_labelled} have v > 0{hint}',
+                f'num_keypoints is {str(written)[:80]}, but {person.num_labelled} have v > 0{hint}',
             )
     never = [name for name, count in zip(names, labelled, strict=True) if not count]
     if 0 < len(never) < len(names):
