@@ -271,5 +271,6 @@ def _photograph(rng, image):
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 0.9))
     values = image.astype(np.float32)
     values = (values - 128) * rng.uniform(0.8, 1.1) + 128 + rng.normal(0, 9)
-    values += rng.normal(0, 1, image.shape) * rng.uniform(0, 6)
+    noise = rng.standard_normal(image.shape, np.float32)
+    values += noise * np.float32(rng.uniform(0, 6))
     return np.clip(values, 0, 255).astype(np.uint8)
