@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 from mmcv.ops import nms
+from mmdet.structures.bbox import distance2bbox
 from torch import Tensor
 
 
@@ -14,11 +15,10 @@ class Poses(NamedTuple):
     keypoints: Tensor
     """(n, K, 2), x first; they may lie outside of the image."""
     boxes: Tensor
-    """(n, 4) xyxy: the extremes of the keypoints, clipped to the image."""
+    """(n, 4) xyxy, clipped to the image: the extremes of the keypoints, or those predicted."""
 
 
-def select_candidates(cls_score: Tensor, centerness: Tensor, keypoint_pred: Tensor,
-                      points: Tensor, stride: int, score_thr: float,
+def select_candidates(cls_score: Tensor, centerness: Tensor, score_thr: float,
                       nms_pre: int) -> tuple[Tensor, Tensor]:
     """The best candidates of one level of one image.
 
@@ -28,21 +28,18 @@ def select_candidates(cls_score: Tensor, centerness: Tensor, keypoint_pred: Tens
     Args:
         cls_score (Tensor): (1, H, W) logits.
         centerness (Tensor): (1, H, W) logits.
-        keypoint_pred (Tensor): (2K, H, W) x1, y1, ... in strides from the location.
-        points (Tensor): (H * W, 2), the locations in input pixels.
-        stride (int): In input pixels.
         score_thr (float): Locations with at most this classification score are no candidates.
         nms_pre (int): At most so many candidates.
 
     Returns:
-        Tuple[Tensor, Tensor]: Scores (n, ) and keypoints (n, K, 2) in input pixels.
+        Tuple[Tensor, Tensor]: Scores (n, ), best first, and which of the H * W locations these
+        are, (n, ).
     """
     prob = cls_score.flatten().sigmoid()  # (H * W, )
     scores = (prob * centerness.flatten().sigmoid()).where(prob > score_thr, -1)
     scores, index = scores.topk(min(nms_pre, len(scores)))
     index = index[scores >= 0]
-    offsets = keypoint_pred.flatten(1)[:, index].T.unflatten(1, (-1, 2))  # (n, K, 2)
-    return scores[:len(index)], points[index, None] + offsets * stride
+    return scores[:len(index)], index
 
 
 def keypoint_boxes(keypoints: Tensor, img_shape: tuple[int, int]) -> Tensor:
@@ -55,17 +52,21 @@ def keypoint_boxes(keypoints: Tensor, img_shape: tuple[int, int]) -> Tensor:
     Returns:
         Tensor: (n, 4) xyxy within [0, width - 1] and [0, height - 1].
     """
+    return _clip(torch.cat([keypoints.amin(dim=1), keypoints.amax(dim=1)], dim=1), img_shape)
+
+
+def _clip(boxes: Tensor, img_shape: tuple[int, int]) -> Tensor:
+    """Boxes (n, 4) within [0, width - 1] and [0, height - 1]."""
     height, width = img_shape[:2]
-    limit = keypoints.new_tensor([width - 1, height - 1])
-    corners = torch.stack([keypoints.amin(dim=1), keypoints.amax(dim=1)], dim=1)  # (n, 2, 2)
-    return torch.minimum(corners.clamp(min=0), limit).flatten(1)
+    limit = boxes.new_tensor([width - 1, height - 1, width - 1, height - 1])
+    return torch.minimum(boxes.clamp(min=0), limit)
 
 
 def decode_poses(cls_scores: Sequence[Tensor], keypoint_preds: Sequence[Tensor],
                  centernesses: Sequence[Tensor], points: Sequence[Tensor],
                  strides: Sequence[int], img_shape: tuple[int, int], score_thr: float,
-                 nms_pre: int, iou_threshold: float, offset: int,
-                 max_per_img: int) -> Poses:
+                 nms_pre: int, iou_threshold: float, offset: int, max_per_img: int,
+                 box_preds: Sequence[Tensor] | None = None) -> Poses:
     """Poses of one image, best first.
 
     Args:
@@ -80,13 +81,23 @@ def decode_poses(cls_scores: Sequence[Tensor], keypoint_preds: Sequence[Tensor],
         iou_threshold (float): NMS drops a pose whose box overlaps a better one's by more.
         offset (int): What NMS adds to a width or height in pixels: 1 as in the original.
         max_per_img (int): Poses, at most.
+        box_preds (Sequence[Tensor], optional): (4, H, W) a level, distances to the left, top,
+            right and bottom of the box, in strides. Without them a box is the keypoints'.
     """
-    candidates = [
-        select_candidates(cls.float(), ctr.float(), kpt.float(), pts, stride, score_thr, nms_pre)
-        for cls, kpt, ctr, pts, stride in zip(
-            cls_scores, keypoint_preds, centernesses, points, strides)]
-    scores = torch.cat([s for s, _ in candidates])
-    keypoints = torch.cat([k for _, k in candidates])
-    boxes = keypoint_boxes(keypoints, img_shape)
+    selected = [select_candidates(cls.float(), ctr.float(), score_thr, nms_pre)
+                for cls, ctr in zip(cls_scores, centernesses)]
+    scores = torch.cat([score for score, _ in selected])
+
+    def gather(maps: Sequence[Tensor]) -> Tensor:
+        return torch.cat([
+            m.flatten(1)[:, index].T.float() * stride
+            for m, (_, index), stride in zip(maps, selected, strides)])  # (n, C), input pixels
+
+    points = torch.cat([p[index] for p, (_, index) in zip(points, selected)])  # (n, 2)
+    keypoints = points[:, None] + gather(keypoint_preds).unflatten(1, (-1, 2))  # (n, K, 2)
+    if box_preds is None:
+        boxes = keypoint_boxes(keypoints, img_shape)
+    else:
+        boxes = _clip(distance2bbox(points, gather(box_preds)), img_shape)
     _, keep = nms(boxes, scores, iou_threshold, offset=offset, max_num=max_per_img)
     return Poses(scores[keep], keypoints[keep], boxes[keep])

@@ -4,16 +4,26 @@ from collections.abc import Sequence
 import torch
 from mmcv.cnn import ConvModule
 from mmdet.models.task_modules import MlvlPointGenerator
+from mmdet.structures.bbox import distance2bbox
 from mmengine.structures import InstanceData
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.models.heads.base_head import BaseHead
-from mmpose.registry import MODELS
+from mmpose.registry import MODELS, TASK_UTILS
 from torch import Tensor, nn
 
 from .decode import decode_poses
 from .keypoint_groups import COCO_GROUPS, group_indices
-from .losses import keypoint_weights
-from .targets import Locations, heatmap_labels, make_locations, positive_targets
+from .losses import keypoint_weights, location_weights
+from .oks_assignment import assign_by_oks
+from .targets import (
+    Locations,
+    PositiveTargets,
+    heatmap_labels,
+    make_locations,
+    of_persons,
+    positive_targets,
+    targets_of,
+)
 
 
 @MODELS.register_module()
@@ -33,20 +43,27 @@ class DirectPoseHead(BaseHead):
         feat_channels (int): Channels of the classification tower. Defaults to 256.
         group_channels (int): Channels of each keypoint group in the keypoint tower, a multiple
             of 4. Defaults to 64.
-        groups (Sequence[Sequence[str]]): The keypoint groups by names. Defaults to the nine of
-            the paper.
+        groups (Sequence[Sequence[str]], optional): The keypoint groups by names, or None for one
+            group of all keypoints. Defaults to the nine of the paper.
         stacked_convs (int): Convolutions in each tower. Defaults to 4.
         strides (Sequence[int]): Strides of the levels in input pixels.
         regress_ranges (Sequence[Tuple[float, float]]): For each level the least and largest
             distance from a location to the farthest side of its box, in input pixels.
         center_sample_radius (float): See :func:`~.targets.assign_persons`. Defaults to 1.5.
+        assigner (dict, optional): An assigner of mmpose in place of FCOS's rule, the two options
+            above; see :func:`~.oks_assignment.assign_by_oks`. Not of the paper.
         keypoint_branch (dict): The module that turns the keypoint tower's maps into keypoints.
             Defaults to :class:`~.kpalign.KPAlign`.
         heatmap_branch (dict, optional): The auxiliary branch, or None to do without.
+        box_branch (dict, optional): A branch that predicts boxes, :class:`~.box_branch.BoxBranch`.
+            By default a person's box is that of the keypoints.
         loss_cls (dict): Loss of the classification.
         loss_centerness (dict): Loss of the centerness.
         loss_keypoint (dict): Loss of the coordinates, called as mmdet's regression losses.
         loss_heatmap (dict): Loss of the auxiliary branch.
+        loss_box (dict): Loss of the predicted boxes, in input pixels.
+        loss_oks (dict, optional): mmpose's ``OKSLoss`` beside ``loss_keypoint``, with
+            ``reduction='none'`` and ``norm_target_weight=True``. Not of the paper.
         init_cfg (dict, optional): Defaults to the original's: normal with std 0.01, and a prior
             probability of 0.01 for the classification.
 
@@ -59,20 +76,24 @@ class DirectPoseHead(BaseHead):
                  in_channels: int = 256,
                  feat_channels: int = 256,
                  group_channels: int = 64,
-                 groups: Sequence[Sequence[str]] = COCO_GROUPS,
+                 groups: Sequence[Sequence[str]] | None = COCO_GROUPS,
                  stacked_convs: int = 4,
                  strides: Sequence[int] = (8, 16, 32, 64, 128),
                  regress_ranges: Sequence[tuple[float, float]] = (
                      (-1, 64), (64, 128), (128, 256), (256, 512), (512, float('inf'))),
                  center_sample_radius: float = 1.5,
+                 assigner: dict | None = None,
                  keypoint_branch: dict = dict(type='KPAlign'),
                  heatmap_branch: dict | None = dict(type='HeatmapBranch'),
+                 box_branch: dict | None = None,
                  loss_cls: dict = dict(type='mmdet.FocalLoss'),
                  loss_centerness: dict = dict(
                      type='mmdet.CrossEntropyLoss', use_sigmoid=True),
                  loss_keypoint: dict = dict(type='mmdet.L1Loss'),
                  loss_heatmap: dict = dict(
                      type='mmdet.FocalLoss', loss_weight=4.0),
+                 loss_box: dict = dict(type='mmdet.GIoULoss'),
+                 loss_oks: dict | None = None,
                  init_cfg: dict | None = None) -> None:
         if init_cfg is None:
             init_cfg = dict(
@@ -88,6 +109,7 @@ class DirectPoseHead(BaseHead):
         self.strides = tuple(strides)
         self.regress_ranges = tuple(regress_ranges)
         self.center_sample_radius = center_sample_radius
+        self.assigner = TASK_UTILS.build(assigner) if assigner else None
         self.prior_generator = MlvlPointGenerator(self.strides, offset=0.5)
 
         self.cls_tower = _tower(in_channels, feat_channels, stacked_convs, num_norm_groups=32)
@@ -102,31 +124,40 @@ class DirectPoseHead(BaseHead):
         if heatmap_branch is not None:
             self.heatmap_head = MODELS.build(dict(
                 heatmap_branch, in_channels=in_channels, num_keypoints=self.num_keypoints))
+        self.box_branch = None
+        if box_branch is not None:
+            self.box_branch = MODELS.build(dict(box_branch, in_channels=in_channels))
 
         self.loss_cls = MODELS.build(loss_cls)
         self.loss_centerness = MODELS.build(loss_centerness)
         self.loss_keypoint = MODELS.build(loss_keypoint)
         self.loss_heatmap = MODELS.build(loss_heatmap)
+        self.loss_box = MODELS.build(loss_box)
+        self.loss_oks = MODELS.build(loss_oks) if loss_oks else None
 
-    def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
         """Raw maps of every level.
 
         Args:
             feats (Sequence[Tensor]): (N, in_channels, H, W) a level, finest first.
 
         Returns:
-            Tuple[List[Tensor], List[Tensor], List[Tensor]]: A level each:
+            Tuple[List[Tensor], ...]: A level each:
 
             - classification logits (N, 1, H, W)
             - keypoints (N, 2K, H, W) as x1, y1, x2, y2, ..., in units of the level's stride,
               relative to the location of the cell
             - centerness logits (N, 1, H, W)
+            - with a box branch, distances to the left, top, right and bottom of the box
+              (N, 4, H, W), in strides
         """
         cls_feats = [self.cls_tower(feat) for feat in feats]
         cls_scores = [self.conv_cls(feat) for feat in cls_feats]
         centernesses = [self.conv_centerness(feat) for feat in cls_feats]
         keypoint_preds = self.keypoint_branch([self.keypoint_tower(feat) for feat in feats])
-        return cls_scores, keypoint_preds, centernesses
+        if self.box_branch is None:
+            return cls_scores, keypoint_preds, centernesses
+        return cls_scores, keypoint_preds, centernesses, self.box_branch(feats)
 
     def points(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """The locations of each level, (H * W, 2) as x, y in input pixels, in fp32."""
@@ -141,40 +172,46 @@ class DirectPoseHead(BaseHead):
             feats (Sequence[Tensor]): (N, in_channels, H, W) a level, finest first.
             batch_data_samples (list[PoseDataSample]): With ``gt_instance_labels`` that hold
                 ``bboxes`` (n, 4) around the labelled keypoints, ``keypoints`` (n, K, 2), both in
-                input pixels, and ``keypoints_visible`` (n, K). n may be 0.
+                input pixels, and ``keypoints_visible`` (n, K). n may be 0. ``loss_oks`` and an
+                assigner need ``areas`` (n, ) in square input pixels too.
             train_cfg (dict, optional): Not used; mmpose's estimators give it.
 
         Returns:
-            Dict[str, Tensor]: ``loss_cls``, ``loss_centerness``, ``loss_keypoint`` and, with the
-            heatmap branch, ``loss_heatmap``.
+            Dict[str, Tensor]: ``loss_cls``, ``loss_centerness``, ``loss_keypoint`` and, with
+            what they are for, ``loss_heatmap``, ``loss_box`` and ``loss_oks``.
 
         Raises:
             ValueError: If the data has another number of keypoints than the metainfo.
         """
         instances = [sample.gt_instance_labels for sample in batch_data_samples]
         self._check_keypoints(instances)
-        losses = self.loss_by_feat(*self(feats), instances)
+        cls_scores, keypoint_preds, centernesses, *box_preds = self(feats)
+        losses = self.loss_by_feat(
+            cls_scores, keypoint_preds, centernesses, instances, *box_preds)
         if self.heatmap_head is not None:
             losses['loss_heatmap'] = self._heatmap_loss(self.heatmap_head(feats), instances)
         return losses
 
     def loss_by_feat(self, cls_scores: Sequence[Tensor], keypoint_preds: Sequence[Tensor],
-                     centernesses: Sequence[Tensor],
-                     instances: Sequence[InstanceData]) -> dict[str, Tensor]:
+                     centernesses: Sequence[Tensor], instances: Sequence[InstanceData],
+                     box_preds: Sequence[Tensor] | None = None) -> dict[str, Tensor]:
         """Losses of the raw maps that :meth:`forward` gives."""
         locations = self._locations(cls_scores)
-        targets = positive_targets(locations, instances, self.center_sample_radius)
-        image, location = targets.image, targets.location  # (P, ) each
-
         cls_score = torch.cat([m.flatten(1) for m in cls_scores], dim=1).float()  # (N, L)
         keypoint_pred = torch.cat([m.flatten(2) for m in keypoint_preds], dim=2).float()
+        if self.assigner is None:
+            targets = positive_targets(locations, instances, self.center_sample_radius)
+        else:
+            targets = targets_of(locations, instances, assign_by_oks(
+                self.assigner, locations, cls_score, keypoint_pred, instances))
+        image, location = targets.image, targets.location  # (P, ) each
         keypoint_pred = keypoint_pred[image, :, location].unflatten(1, (-1, 2))  # (P, K, 2)
         centerness = torch.cat([m.flatten(1) for m in centernesses], dim=1).float()  # (N, L)
 
         labels = torch.ones_like(cls_score, dtype=torch.long)  # 1 is the background
         labels[image, location] = 0
         weight, weight_sum = keypoint_weights(targets.visible, targets.centerness)
-        return dict(
+        losses = dict(
             loss_cls=self.loss_cls(
                 cls_score.view(-1, 1), labels.view(-1), avg_factor=len(image) + len(labels)),
             loss_centerness=self.loss_centerness(
@@ -182,6 +219,31 @@ class DirectPoseHead(BaseHead):
                 avg_factor=max(len(image), 1)),
             loss_keypoint=self.loss_keypoint(
                 keypoint_pred, targets.keypoints, weight, avg_factor=weight_sum))
+        if box_preds is not None:
+            losses['loss_box'] = self._box_loss(box_preds, locations, targets, instances)
+        if self.loss_oks is not None:
+            losses['loss_oks'] = self._oks_loss(keypoint_pred, locations, targets, instances)
+        return losses
+
+    def _box_loss(self, box_preds: Sequence[Tensor], locations: Locations,
+                  targets: PositiveTargets, instances: Sequence[InstanceData]) -> Tensor:
+        """Loss of the boxes that distances (N, 4, H, W) a level, in strides, make."""
+        image, location = targets.image, targets.location
+        distances = torch.cat([m.flatten(2) for m in box_preds], dim=2)  # (N, 4, L)
+        distances = distances[image, :, location] * locations.strides[location, None]  # (P, 4)
+        return self.loss_box(
+            distance2bbox(locations.points[location], distances),
+            of_persons([i.bboxes for i in instances], image, targets.person),
+            targets.centerness, avg_factor=targets.centerness.sum().clamp(min=1))
+
+    def _oks_loss(self, keypoint_pred: Tensor, locations: Locations, targets: PositiveTargets,
+                  instances: Sequence[InstanceData]) -> Tensor:
+        """Loss of the similarity of keypoints (P, K, 2), in strides, averaged as the L1 loss."""
+        areas = of_persons([i.areas for i in instances], targets.image, targets.person)  # (P, )
+        areas = areas / locations.strides[targets.location]**2
+        weight = location_weights(targets.visible, targets.centerness)
+        loss = self.loss_oks(keypoint_pred, targets.keypoints, targets.visible, areas)  # (P, )
+        return (loss * weight).sum() / weight.sum().clamp(min=1)
 
     def _heatmap_loss(self, logits: Tensor, instances: Sequence[InstanceData]) -> Tensor:
         """Focal loss of the heatmap logits (N, K, H, W)."""
@@ -243,7 +305,8 @@ class DirectPoseHead(BaseHead):
                 img_shape: tuple[int, int], test_cfg: dict) -> InstanceData:
         """Poses of one image as numpy arrays."""
         poses = decode_poses(
-            *maps, points, self.strides, img_shape,
+            *maps[:3], points, self.strides, img_shape,
+            box_preds=None if self.box_branch is None else maps[3],
             score_thr=test_cfg['score_thr'], nms_pre=test_cfg['nms_pre'],
             max_per_img=test_cfg['max_per_img'], **test_cfg['nms'])
         scores = poses.scores.cpu().numpy()

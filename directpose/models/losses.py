@@ -22,6 +22,19 @@ def keypoint_weights(visible: Tensor, centerness: Tensor) -> tuple[Tensor, Tenso
         of the weights of the locations, at least 1, by which to divide.
     """
     labelled = visible.sum(dim=1)  # (P, )
-    weight = centerness * (labelled > 0)
+    weight = location_weights(visible, centerness)
     weights = weight[:, None] * visible / (2 * labelled.clamp(min=1))[:, None]  # (P, K)
     return weights.unsqueeze(-1), weight.sum().clamp(min=1)
+
+
+def location_weights(visible: Tensor, centerness: Tensor) -> Tensor:
+    """What a positive location weighs in the losses of its keypoints.
+
+    Args:
+        visible (Tensor): (P, K), 1 for labelled keypoints.
+        centerness (Tensor): (P, ), the targets.
+
+    Returns:
+        Tensor: (P, ), the centerness, and 0 for people with no labelled keypoint.
+    """
+    return centerness * visible.any(dim=1)
