@@ -54,6 +54,6 @@ class NoisyOracle(Oracle):
         noise = np.random.default_rng(sample.img_id)
         size = np.sqrt(np.prod(poses.bboxes[:, 2:] - poses.bboxes[:, :2], axis=1))
         poses.keypoints = poses.keypoints + (
-            0.1 * size[:, None, None] * noise.normal(size=poses.keypoints.shape))
+            0.04 * size[:, None, None] * noise.normal(size=poses.keypoints.shape))
         poses.bbox_scores = noise.uniform(size=len(poses))
         return poses[noise.uniform(size=len(poses)) < 0.8]

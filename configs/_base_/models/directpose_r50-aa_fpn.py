@@ -37,7 +37,7 @@ model = dict(
         stacked_convs=4,
         strides=(8, 16, 32, 64, 128),
         regress_ranges=((-1, 64), (64, 128), (128, 256), (256, 512),
-                        (512, float('inf'))),
+                        (512, 1e8)),  # no inf: the dumped config could not be read
         center_sample_radius=1.5,
         keypoint_branch=dict(type='KPAlign'),
         heatmap_branch=dict(type='HeatmapBranch'),

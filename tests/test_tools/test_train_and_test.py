@@ -1,0 +1,157 @@
+"""The command lines: what they do, and what they say to a mistake."""
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY, = (ROOT / 'configs/directpose').glob('*tiny*_synthetic.py')
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Call a tool's main() with arguments, in this process."""
+    monkeypatch.delenv('LOCAL_RANK', raising=False)
+
+    def call(name: str, *args):
+        spec = importlib.util.spec_from_file_location(f'tool_{name}', ROOT / f'tools/{name}.py')
+        tool = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(tool)
+        monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
+        return tool.main()
+
+    return call
+
+
+@pytest.fixture(scope='module')
+def options(synthetic_coco):
+    """Make the tiny config train for two steps on few and small images."""
+    return [
+        '--data-root', synthetic_coco, '--cfg-options', 'train_dataloader.batch_size=2',
+        'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
+        'val_dataloader.num_workers=0', 'val_dataloader.persistent_workers=False',
+        'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False',
+        'default_hooks.checkpoint.interval=1', 'train_cfg.max_iters=2',
+        'train_cfg.val_interval=2']
+
+
+@pytest.mark.slow
+def test_train_resume_and_test(run, options, tmp_path, capsys):
+    work_dir = tmp_path / 'run'
+    run('train', TINY, *options, '--work-dir', work_dir, '--seed', 3, '--resume')
+    assert 'training starts anew' in capsys.readouterr().out
+    whole = torch.load(work_dir / 'iter_2.pth')
+    assert whole['meta']['seed'] == 3
+    assert (work_dir / 'best_coco_AP_iter_2.pth').is_file()
+    dumped = Config.fromfile(work_dir / TINY.name)
+    assert dumped.train_cfg.max_iters == 2
+
+    torn = work_dir / 'iter_2.pth'
+    torn.write_bytes(torn.read_bytes()[:-1000])
+    run('train', TINY, *options, '--work-dir', work_dir, '--resume')
+    out = capsys.readouterr().out
+    assert f'{torn} is damaged' in out
+    assert f'Resuming from {work_dir / "iter_1.pth"}' in out
+    resumed = torch.load(torn)
+    for name, weight in whole['state_dict'].items():
+        assert torch.equal(weight, resumed['state_dict'][name]), name
+
+    run('test', TINY, torn, *options, '--work-dir', work_dir, '--out', tmp_path / 'metrics.json',
+        '--dump', tmp_path / 'poses.pkl', '--show-dir', tmp_path / 'drawn')
+    metrics = json.loads((tmp_path / 'metrics.json').read_text())
+    assert len(metrics) == 10
+    assert (tmp_path / 'poses.pkl').is_file()
+    assert len(list((tmp_path / 'drawn').iterdir())) == 4
+
+
+class TestMistakes:
+    """Each ends with one line, which names what is wrong and what to do."""
+
+    @pytest.fixture
+    def fails(self, run):
+        def call(*args):
+            with pytest.raises(SystemExit) as raised:
+                run(*args)
+            message = str(raised.value)
+            assert message.startswith('error: ')
+            assert '\n' not in message
+            return message
+        return call
+
+    @pytest.mark.parametrize('tool', [('train', ), ('test', 'x.pth')])
+    def test_config(self, fails, tool):
+        message = fails(tool[0], 'configs/gone.py', *tool[1:])
+        assert 'configs/gone.py' in message and 'configs/directpose' in message
+
+    @pytest.mark.parametrize('tool', [('train', ), ('test', 'x.pth')])
+    def test_data(self, fails, tool, tmp_path):
+        message = fails(tool[0], TINY, *tool[1:], '--data-root', tmp_path)
+        assert str(tmp_path) in message and '--data-root' in message
+
+    def test_checkpoint_to_test(self, fails, options, tmp_path):
+        message = fails('test', TINY, tmp_path / 'gone.pth', *options, '--work-dir', tmp_path)
+        assert 'gone.pth' in message
+
+    def test_checkpoint_of_another_model(self, fails, options, tmp_path):
+        path = tmp_path / 'other.pth'
+        torch.save(dict(state_dict=dict(weight=torch.zeros(1))), path)
+        message = fails('test', TINY, path, *options, '--work-dir', tmp_path)
+        assert 'other.pth' in message and 'backbone' in message
+
+    def test_checkpoint_to_resume(self, fails, options, tmp_path):
+        path = tmp_path / 'torn.pth'
+        path.write_bytes(b'PK\x03\x04, and no more')
+        message = fails('train', TINY, *options, '--resume', path)
+        assert 'torn.pth' in message and '--resume' in message
+
+    def test_batch_size(self, fails, options, monkeypatch):
+        monkeypatch.setenv('WORLD_SIZE', '3')
+        message = fails('train', TINY, *options, '--launcher', 'pytorch', '--total-batch-size', 32)
+        assert 'multiple of 3' in message
+
+    def test_launcher_that_did_not_start_this(self, fails, options, monkeypatch):
+        monkeypatch.delenv('SLURM_NTASKS', raising=False)
+        message = fails('train', TINY, *options, '--launcher', 'slurm', '--total-batch-size', 32)
+        assert 'slurm_*.sh' in message
+
+
+@pytest.mark.parametrize('spelling', ['--local_rank', '--local-rank'])
+@pytest.mark.parametrize('tool', [('train', ), ('test', 'x.pth')])
+def test_local_rank(run, tool, spelling):
+    with pytest.raises(SystemExit, match='error: gone.py'):
+        run(tool[0], 'gone.py', *tool[1:], f'{spelling}=1')
+    assert os.environ['LOCAL_RANK'] == '1'
+
+
+def test_amp_needs_a_gpu(run, options):
+    if torch.cuda.is_available():
+        pytest.skip('there is a GPU')
+    with pytest.raises(SystemExit, match='--amp needs a GPU'):
+        run('train', TINY, *options, '--amp')
+
+
+def test_options_reach_the_config(run, options, monkeypatch, tmp_path):
+    """All options at once, up to the point where a Runner would be built."""
+    from mmengine.runner import Runner
+    built = []
+    monkeypatch.setattr(Runner, 'from_cfg', lambda cfg: built.append(cfg) or Trained())
+
+    class Trained:
+        def train(self):
+            pass
+
+    run('train', TINY, *options, '--work-dir', tmp_path, '--total-batch-size', 6, '--seed', 5,
+        '--show-dir', tmp_path / 'drawn')
+    cfg, = built
+    assert isinstance(cfg, Config)
+    assert cfg.work_dir == str(tmp_path)
+    assert cfg.train_dataloader.batch_size == 2  # --cfg-options
+    assert cfg.optim_wrapper.accumulative_counts == 3
+    assert cfg.randomness.seed == 5
+    assert cfg.default_hooks.visualization.enable
+    assert not cfg.get('resume')
