@@ -10,8 +10,22 @@ _base_ = [
 train_pipeline = [
     dict(type='LoadImage'),
     dict(type='BBoxFromKeypoints'),
-    dict(type='RandomShortSideResize', short_side=(320, 320), max_long_side=533),
+    dict(type='RandomShortSideResize', short_side=(320, 320), max_long_side=320),
     *_base_.train_pipeline[-2:],
 ]
+test_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='ShortSideResize', short_side=320, max_long_side=320),
+    _base_.test_pipeline[-1],
+]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=200))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+
+max_iters = 1000
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+param_scheduler = [
+    _base_.param_scheduler[0],
+    dict(_base_.param_scheduler[1], end=max_iters),
+]
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=500))

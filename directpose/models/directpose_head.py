@@ -10,6 +10,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.models.heads.base_head import BaseHead
 from mmpose.registry import MODELS, TASK_UTILS
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .decode import decode_poses
 from .keypoint_groups import COCO_GROUPS, group_indices
@@ -64,6 +65,8 @@ class DirectPoseHead(BaseHead):
         loss_box (dict): Loss of the predicted boxes, in input pixels.
         loss_oks (dict, optional): mmpose's ``OKSLoss`` beside ``loss_keypoint``, with
             ``reduction='none'`` and ``norm_target_weight=True``. Not of the paper.
+        with_cp (bool): Recompute the towers in the backward pass instead of keeping their
+            activations: less memory, more time. Defaults to False.
         init_cfg (dict, optional): Defaults to the original's: normal with std 0.01, and a prior
             probability of 0.01 for the classification.
 
@@ -94,6 +97,7 @@ class DirectPoseHead(BaseHead):
                      type='mmdet.FocalLoss', loss_weight=4.0),
                  loss_box: dict = dict(type='mmdet.GIoULoss'),
                  loss_oks: dict | None = None,
+                 with_cp: bool = False,
                  init_cfg: dict | None = None) -> None:
         if init_cfg is None:
             init_cfg = dict(
@@ -109,6 +113,7 @@ class DirectPoseHead(BaseHead):
         self.strides = tuple(strides)
         self.regress_ranges = tuple(regress_ranges)
         self.center_sample_radius = center_sample_radius
+        self.with_cp = with_cp
         self.assigner = TASK_UTILS.build(assigner) if assigner else None
         self.prior_generator = MlvlPointGenerator(self.strides, offset=0.5)
 
@@ -151,13 +156,19 @@ class DirectPoseHead(BaseHead):
             - with a box branch, distances to the left, top, right and bottom of the box
               (N, 4, H, W), in strides
         """
-        cls_feats = [self.cls_tower(feat) for feat in feats]
+        cls_feats = [self._run_tower(self.cls_tower, feat) for feat in feats]
         cls_scores = [self.conv_cls(feat) for feat in cls_feats]
         centernesses = [self.conv_centerness(feat) for feat in cls_feats]
-        keypoint_preds = self.keypoint_branch([self.keypoint_tower(feat) for feat in feats])
+        keypoint_preds = self.keypoint_branch(
+            [self._run_tower(self.keypoint_tower, feat) for feat in feats])
         if self.box_branch is None:
             return cls_scores, keypoint_preds, centernesses
         return cls_scores, keypoint_preds, centernesses, self.box_branch(feats)
+
+    def _run_tower(self, tower: nn.Module, feat: Tensor) -> Tensor:
+        if self.with_cp and feat.requires_grad:
+            return checkpoint(tower, feat, use_reentrant=False)
+        return tower(feat)
 
     def points(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """The locations of each level, (H * W, 2) as x, y in input pixels, in fp32."""
@@ -294,8 +305,12 @@ class DirectPoseHead(BaseHead):
         required = ('score_thr', 'nms_pre', 'nms', 'max_per_img')
         if missing := [key for key in required if key not in test_cfg]:
             raise ValueError(f'`model.test_cfg` lacks {missing}')
-        maps = self(feats)
-        points = self.points(feats)
+        return self.predict_by_feat(self(feats), batch_data_samples, test_cfg)
+
+    def predict_by_feat(self, maps: Sequence[Sequence[Tensor]], batch_data_samples: list,
+                        test_cfg: dict) -> list[InstanceData]:
+        """Poses of the raw maps that :meth:`forward` gives; see :meth:`predict`."""
+        points = self.points(maps[0])
         return [
             self._decode([[m[i] for m in levels] for levels in maps], points,
                          sample.metainfo['img_shape'], test_cfg)

@@ -75,6 +75,24 @@ def test_losses_are_finite_and_every_parameter_has_a_gradient(batch):
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
 
 
+def test_gradient_checkpointing_gives_the_same_gradients_and_keeps_less():
+    head = make_head()
+    grads, kept = [], []
+    for with_cp in (False, True):
+        head.with_cp = with_cp
+        head.zero_grad()
+        feats, sizes = features(), []
+        with torch.autograd.graph.saved_tensors_hooks(
+                lambda t, sizes=sizes: sizes.append(t.numel()) or t, lambda t: t):
+            losses = head.loss(feats, [TWO, NOBODY])
+        kept.append(sum(sizes))
+        sum(losses.values()).backward()
+        grads.append([t.grad for t in feats] + [p.grad.clone() for p in head.parameters()])
+    for plain, checkpointed in zip(*grads, strict=True):
+        torch.testing.assert_close(checkpointed, plain)
+    assert kept[1] < 0.8 * kept[0]
+
+
 def test_losses_do_not_depend_on_how_people_are_ordered():
     head = make_head()
     swapped = sample()

@@ -3,47 +3,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mmcv.ops import deform_conv2d
 
 from directpose.models.kpalign import KPAlign, sample_bilinear, sampling_points
+from tests.deformable_kpalign import deformable_kpalign
 
 STRIDES = (8, 16, 32, 64, 128)
 GROUPS = [[0, 3, 1], [4], [2, 6], [5]]
-
-
-def deformable_kpalign(module, feats, groups, finest_groups=(0, )):
-    """The original's formulation: sample all channels with a 1x1 deformable convolution."""
-    num_groups = len(groups)
-    channels = feats[0].shape[1] // num_groups
-    sampled = [module.feature_conv(f) for f in feats]
-    preds = []
-    for level, feat in enumerate(feats):
-        base = module.locator(feat)
-        height, width = feat.shape[-2:]
-        pred = feat.new_zeros(len(feat), sum(map(len, groups)), 2, height, width)
-        rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
-        for g, group in enumerate(groups):
-            source = 0 if g in finest_groups else max(level - 1, 0)
-            ratio = module.strides[level] // module.strides[source]
-            b = base[:, 2 * g:2 * g + 2]
-            # mmcv wants (dy, dx) against the cell of an output as large as the sampled map
-            maps = sampled[source][:, g * channels:(g + 1) * channels]
-            y = ratio * (rows + b[:, 1]) + ratio // 2
-            x = ratio * (columns + b[:, 0]) + ratio // 2
-            # the map in the corner of a canvas of zeros that holds the level's cells too
-            size = [max(a, c) for a, c in zip(maps.shape[-2:], (height, width))]
-            canvas = maps.new_zeros(*maps.shape[:2], *size)
-            canvas[..., :maps.shape[2], :maps.shape[3]] = maps
-            offset = maps.new_zeros(len(maps), 2, *size)
-            offset[:, 0, :height, :width] = y - rows
-            offset[:, 1, :height, :width] = x - columns
-            predictor = module.predictors[g]
-            out = deform_conv2d(canvas, offset, predictor.weight)[..., :height, :width]
-            out = out + predictor.bias.view(1, -1, 1, 1)
-            keypoints = b[:, None] + out.unflatten(1, (-1, 2)) / ratio
-            pred[:, group] = keypoints
-        preds.append(pred.flatten(1, 2))
-    return preds
 
 
 def make(groups=GROUPS, channels=8, strides=STRIDES, spread=1.0, seed=0, **kwargs):

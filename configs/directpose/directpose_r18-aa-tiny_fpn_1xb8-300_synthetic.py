@@ -6,6 +6,11 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
+max_iters = 300
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+param_scheduler = [
+    _base_.param_scheduler[0],
+    dict(_base_.param_scheduler[1], end=max_iters),
+]
 train_dataloader = dict(batch_size=8)
-default_hooks = dict(
-    logger=dict(interval=20), checkpoint=dict(interval=200))
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=100))

@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/models/directpose_r18-aa-small_fpn.py',
+    '../_base_/datasets/coco_keypoints_640.py',
+    '../_base_/schedules/schedule_90k.py',
+    '../_base_/default_runtime.py',
+]

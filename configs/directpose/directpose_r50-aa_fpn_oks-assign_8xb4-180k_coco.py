@@ -1,0 +1,11 @@
+# Not of the paper: a person has the locations, of whatever level, that predict it best.
+_base_ = './directpose_r50-aa_fpn_8xb4-180k_coco.py'
+
+model = dict(
+    head=dict(
+        assigner=dict(
+            type='SimOTAAssigner',
+            dynamic_k_indicator='oks',
+            iou_weight=0.0,
+            oks_calculator=dict(
+                type='PoseOKS', metainfo='configs/_base_/datasets/coco.py'))))
