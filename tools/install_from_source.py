@@ -188,6 +188,12 @@ def cache_key(name: str, version: str, operators: str) -> str:
     return f'{name}{version}-{abi}-{against}'
 
 
+def any_kept(name: str) -> bool:
+    """Whether the cache holds a wheel of ``name`` for this Python, whatever else it needs."""
+    abi = sysconfig.get_config_var('SOABI')
+    return any(cache_root().glob(f'{name}{pinned_version(name)}-{abi}-*/*.whl'))
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """One process at a time in ``folder``; a second waits for the first."""
@@ -359,9 +365,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('names', nargs='*', metavar='NAME', help=' or '.join(SOURCES))
     parser.add_argument(
-        '--check-toolchain',
+        '--check',
         action='store_true',
-        help='only look whether the compiler and headers are there',
+        help='install nothing; fail where the compiler that this will need is missing',
     )
     args = parser.parse_args()
     if unknown := set(args.names) - set(SOURCES):
@@ -373,8 +379,9 @@ def main() -> None:
     args = parse_args()
     end_cleanly_when_terminated()
     try:
-        if args.check_toolchain:
-            check_toolchain()
+        if args.check:
+            if not all(map(any_kept, args.names or SOURCES)):
+                check_toolchain()
             return
         for name in args.names or SOURCES:
             install(name)

@@ -108,11 +108,8 @@ else
       'Remedy: install one (Debian, Ubuntu: sudo apt-get install -y python3.12-venv python3.12-dev),' \
       'or name it: DIRECTPOSE_PYTHON=/path/to/python3.12 bash tools/setup_env.sh'
 fi
-# Without a kept mmcv this run compiles one: better to refuse now than after the downloads.
-cache=${DIRECTPOSE_WHEEL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/directpose/wheels}
-kept=("$cache"/mmcv*/*.whl)
-[ -e "${kept[0]}" ] ||
-  "$base" "$root/tools/install_from_source.py" --check-toolchain
+# Better to refuse now than after the downloads.
+"$base" "$root/tools/install_from_source.py" --check
 
 # The environment --------------------------------------------------------
 mkdir -p "$venv"

@@ -65,6 +65,7 @@ def failures(done: subprocess.CompletedProcess) -> dict[str, tuple[str, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_sound_environment_passes(check):
     done = check()
     assert failures(done) == {}, done.stdout

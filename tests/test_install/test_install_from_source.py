@@ -1,6 +1,7 @@
 """tools/install_from_source.py, with a tiny package of our own compiled by the real pip."""
 
 import importlib.util
+import os
 import signal
 import subprocess
 import sys
@@ -119,6 +120,22 @@ def test_missing_headers_are_named_with_their_remedy(tool, monkeypatch, tmp_path
     version = f'python3.{sys.version_info.minor}-dev'
     with pytest.raises(tool.InstallError, match=f'sudo apt-get install -y {version}'):
         tool.check_toolchain()
+
+
+def run_check(cache: Path) -> subprocess.CompletedProcess:
+    """Ask for what is needed, on a machine without a compiler."""
+    environment = {**os.environ, 'CXX': 'no-such-compiler', 'DIRECTPOSE_WHEEL_CACHE': str(cache)}
+    command = [sys.executable, str(ROOT / 'tools/install_from_source.py'), '--check']
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_compiler_is_needed_only_where_no_wheel_is_kept(tool, tmp_path):
+    assert 'sudo apt-get install -y build-essential' in run_check(tmp_path).stderr
+    for name in tool.SOURCES:
+        folder = tmp_path / tool.cache_key(name, tool.pinned_version(name), 'cpu')
+        folder.mkdir()
+        (folder / f'{name}.whl').touch()
+    assert run_check(tmp_path).returncode == 0
 
 
 def test_key_names_everything_compiled_against(tool, monkeypatch):
