@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 set -euo pipefail
 
-config=configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-300_synthetic.py
+config=configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-600_synthetic.py
 data=data/synthetic
 work=work_dirs/quickstart
 num_train=400 num_val=60 size=320 seed=0

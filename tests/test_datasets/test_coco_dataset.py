@@ -191,7 +191,7 @@ def test_metric_finds_the_annotation_file_of_the_test_set(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'config', ['coco_keypoints', 'coco_keypoints_320', 'synthetic_keypoints_320']
+    'config', ['coco_keypoints', 'coco_keypoints_320', 'synthetic_keypoints_208']
 )
 def test_config_reads_a_directory_laid_out_as_coco(tmp_path, config):
     for part in ('train2017', 'val2017'):
