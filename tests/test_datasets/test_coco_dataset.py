@@ -191,9 +191,10 @@ def test_metric_finds_the_annotation_file_of_the_test_set(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'config', ['coco_keypoints', 'coco_keypoints_320', 'synthetic_keypoints_208']
+    'config, size',
+    [('coco_keypoints', 800), ('coco_keypoints_320', 320), ('synthetic_keypoints_208', 208)],
 )
-def test_config_reads_a_directory_laid_out_as_coco(tmp_path, config):
+def test_config_reads_a_directory_laid_out_as_coco(tmp_path, config, size):
     for part in ('train2017', 'val2017'):
         write_coco(tmp_path, [person(points(12))], num_images=2, part=part)
     cfg = Config.fromfile(CONFIGS / f'{config}.py')
@@ -205,7 +206,6 @@ def test_config_reads_a_directory_laid_out_as_coco(tmp_path, config):
         packed = dataset[0]
         assert packed['inputs'].ndim == 3
         if split == 'train':
-            size = 800 if config == 'coco_keypoints' else 320
             assert packed['inputs'].shape == (3, size, size)
             labels = packed['data_samples'].gt_instance_labels
             assert labels.keypoints.shape == (1, 17, 2)
