@@ -34,8 +34,8 @@ def optimize_for_inference(model: nn.Module, dtype: torch.dtype | None = None,
     Args:
         model (nn.Module): The estimator, with its trained weights loaded.
         dtype (torch.dtype, optional): ``torch.bfloat16`` or ``torch.float16`` to compute in.
-            Poses are decoded in fp32 from what the convolutions give. A device without units for the
-            type is slower with it than without. Defaults to fp32.
+            Poses are decoded in fp32 from what the convolutions give. A device without units
+            for the type is slower with it than without. Defaults to fp32.
         compile (bool): Run backbone, neck and head through :func:`torch.compile`. The first call
             compiles, as does one of another image size. Defaults to False.
 
