@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from .annotations import COCO_METAINFO, KeypointAnnotations, load_annotations
+from .annotations import COCO_METAINFO, KeypointAnnotations, load_annotations, load_coco_json
 from .entries import check_fields, check_ids
 from .findings import KINDS, Finding
 from .images import check_image_files
@@ -18,6 +18,7 @@ __all__ = [
     'Finding',
     'check_annotations',
     'load_annotations',
+    'load_coco_json',
     'summarize',
 ]
 

@@ -135,7 +135,7 @@ def load_annotations(
             no metainfo.
     """
     metainfo = _load_metainfo(metainfo_file)
-    data = _load_json(ann_file)
+    data = load_coco_json(ann_file)
     if not osp.isdir(img_dir):
         raise NotADirectoryError(
             f'{img_dir} is not a folder; give the one that file_name in {ann_file} is relative to.'
@@ -169,8 +169,20 @@ def _load_metainfo(metainfo_file: str) -> dict:
         ) from error
 
 
-def _load_json(ann_file: str) -> dict:
-    """The content of a COCO file, which has all lists and ids."""
+def load_coco_json(ann_file: str) -> dict:
+    """The content of a COCO file, which has all lists and ids.
+
+    Args:
+        ann_file (str): The JSON file.
+
+    Returns:
+        dict: Its content, untouched: ``images``, ``annotations`` and ``categories`` are lists of
+        dicts, and their ids integers. Nothing else is checked.
+
+    Raises:
+        OSError: If the file cannot be opened.
+        ValueError: If it is not JSON or not a COCO file.
+    """
     with open(ann_file, encoding='utf-8') as file:
         try:
             data = json.load(file)

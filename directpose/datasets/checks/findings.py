@@ -23,7 +23,8 @@ KINDS: dict[str, tuple[str, str]] = {
     # Categories.
     'category': (
         'error',
-        'Merge all into one category with id 1, in `categories` and in each `category_id`.',
+        'Make one category with id 1 of all: tools/dataset_converters/merge_categories.py does '
+        'it.',
     ),
     'category-unknown': (
         'error',
