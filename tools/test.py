@@ -16,9 +16,10 @@ import mmengine
 import torch
 from mmengine.config import DictAction
 from mmengine.dist import is_main_process
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 
+from directpose.apis import PRECISIONS, optimize_for_inference
 from directpose.engine import config, distributed
 from directpose.engine.checkpoint import load_checkpoint_file
 from directpose.engine.errors import UserError
@@ -31,6 +32,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='where the log goes')
     parser.add_argument('--data-root', help="folder of the data, in place of the config's")
+    parser.add_argument(
+        '--tta', action='store_true', help='merge the poses of several sizes and mirrored images')
+    parser.add_argument(
+        '--optimize', choices=PRECISIONS,
+        help='prepare the model for speed, to compute in this precision')
     parser.add_argument('--out', help='file for the metrics, .json')
     parser.add_argument('--dump', help='file for the predictions, .pkl')
     parser.add_argument('--show-dir', help='folder for pictures of the poses')
@@ -52,6 +58,8 @@ def build_config(args: argparse.Namespace) -> config.Config:
     if args.data_root is not None:
         config.set_data_root(cfg, args.data_root)
     config.check_data(cfg, ('test', ))
+    if args.tta:
+        config.enable_tta(cfg)
     if args.show_dir is not None:
         config.enable_drawing(cfg, args.show_dir)
     if args.dump is not None:
@@ -61,14 +69,19 @@ def build_config(args: argparse.Namespace) -> config.Config:
     return cfg
 
 
+def estimator_of(model: torch.nn.Module) -> torch.nn.Module:
+    """The pose estimator in what the runner has around it."""
+    if is_model_wrapper(model):
+        model = model.module
+    return model.module if isinstance(model, BaseTTAModel) else model
+
+
 def check_weights(model: torch.nn.Module, checkpoint: dict, path: str) -> None:
     """See that a checkpoint is of this model: MMEngine only warns of weights that it lacks.
 
     Raises:
         UserError: If the model would keep some of its random weights.
     """
-    if is_model_wrapper(model):
-        model = model.module
     missing = sorted(set(model.state_dict()) - set(checkpoint['state_dict']))
     if missing:
         raise UserError(f"{path}: lacks {len(missing)} weights of the config's model, such as "
@@ -82,9 +95,12 @@ def main() -> None:
         cfg = build_config(args)
         checkpoint = load_checkpoint_file(args.checkpoint)
         runner = Runner.from_cfg(cfg)
-        check_weights(runner.model, checkpoint, args.checkpoint)
+        check_weights(estimator_of(runner.model), checkpoint, args.checkpoint)
     except UserError as error:
         sys.exit(f'error: {error}')
+    if args.optimize:
+        runner.load_or_resume()  # weights first: they are changed
+        optimize_for_inference(estimator_of(runner.model), PRECISIONS[args.optimize])
     metrics = runner.test()
     if args.out is not None and is_main_process():
         mmengine.dump(metrics, args.out)

@@ -31,3 +31,8 @@ resume = False
 
 val_cfg = dict()
 test_cfg = dict()
+
+# What tools/test.py --tta looks at: multiples of the test's size, each upright and mirrored.
+tta_model = dict(type='PoseTTAModel')
+tta_views = dict(
+    type='PoseTestTimeAug', scales=(1, 0.5, 0.75, 1.25, 1.5, 2), flip=True)

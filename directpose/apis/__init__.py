@@ -1,3 +1,3 @@
-from .optimize import optimize_for_inference
+from .optimize import PRECISIONS, optimize_for_inference
 
-__all__ = ['optimize_for_inference']
+__all__ = ['PRECISIONS', 'optimize_for_inference']

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from directpose.models.resnet_aa import BasicBlock, Bottleneck
 
+PRECISIONS = dict(fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
+"""The types to compute in, by the names that command lines have for them."""
 PARTS = ('backbone', 'neck', 'head')
 
 
@@ -45,7 +47,7 @@ def optimize_for_inference(model: nn.Module, dtype: torch.dtype | None = None,
     Raises:
         ValueError: If ``dtype`` is none of these.
     """
-    if dtype not in (None, torch.float32, torch.bfloat16, torch.float16):
+    if dtype not in (None, *PRECISIONS.values()):
         raise ValueError(f'dtype {dtype} must be torch.float32, torch.bfloat16 or torch.float16')
     fold_batch_norms(model.eval())
     revert_sync_batchnorm(model)  # what had no convolution to go to

@@ -5,11 +5,13 @@ from .transforms import (
     RandomShortSideResize,
     ShortSideResize,
 )
+from .tta import PoseTestTimeAug
 
 __all__ = [
     'BBoxFromKeypoints',
     'BottomupCocoDataset',
     'CropAroundPerson',
+    'PoseTestTimeAug',
     'RandomShortSideResize',
     'ShortSideResize',
 ]

@@ -155,6 +155,24 @@ def enable_amp(cfg: Config, precision: str) -> None:
         'dynamic' if precision == 'fp16' else dict(enabled=False))
 
 
+def enable_tta(cfg: Config) -> None:
+    """Test with test-time augmentation, as the config's ``tta_model`` and ``tta_views`` say.
+
+    Args:
+        cfg (Config): The config, changed in place.
+
+    Raises:
+        UserError: If the config has no such section.
+    """
+    for key in ('tta_model', 'tta_views'):
+        if key not in cfg:
+            raise UserError(f'{cfg.filename}: --tta needs `{key}` in the config; '
+                            'configs/_base_/default_runtime.py has it')
+    cfg.model = ConfigDict(cfg.tta_model, module=cfg.model)
+    for dataset in _datasets(cfg.test_dataloader):
+        dataset.pipeline = [dict(cfg.tta_views, transforms=dataset.pipeline)]
+
+
 def enable_drawing(cfg: Config, out_dir: str) -> None:
     """Draw the predictions of validation or test, as the config's visualization hook does.
 

@@ -4,7 +4,9 @@ from .heatmap_branch import HeatmapBranch
 from .kpalign import KPAlign
 from .plain_branch import PlainKeypointBranch
 from .resnet_aa import ResNetAA
+from .tta import PoseTTAModel
 
 __all__ = [
-    'BoxBranch', 'DirectPoseHead', 'HeatmapBranch', 'KPAlign', 'PlainKeypointBranch', 'ResNetAA'
+    'BoxBranch', 'DirectPoseHead', 'HeatmapBranch', 'KPAlign', 'PlainKeypointBranch',
+    'PoseTTAModel', 'ResNetAA'
 ]

@@ -301,7 +301,8 @@ class DirectPoseHead(BaseHead):
         """
         if not isinstance(feats[0], Tensor):
             raise ValueError('DirectPoseHead takes the features of one image size: switch '
-                             '`model.test_cfg.flip_test` and `multiscale_test` off')
+                             '`model.test_cfg.flip_test` and `multiscale_test` off; '
+                             'tools/test.py --tta tests on mirrored images and several sizes')
         required = ('score_thr', 'nms_pre', 'nms', 'max_per_img')
         if missing := [key for key in required if key not in test_cfg]:
             raise ValueError(f'`model.test_cfg` lacks {missing}')

@@ -113,6 +113,22 @@ def test_amp(cfg, precision, dtype, loss_scale, monkeypatch):
     assert cfg.optim_wrapper.loss_scale == loss_scale
 
 
+def test_tta(cfg):
+    cfg.tta_model = dict(type='PoseTTAModel')
+    cfg.tta_views = dict(type='PoseTestTimeAug', scales=(1, 2))
+    cfg.test_dataloader.dataset.pipeline = pipeline = [dict(type='LoadImage')]
+    config.enable_tta(cfg)
+    assert cfg.model.type == 'PoseTTAModel'
+    assert cfg.model.module.type == 'BottomupPoseEstimator'
+    views, = cfg.test_dataloader.dataset.pipeline
+    assert views == dict(type='PoseTestTimeAug', scales=(1, 2), transforms=pipeline)
+
+
+def test_tta_that_the_config_lacks(cfg):
+    with pytest.raises(UserError, match='`tta_model`'):
+        config.enable_tta(cfg)
+
+
 def test_drawing(cfg, tmp_path):
     config.enable_drawing(cfg, str(tmp_path))
     assert cfg.default_hooks.visualization == dict(

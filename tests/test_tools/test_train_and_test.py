@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+import mmengine
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -67,6 +69,19 @@ def test_train_resume_and_test(run, options, tmp_path, capsys):
     assert len(metrics) == 10
     assert (tmp_path / 'poses.pkl').is_file()
     assert len(list((tmp_path / 'drawn').iterdir())) == 4
+
+    run('test', TINY, torn, *options, '--work-dir', work_dir, '--optimize', 'fp32',
+        '--dump', tmp_path / 'optimized.pkl')
+    for pose, optimized in zip(mmengine.load(tmp_path / 'poses.pkl'),
+                               mmengine.load(tmp_path / 'optimized.pkl'), strict=True):
+        assert pose['img_id'] == optimized['img_id']
+        np.testing.assert_allclose(
+            pose['pred_instances']['keypoints'], optimized['pred_instances']['keypoints'],
+            rtol=1e-4, atol=1e-2)
+
+    run('test', TINY, torn, *options, 'tta_views.scales=[1,0.5]', '--work-dir', work_dir, '--tta',
+        '--optimize', 'fp32', '--out', tmp_path / 'tta.json')
+    assert json.loads((tmp_path / 'tta.json').read_text()).keys() == metrics.keys()
 
 
 class TestMistakes:

@@ -32,7 +32,7 @@ test_pipeline = [
         type='PackPoseInputs',
         meta_keys=(
             'id', 'img_id', 'img_path', 'ori_shape', 'img_shape', 'input_size', 'input_center',
-            'input_scale')),
+            'input_scale', 'flip', 'flip_direction', 'flip_indices')),
 ]
 
 train_dataloader = dict(

@@ -1,0 +1,74 @@
+"""The views of an image that test-time augmentation looks at."""
+
+from collections.abc import Sequence
+
+from mmcv.transforms import BaseTransform, RandomFlip, TestTimeAug
+from mmpose.registry import TRANSFORMS
+
+from .transforms import ShortSideResize
+
+_FLIP_KEYS = ('flip', 'flip_direction', 'flip_indices')
+
+
+@TRANSFORMS.register_module()
+class PoseTestTimeAug(TestTimeAug):
+    """Run a test pipeline at several sizes, each upright and mirrored.
+
+    :class:`~directpose.models.PoseTTAModel` merges the poses. The ground truth stays in original
+    pixels, upright, in every view. Where the metainfo names no flip pairs, set ``flip=False``.
+
+    Args:
+        transforms (Sequence[dict]): The test pipeline, with a ``ShortSideResize`` in it and
+            ``PackPoseInputs`` at its end.
+        scales (Sequence[float]): Factors to the sizes of ``ShortSideResize``. The first view's
+            pixels are those of the NMS over all views.
+        flip (bool): Whether to mirror each size too. Defaults to True.
+
+    Raises:
+        ValueError: If the pipeline has no ``ShortSideResize``, or does not pack what turning back
+            takes, or if a scale is not positive.
+    """
+
+    def __init__(
+        self, transforms: Sequence[dict], scales: Sequence[float], flip: bool = True
+    ) -> None:
+        name = type(self).__name__
+        if not scales or min(scales) <= 0:
+            raise ValueError(f'scales of {name} must be above 0, but are {scales}')
+        *steps, pack = [TRANSFORMS.build(step) for step in transforms]
+        if not any(isinstance(step, ShortSideResize) for step in steps):
+            raise ValueError(f'{name} scales ShortSideResize, which is not in {transforms}')
+        lacking = [key for key in _FLIP_KEYS if key not in pack.meta_keys]
+        if flip and lacking:
+            raise ValueError(
+                f'the meta_keys of PackPoseInputs lack {lacking}, by which mirrored poses are '
+                f'turned back: add them to the test pipeline, or set flip=False of {name}'
+            )
+        # MMCV's flip mirrors the image alone. MMPose's would move the ground truth as well.
+        flips = [RandomFlip(prob=0.0), RandomFlip(prob=1.0)]
+        super().__init__([
+            *[_at_scales(step, scales) for step in steps], flips if flip else flips[:1], [pack]
+        ])
+
+    def transform(self, results: dict) -> dict:
+        """Make the views.
+
+        Args:
+            results (dict): An image of a data set.
+
+        Returns:
+            dict: ``inputs`` and ``data_samples``, each a list with an entry a view: the sizes in
+            the order of ``scales``, each of them upright, then mirrored.
+        """
+        # MMPose hands the whole data set along, and MMCV copies `results` for every view.
+        return super().transform({k: v for k, v in results.items() if k != 'dataset'})
+
+
+def _at_scales(step: BaseTransform, scales: Sequence[float]) -> list[BaseTransform]:
+    """A resize at all scales, any other step as it is."""
+    if not isinstance(step, ShortSideResize):
+        return [step]
+    return [
+        ShortSideResize(round(step.short_side * scale), round(step.max_long_side * scale))
+        for scale in scales
+    ]
