@@ -29,9 +29,6 @@ log_level = 'INFO'
 load_from = None
 resume = False
 
-val_cfg = dict()
-test_cfg = dict()
-
 # What tools/test.py --tta looks at: multiples of the test's size, each upright and mirrored.
 tta_model = dict(type='PoseTTAModel')
 tta_views = dict(

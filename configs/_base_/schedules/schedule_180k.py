@@ -1,6 +1,8 @@
 # The original optimisation: 180k steps of SGD on 32 images.
 train_cfg = dict(
     type='ResumableIterTrainLoop', max_iters=180000, val_interval=10000)
+val_cfg = dict()
+test_cfg = dict()
 
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -2,6 +2,8 @@
 max_iters = 600
 train_cfg = dict(
     type='ResumableIterTrainLoop', max_iters=max_iters, val_interval=max_iters)
+val_cfg = dict()
+test_cfg = dict()
 
 optim_wrapper = dict(
     type='OptimWrapper',
