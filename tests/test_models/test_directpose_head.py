@@ -1,5 +1,7 @@
 """The head: what it refuses, what it promises, and batches without people."""
 import copy
+import math
+import re
 
 import numpy as np
 import pytest
@@ -157,6 +159,35 @@ def test_other_keypoints_than_coco():
 def test_data_with_another_number_of_keypoints_is_refused():
     with pytest.raises(ValueError, match=r'5 keypoints.*"coco".*17.*`model.head.metainfo`'):
         make_head().loss(features(), [sample([[10, 10, 60, 90]], num_keypoints=5)] * 2)
+
+
+def test_data_of_another_codec_is_refused():
+    heatmaps_only = PoseDataSample(metainfo=dict(img_shape=(128, 192)))
+    heatmaps_only.gt_instance_labels = InstanceData(keypoint_weights=torch.ones(1, 17))
+    with pytest.raises(ValueError, match=r"\['bboxes', 'keypoints', .*YOLOXPoseAnnotation"):
+        make_head().loss(features(), [TWO, heatmaps_only])
+
+
+@pytest.mark.parametrize('feats, what', [
+    (features(size=(16, 24))[:3], '3 levels'),
+    (features(size=(32, 48)), 'an input of (128, 192) pixels'),  # strides 4, 8, ...
+    (features(size=(8, 12)), 'an input of (128, 192) pixels'),  # strides 16, 32, ...
+])
+def test_a_neck_of_other_strides_is_refused(feats, what):
+    padded = sample([[10, 10, 60, 90]])
+    padded.set_metainfo(dict(batch_input_shape=(128, 192)))
+    with pytest.raises(ValueError, match=re.escape(what)) as error:
+        make_head().loss(feats, [padded] * 2)
+    assert 'strides (8, 16, 32, 64, 128)' in str(error.value)
+
+
+@pytest.mark.parametrize('divide', [math.floor, math.ceil])
+def test_a_neck_may_round(divide):
+    padded = sample([[10, 10, 60, 90]])
+    padded.set_metainfo(dict(batch_input_shape=(320, 448)))
+    feats = [torch.randn(1, 32, divide(320 / stride), divide(448 / stride))
+             for stride in (8, 16, 32, 64, 128)]
+    assert make_head().loss(feats, [padded])['loss_cls'].isfinite()
 
 
 def test_groups_that_do_not_fit_are_refused_by_name():
