@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 set -euo pipefail
 
-config=configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-600_synthetic.py
+config=configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py
 data=data/synthetic
 work=work_dirs/quickstart
-num_train=400 num_val=60 size=320 seed=0
+num_train=1200 num_val=100 size=144 seed=0 max_people=2
 
 usage() {
   cat <<EOF
@@ -51,11 +51,12 @@ python() { "$venv/bin/python" "$@"; }
 is_drawn() {  # whether the data set is there, whole, and with these settings
   [ -e "$data/annotations/person_keypoints_train2017.json" ] &&
     [ -e "$data/annotations/person_keypoints_val2017.json" ] &&
-    python - "$data/synthetic.json" "$num_train" "$num_val" "$size" "$seed" <<'EOF'
+    python - "$data/synthetic.json" "$num_train" "$num_val" "$size" "$seed" "$max_people" <<'EOF'
 import json, sys
 made_with = json.load(open(sys.argv[1]))
 wanted = [int(number) for number in sys.argv[2:]]
-sys.exit([made_with[name] for name in ('num_train', 'num_val', 'size', 'seed')] != wanted)
+names = ('num_train', 'num_val', 'size', 'seed', 'max_people')
+sys.exit([made_with.get(name) for name in names] != wanted)
 EOF
 }
 
@@ -67,7 +68,8 @@ if is_drawn; then
   echo '    they are there'
 else
   python tools/dataset_converters/make_synthetic_coco.py "$data" \
-    --train "$num_train" --val "$num_val" --size "$size" --seed "$seed"
+    --train "$num_train" --val "$num_val" --size "$size" --seed "$seed" \
+    --max-people "$max_people"
 fi
 
 echo "==> training, into $work"

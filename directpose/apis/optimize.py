@@ -8,7 +8,6 @@ from directpose.models.resnet_aa import BasicBlock, Bottleneck
 
 PRECISIONS = dict(fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
 """The types to compute in, by the names that command lines have for them."""
-PARTS = ('backbone', 'neck', 'head')
 
 
 def fold_batch_norms(model: nn.Module) -> nn.Module:
@@ -27,14 +26,15 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
 
 def optimize_for_inference(model: nn.Module, dtype: torch.dtype | None = None,
                            compile: bool = False) -> nn.Module:
-    """Prepare a pose estimator for speed, **in place**; it cannot be trained any more.
+    """Prepare a model for speed, **in place**; it cannot be trained any more.
 
     BN is folded into the convolutions, the heatmap branch is dropped, the weights become
     channels-last, and calls run in :class:`torch.inference_mode`. The signature of a call stays
     the same, and in fp32 so do the results, to 1e-4.
 
     Args:
-        model (nn.Module): The estimator, with its trained weights loaded.
+        model (nn.Module): A pose estimator of mmpose or a detector of mmdet with a backbone, a
+            neck and a head, its trained weights loaded.
         dtype (torch.dtype, optional): ``torch.bfloat16`` or ``torch.float16`` to compute in.
             Poses are decoded in fp32 from what the convolutions give. A device without units
             for the type is slower with it than without. Defaults to fp32.
@@ -51,10 +51,11 @@ def optimize_for_inference(model: nn.Module, dtype: torch.dtype | None = None,
         raise ValueError(f'dtype {dtype} must be torch.float32, torch.bfloat16 or torch.float16')
     fold_batch_norms(model.eval())
     revert_sync_batchnorm(model)  # what had no convolution to go to
-    if getattr(model.head, 'heatmap_head', None) is not None:
-        model.head.heatmap_head = None
+    parts = [part for name, part in model.named_children() if name != 'data_preprocessor']
+    for part in parts:
+        if getattr(part, 'heatmap_head', None) is not None:
+            part.heatmap_head = None
     model.requires_grad_(False).to(memory_format=torch.channels_last)
-    parts = [getattr(model, name) for name in PARTS if getattr(model, name, None) is not None]
     if dtype is not None:
         for part in parts:
             part.to(dtype)

@@ -137,7 +137,7 @@ class KPAlign(nn.Module):
         preds = []
         for level, feat in enumerate(feats):
             pred = torch.cat([kind[level] for kind in kinds], dim=1)[:, self.order]
-            preds.append(pred.reshape(len(feat), -1, *feat.shape[-2:]))  # (N, 2K, H, W)
+            preds.append(pred.reshape(feat.shape[0], -1, *feat.shape[-2:]))  # (N, 2K, H, W)
         return preds
 
     def locate(self, feat: Tensor) -> Tensor:

@@ -192,7 +192,7 @@ def test_metric_finds_the_annotation_file_of_the_test_set(tmp_path):
 
 @pytest.mark.parametrize(
     'config, size',
-    [('coco_keypoints', 800), ('coco_keypoints_320', 320), ('synthetic_keypoints_208', 208)],
+    [('coco_keypoints', 800), ('coco_keypoints_320', 320), ('synthetic_keypoints_128', 128)],
 )
 def test_config_reads_a_directory_laid_out_as_coco(tmp_path, config, size):
     for part in ('train2017', 'val2017'):

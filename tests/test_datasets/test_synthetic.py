@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import io
 import json
+from collections import Counter
 from dataclasses import astuple
 from pathlib import Path
 
@@ -218,6 +219,15 @@ def test_ground_truth_as_prediction_scores_one(coco):
     assert evaluation.stats[0] == pytest.approx(1)
 
 
+def test_few_people(tmp_path):
+    write_dataset(tmp_path, num_train=14, num_val=2, size=96, seed=0, max_people=2)
+    file = tmp_path / 'annotations/person_keypoints_train2017.json'
+    annotations = json.loads(file.read_text())['annotations']
+    per_picture = Counter(annotation['image_id'] for annotation in annotations)
+    assert set(per_picture.values()) == {1, 2}
+    assert not any(annotation['iscrowd'] for annotation in annotations)
+
+
 @settings(max_examples=5, deadline=None)
 @given(seeds, st.integers(1, MAX_PEOPLE), st.booleans())
 def test_never_more_people_than_coco_scores(seed, num_people, crowd_region):
@@ -246,6 +256,8 @@ def test_polygons_rasterise_to_their_mask(mask):
         (dict(num_train=0), 'num_train must be a whole number of at least 1, but is 0'),
         (dict(num_val=-1), 'num_val .* at least 1, but is -1'),
         (dict(num_val=1.5), 'num_val .* but is 1.5'),
+        (dict(max_people=0), 'max_people .* at least 1, but is 0'),
+        (dict(max_people=21), 'max_people must be at most 20, but is 21'),
         (dict(size=63), 'size .* at least 64, but is 63'),
         (dict(seed=-1), 'seed .* at least 0, but is -1'),
         (dict(seed=True), 'seed .* but is True'),

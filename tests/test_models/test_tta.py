@@ -16,7 +16,7 @@ from PIL import Image
 from directpose.models.tta import upright_poses
 from tests.coco_files import person, write_coco
 
-CONFIG = 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-600_synthetic.py'
+CONFIG = 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py'
 # (width, height): the ratios of width and height differ, the views' widths are odd and even
 ORIGINAL = (151, 100)
 SIZES = {1: (144, 96), 0.5: (72, 48), 1.5: (217, 144)}

@@ -53,7 +53,7 @@ def test_two_processes_score_as_one(tmp_path, synthetic_coco, model):
     config.write_text(f"""
 _base_ = [
     '{ROOT}/configs/_base_/models/directpose_r18-aa-tiny_fpn.py',
-    '{ROOT}/configs/_base_/datasets/synthetic_keypoints_208.py',
+    '{ROOT}/configs/_base_/datasets/synthetic_keypoints_128.py',
     '{ROOT}/configs/_base_/default_runtime.py',
 ]
 custom_imports = dict(imports=['directpose', 'tests.test_tools.distributed_parts'])

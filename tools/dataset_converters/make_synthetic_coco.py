@@ -4,7 +4,7 @@ import argparse
 
 from rich.progress import Progress
 
-from directpose.datasets.synthetic import write_dataset
+from directpose.datasets.synthetic import MAX_PEOPLE, write_dataset
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -30,6 +30,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--seed', type=int, default=0, metavar='X', help='at least 0 (default: %(default)s)'
     )
+    parser.add_argument(
+        '--max-people',
+        type=int,
+        default=MAX_PEOPLE,
+        metavar='P',
+        help='in a picture; fewer are larger, and easier to learn from (default: %(default)s)',
+    )
     args = parser.parse_args(argv)
     args.refuse = parser.error
     return args
@@ -46,6 +53,7 @@ def main(argv: list[str] | None = None) -> None:
                 args.val,
                 args.size,
                 args.seed,
+                args.max_people,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
         except (ValueError, FileExistsError) as error:

@@ -1,5 +1,6 @@
 """Drawn people in COCO's format: data to learn from without a download."""
 
+from .scene import MAX_PEOPLE
 from .writer import write_dataset
 
-__all__ = ['write_dataset']
+__all__ = ['MAX_PEOPLE', 'write_dataset']

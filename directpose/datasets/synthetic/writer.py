@@ -62,6 +62,7 @@ def write_dataset(
     num_val: int,
     size: int,
     seed: int,
+    max_people: int = MAX_PEOPLE,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, dict[str, int]]:
     """Write drawn people as a data set in COCO's format and layout.
@@ -70,16 +71,19 @@ def write_dataset(
     ``..._val2017.json``, ``train2017/*.jpg``, ``val2017/*.jpg``, and
     ``synthetic.json``, the settings it was made with. With the same
     settings, and the same versions of NumPy and OpenCV, every byte is the
-    same. A picture depends on the seed, the split, its number and the size
-    only: a larger data set begins with the pictures of a smaller one.
+    same. A picture depends on the seed, the split, its number, the size and
+    ``max_people`` only: a larger data set begins with the pictures of a
+    smaller one.
 
     Running again over a folder that was made, or half made, with the same
     settings writes it anew. The annotation files come last: where they are,
     the data set is whole.
 
     Every twelfth picture is crowded (8 to 20 people), every ninth has a
-    crowd region, and the others mostly show 1 to 4 people. Keypoints are in
-    pixels, whole numbers being the middles of pixels.
+    crowd region, and the others mostly show 1 to 4 people. With a smaller
+    ``max_people`` there is neither, and each number up to it is as frequent:
+    people are then larger, and easier to learn from. Keypoints are in pixels,
+    whole numbers being the middles of pixels.
 
     Args:
         out (str | os.PathLike): The folder; made where it does not exist.
@@ -88,6 +92,8 @@ def write_dataset(
         size (int): Long side of the pictures in pixels, at least 64. The
             short side is between 0.6 and 1 of it.
         seed (int): At least 0.
+        max_people (int): People in a picture, from 1 to ``MAX_PEOPLE``.
+            Defaults to ``MAX_PEOPLE``.
         progress (callable, optional): Called after each picture with the
             number of pictures done and the number of all.
 
@@ -104,15 +110,19 @@ def write_dataset(
         ('num_val', num_val, 1),
         ('size', size, MIN_SIZE),
         ('seed', seed, 0),
+        ('max_people', max_people, 1),
     ):
         if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
             raise ValueError(f'{name} must be a whole number of at least {least}, but is {value!r}')
+    if max_people > MAX_PEOPLE:
+        raise ValueError(f'max_people must be at most {MAX_PEOPLE}, but is {max_people}')
     settings = dict(
         version=_VERSION,
         num_train=int(num_train),
         num_val=int(num_val),
         size=int(size),
         seed=int(seed),
+        max_people=int(max_people),
     )
     out = Path(out)
     _claim_folder(out, settings)
@@ -127,7 +137,7 @@ def write_dataset(
     for split, count in counts.items():
         images, annotations = [], []
         for index in range(count):
-            picture = _draw(seed, split, index, size)
+            picture = _draw(seed, split, index, size, max_people)
             image = _describe_image(split, index, picture)
             _write_jpeg(out / split / image['file_name'], picture.image)
             images.append(image)
@@ -217,8 +227,10 @@ def _claim_folder(out: Path, settings: dict) -> None:
         (out / folder).mkdir(exist_ok=True)
 
 
-def _draw(seed: int, split: str, index: int, size: int) -> Picture:
+def _draw(seed: int, split: str, index: int, size: int, max_people: int) -> Picture:
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
+    if max_people < MAX_PEOPLE:
+        return draw_picture(rng, size, int(rng.integers(1, max_people + 1)))
     num_people = None
     if index % _CROWDED_EVERY == _CROWDED_AT:
         num_people = int(rng.integers(8, MAX_PEOPLE + 1))
