@@ -1,0 +1,9 @@
+"""What a model costs: time, stage by stage and beside others, and its convolutions alone."""
+from .convolutions import record_convolutions
+from .subjects import VARIANTS, Subject, crowded_maps, read_config
+from .timing import Timing, time_in_turn
+
+__all__ = [
+    'VARIANTS', 'Subject', 'Timing', 'crowded_maps', 'read_config', 'record_convolutions',
+    'time_in_turn'
+]

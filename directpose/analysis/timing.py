@@ -1,0 +1,77 @@
+"""Time several things in one run, in turn, so that a slow minute meets all of them alike."""
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a call took, in each round.
+
+    Attributes:
+        seconds (np.ndarray): (rounds, ).
+    """
+    seconds: np.ndarray
+
+    @property
+    def median(self) -> float:
+        """Seconds."""
+        return float(np.median(self.seconds))
+
+    @property
+    def spread(self) -> float:
+        """Half of the range of the middle half of the rounds, in seconds."""
+        low, high = np.percentile(self.seconds, (25, 75))
+        return float(high - low) / 2
+
+    def ratio(self, other: 'Timing') -> float:
+        """The median over the rounds of this time over the other's in the same round."""
+        return float(np.median(self.seconds / other.seconds))
+
+
+def time_in_turn(calls: Mapping[str, Callable[[], object]], rounds: int = 10,
+                 warmup: int = 2, device: str | torch.device = 'cpu') -> dict[str, Timing]:
+    """Time calls against each other: in each round every one of them once.
+
+    Args:
+        calls (Mapping[str, Callable]): What to call, without arguments.
+        rounds (int): So many times. Defaults to 10.
+        warmup (int): So many rounds before that are not counted. Defaults to 2.
+        device (str or torch.device): On a CUDA device its own events are read, after all that
+            was launched has ended. Defaults to 'cpu'.
+
+    Returns:
+        Dict[str, Timing]: By the names of the calls.
+
+    Raises:
+        ValueError: If ``rounds`` is not positive.
+    """
+    if rounds < 1:
+        raise ValueError(f'rounds must be at least 1, but is {rounds}')
+    once = _seconds_on_cuda if torch.device(device).type == 'cuda' else _seconds
+    seconds = {name: [] for name in calls}
+    for number in range(warmup + rounds):
+        for name, call in calls.items():
+            taken = once(call)
+            if number >= warmup:
+                seconds[name].append(taken)
+    return {name: Timing(np.array(values)) for name, values in seconds.items()}
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _seconds_on_cuda(call: Callable[[], object]) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    start.record()
+    call()
+    end.record()
+    torch.cuda.synchronize()
+    return start.elapsed_time(end) / 1000

@@ -1,0 +1,112 @@
+"""What is timed is what is said to be timed."""
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmcv.cnn import ConvModule
+from torch import nn
+
+from directpose.analysis import (
+    Subject,
+    Timing,
+    crowded_maps,
+    read_config,
+    record_convolutions,
+    time_in_turn,
+)
+
+CONFIG = 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py'
+
+
+def load_tool(name):
+    spec = importlib.util.spec_from_file_location(name, f'tools/analysis_tools/{name}.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool
+
+
+def test_every_call_once_in_each_round_and_warm_up_not_counted():
+    order = []
+    timings = time_in_turn(
+        {name: lambda name=name: order.append(name) for name in 'ab'}, rounds=3, warmup=2)
+    assert order == list('ab') * 5
+    assert {name: timing.seconds.shape for name, timing in timings.items()} == {
+        'a': (3, ), 'b': (3, )}
+
+
+def test_ratio_is_of_the_same_rounds():
+    slow_minute = np.array([1., 1., 10., 10.])
+    assert Timing(2 * slow_minute).ratio(Timing(slow_minute)) == 2
+
+
+def test_no_rounds_are_refused():
+    with pytest.raises(ValueError, match='rounds must be at least 1'):
+        time_in_turn({}, rounds=0)
+
+
+@pytest.mark.parametrize('mode', [torch.no_grad, torch.inference_mode])
+def test_records_every_convolution_and_nothing_else(mode):
+    net = nn.Sequential(
+        ConvModule(3, 8, 3, norm_cfg=dict(type='BN')), nn.MaxPool2d(2),
+        nn.Conv2d(8, 8, 3, groups=8), nn.ConvTranspose2d(8, 4, 2, stride=2)).eval()
+    image = torch.randn(1, 3, 16, 16)
+    convolve = record_convolutions(mode()(lambda: net(image)))
+    with torch.profiler.profile() as profile:
+        convolve()
+    counts = {event.key: event.count for event in profile.key_averages()}
+    assert counts['aten::convolution'] == 3
+    assert not any('norm' in name or 'pool' in name for name in counts)
+
+
+def test_no_convolution_is_refused():
+    with pytest.raises(ValueError, match='no convolution ran'):
+        record_convolutions(lambda: torch.ones(2) + 1)
+
+
+@pytest.fixture(scope='module')
+def subject():
+    return Subject(read_config(CONFIG), 'fp32')
+
+
+@pytest.mark.parametrize('num_people', [0, 1, 24])
+def test_decodes_as_many_people_as_asked_for(subject, num_people):
+    poses = subject.decoding(torch.zeros(2, 3, 256, 416), num_people)()
+    assert [len(p.keypoints) for p in poses] == [num_people] * 2
+
+
+def test_people_without_room_are_refused(subject):
+    maps = subject.forward(torch.zeros(1, 3, 64, 64))()
+    with pytest.raises(ValueError, match='2 people do not fit into 8 x 8 cells; at most 1'):
+        crowded_maps(maps, 2)
+
+
+def test_stages_are_the_forward(subject):
+    image = torch.randn(1, 3, 64, 64)
+    stages = subject.stages(image)
+    assert list(stages) == ['backbone', 'neck', 'head']
+    for staged, whole in zip(stages['head'](), subject.forward(image)(), strict=True):
+        for one, other in zip(staged, whole, strict=True):
+            torch.testing.assert_close(one, other)
+
+
+def test_unknown_variant_is_refused():
+    with pytest.raises(ValueError, match='variant fp8'):
+        Subject(read_config(CONFIG), 'fp8')
+
+
+def test_command_lines(tmp_path, capsys):
+    out = tmp_path / 'figures.json'
+    load_tool('benchmark').main([
+        CONFIG, '--input-size', '64', '64', '--people', '1', '--rounds', '2', '--out', str(out),
+        '--against', 'mmdet::fcos/fcos_r18_fpn_gn-head-center-normbbox-centeronreg-giou_8xb8-amp-'
+        'lsj-200e_coco.py'])
+    figures = json.loads(out.read_text())
+    assert [row['variant'] for row in figures['forward']] == ['plain'] * 3 + ['fp32'] * 3
+    assert [row['stage'] for row in figures['stages']] == [
+        'forward', 'backbone', 'neck', 'head', 'decode 1 people']
+    assert all(row['seconds'] > 0 and row['ratio'] > 0
+               for row in figures['forward'] + figures['stages'])
+    load_tool('get_flops').main([CONFIG, '--input-size', '64', '64'])
+    assert 'parameters: ' in capsys.readouterr().out

@@ -1,0 +1,112 @@
+"""What a config's model costs: stage by stage, beside its convolutions alone and other models.
+
+::
+
+    python tools/analysis_tools/benchmark.py configs/directpose/CONFIG.py --input-size 800 1216 \\
+        --variants plain fp32 --against mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py
+
+Weights are random and nothing is downloaded. Everything is timed in one run, in turn; ratios
+are medians over the rounds, and mean more than milliseconds do.
+"""
+import argparse
+import json
+import sys
+
+import torch
+from mmengine.utils.dl_utils import collect_env
+from rich.console import Console
+from rich.table import Table
+
+from directpose.analysis import VARIANTS, Subject, read_config, record_convolutions, time_in_turn
+from directpose.engine.errors import UserError
+
+CONVOLUTIONS = 'its convolutions alone'
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file of a DirectPose model')
+    parser.add_argument(
+        '--against', nargs='*', default=[], metavar='CONFIG',
+        help="others to time in the same run, also of an installed package ('mmpose::...')")
+    parser.add_argument(
+        '--input-size', nargs=2, type=int, default=(800, 1216), metavar=('H', 'W'),
+        help='input pixels, multiples of 32; default: 800 1216')
+    parser.add_argument('--batch-size', type=int, default=1, help='default: %(default)s')
+    parser.add_argument(
+        '--variants', nargs='+', default=['plain', 'fp32'], choices=VARIANTS, metavar='VARIANT',
+        help=f'how the models run, of {", ".join(VARIANTS)}; default: plain fp32')
+    parser.add_argument(
+        '--people', nargs='+', type=int, default=[1, 100], metavar='N',
+        help='decode pictures of so many people; default: 1 100')
+    parser.add_argument('--rounds', type=int, default=10, help='default: %(default)s')
+    parser.add_argument('--device', default='cpu', help='such as cuda; default: %(default)s')
+    parser.add_argument('--out', help='file for the figures, .json')
+    return parser.parse_args(argv)
+
+
+def time_forward(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
+    """Every model in every variant, beside the first one's convolutions."""
+    calls, baselines = {}, {}
+    for variant in args.variants:
+        # what is compiled shows no convolutions, and does the same ones
+        eager = Subject(read_config(args.config), variant.partition('-')[0], args.device)
+        baselines[variant] = (CONVOLUTIONS, variant)
+        calls[CONVOLUTIONS, variant] = record_convolutions(eager.forward(inputs))
+        for config in (args.config, *args.against):
+            subject = Subject(read_config(config), variant, args.device)
+            calls[config, variant] = subject.forward(inputs)
+    timings = time_in_turn(calls, args.rounds, device=args.device)
+    return [
+        dict(model=model, variant=variant, seconds=timing.median, spread=timing.spread,
+             images_per_second=args.batch_size / timing.median,
+             ratio=timing.ratio(timings[baselines[variant]]))
+        for (model, variant), timing in timings.items()]
+
+
+def time_stages(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
+    """The stages of the model in the last variant, not compiled."""
+    subject = Subject(
+        read_config(args.config), args.variants[-1].partition('-')[0], args.device)
+    calls = {'forward': subject.forward(inputs), **subject.stages(inputs)}
+    for number in args.people:
+        calls[f'decode {number} people'] = subject.decoding(inputs, number)
+    timings = time_in_turn(calls, args.rounds, device=args.device)
+    return [
+        dict(stage=stage, seconds=timing.median, spread=timing.spread,
+             ratio=timing.ratio(timings['forward']))
+        for stage, timing in timings.items()]
+
+
+def print_table(console: Console, title: str, rows: list[dict], ratio_to: str) -> None:
+    names = [name for name in ('model', 'stage', 'variant') if name in rows[0]]
+    table = Table(*names, 'ms', '+-', f'over {ratio_to}', title=title)
+    for row in rows:
+        table.add_row(*[row[name] for name in names], f'{1000 * row["seconds"]:.1f}',
+                      f'{1000 * row["spread"]:.1f}', f'{row["ratio"]:.3f}')
+    console.print(table)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    inputs = torch.randn(args.batch_size, 3, *args.input_size, device=args.device)
+    try:
+        forward = time_forward(args, inputs)
+        stages = time_stages(args, inputs)
+    except (UserError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    console = Console()
+    size = ' x '.join(map(str, inputs.shape))
+    print_table(console, f'Forward, {size}', forward, CONVOLUTIONS)
+    print_table(console, f'Stages, {stages[0]["stage"]} being all', stages, 'forward')
+    if args.out:
+        with open(args.out, 'w') as file:
+            environment = {name: str(value) for name, value in collect_env().items()}
+            json.dump(dict(arguments=vars(args), threads=torch.get_num_threads(),
+                           forward=forward, stages=stages, environment=environment),
+                      file, indent=2)
+
+
+if __name__ == '__main__':
+    main()

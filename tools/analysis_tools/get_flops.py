@@ -1,0 +1,42 @@
+"""Floating-point operations, parameters and activations of a config's model.
+
+::
+
+    python tools/analysis_tools/get_flops.py configs/directpose/CONFIG.py --input-size 800 1216
+"""
+import argparse
+import sys
+
+import torch
+from mmengine.analysis import get_model_complexity_info
+
+from directpose.analysis import Subject, read_config
+from directpose.engine.errors import UserError
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help="config file, or one of a package ('mmpose::...')")
+    parser.add_argument(
+        '--input-size', nargs=2, type=int, default=(800, 1216), metavar=('H', 'W'),
+        help='input pixels; default: 800 1216')
+    parser.add_argument(
+        '--table', action='store_true', help='the same for every part of the model')
+    args = parser.parse_args(argv)
+    try:
+        model = Subject(read_config(args.config)).model
+    except UserError as error:
+        sys.exit(f'error: {error}')
+    inputs = torch.randn(1, 3, *args.input_size)
+    analysis = get_model_complexity_info(model, inputs=(inputs, None, 'tensor'))
+    if args.table:
+        print(analysis['out_table'])
+    print(f'input: 1 x 3 x {args.input_size[0]} x {args.input_size[1]}')
+    print(f'multiply-adds: {analysis["flops_str"]}')
+    print(f'parameters: {analysis["params_str"]}')
+    print(f'activations: {analysis["activations_str"]}')
+
+
+if __name__ == '__main__':
+    main()
