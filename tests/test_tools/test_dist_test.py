@@ -60,7 +60,9 @@ custom_imports = dict(imports=['directpose', 'tests.test_tools.distributed_parts
 model = {dict(_delete_=True, type='NoisyOracle') if model == 'noisy_oracle' else
          dict(test_cfg=dict(score_thr=0.))}
 test_dataloader = dict(dataset=dict(data_root='{synthetic_coco}', ann_file='{ann_file}'))
-train_dataloader = val_dataloader = val_cfg = val_evaluator = None
+train_dataloader = None
+test_cfg = dict()
+val_dataloader = val_evaluator = None
 """)
     cfg = Config.fromfile(config)
     cfg.work_dir = str(tmp_path / 'one')
