@@ -14,38 +14,13 @@ from mmcv.transforms.utils import cache_randomness
 from mmpose.datasets.transforms import FilterAnnotations
 from mmpose.registry import TRANSFORMS
 
+from directpose.runtime.resize import short_side_resize
+
 # Drops the people whose box is empty. In MMPose's filter `keep_empty=True` means to give up
 # an image without people, which makes the data set draw another one; here it stays.
 _drop_empty_boxes = FilterAnnotations(
     min_gt_bbox_wh=(0, 0), by_box=True, by_kpt=False, keep_empty=False
 )
-
-
-def short_side_resize(
-    size: tuple[int, int], short_side: int, max_long_side: int
-) -> tuple[int, int]:
-    """Size of an image resized by its short side, rounded as in maskrcnn-benchmark.
-
-    The long side is cut off to an integer, not rounded, which differs from
-    :func:`mmcv.rescale_size` by a pixel for about every second image.
-
-    Args:
-        size (tuple[int, int]): Width and height before the resize.
-        short_side (int): Length of the short side after it.
-        max_long_side (int): Where the long side would exceed this, the short side is shortened
-            so that it does not (up to the rounding).
-
-    Returns:
-        tuple[int, int]: Width and height after the resize.
-    """
-    w, h = size
-    short, long = min(w, h), max(w, h)
-    if long / short * short_side > max_long_side:
-        short_side = round(max_long_side * short / long)
-    # A picture too long and thin for the cap still keeps one pixel.
-    short_side = max(short_side, 1)
-    long_side = int(short_side * long / short)
-    return (short_side, long_side) if w < h else (long_side, short_side)
 
 
 def _resize_image(results: dict, short_side: int, max_long_side: int) -> None:

@@ -142,7 +142,8 @@ class KPAlign(nn.Module):
 
     def locate(self, feat: Tensor) -> Tensor:
         """The locator: (N, G * channels, H, W) to vectors (N, G, 2, H, W) in strides, x first."""
-        base = self.locator(feat).unflatten(1, (-1, 2))  # (N, G, 2, H, W)
+        base = self.locator(feat).view(
+            feat.shape[0], -1, 2, *feat.shape[-2:])  # (N, G, 2, H, W)
         # sampling positions need full precision, whatever the convolutions run in
         return base.to(torch.promote_types(base.dtype, torch.float32))
 
@@ -152,10 +153,13 @@ class KPAlign(nn.Module):
         n is the size of the largest group; what the others lack is 0.
         """
         size = 2 * max(self.group_sizes)
+        weights = [predictor.weight for predictor in self.predictors]
+        # not F.pad: ONNX's exporter must see a constant shape
         weight = torch.cat([
-            F.pad(predictor.weight, (0, 0, 0, 0, 0, 0, 0, size - 2 * n))
-            for predictor, n in zip(self.predictors, self.group_sizes)])  # (G * 2n, C, 1, 1)
-        return F.conv2d(feat, weight, groups=len(self.predictors)).unflatten(1, (-1, size))
+            torch.cat([w, w.new_zeros(size - w.shape[0], *w.shape[1:])])
+            for w in weights])  # (G * 2n, C, 1, 1)
+        return F.conv2d(feat, weight, groups=len(self.predictors)).view(
+            feat.shape[0], -1, size, *feat.shape[-2:])  # (N, G, 2n, H, W)
 
     def align(self, bases: Sequence[Tensor], maps: Sequence[Tensor], members: Sequence[int],
               sources: Sequence[int]) -> list[Tensor]:

@@ -109,7 +109,7 @@ def test_extras_are_pinned_within_their_ranges():
     with open(ROOT / 'pyproject.toml', 'rb') as file:
         project = tomllib.load(file)['project']
     extras = project['optional-dependencies']
-    assert set(extras) == {'openmmlab', 'runtime', 'tests'}
+    assert set(extras) == {'export', 'openmmlab', 'runtime', 'tests'}
     for text in sum(extras.values(), project['dependencies']):
         requirement = Requirement(text)
         (version,) = (s.version for s in PINS[canonicalize_name(requirement.name)].specifier)

@@ -1,0 +1,138 @@
+"""The runtime where there is no torch: what it imports, and that it runs in a bare environment."""
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmcv.ops import nms as mmcv_nms
+
+from directpose.runtime import DirectPose
+from directpose.runtime.nms import nms
+
+ROOT = Path(__file__).parents[2]
+FOREIGN = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmdet', 'mmpose', 'cv2', 'scipy')
+
+
+def tiny_file(path):
+    """A file in the form of an exported one: the mean of the picture is a person's position."""
+    onnx = pytest.importorskip('onnx')
+    graph = onnx.parser.parse_graph("""
+        g (float[batch, 3, height, width] images, int64[batch, 2] image_sizes, float[1] score_thr)
+          => (float[batch, 1, 1, 2] keypoints, float[batch, 1] scores, float[batch, 1, 4] boxes)
+          <int64[1] one = {1}, int64[2] as_scores = {-1, 1}, int64[4] as_points = {-1, 1, 1, 1},
+           int64[3] as_boxes = {-1, 1, 1}, int64[3] axes = {1, 2, 3},
+           int64[4] two = {1, 1, 1, 2}, int64[3] four = {1, 1, 4}>
+        {
+          mean = ReduceMean(images, axes)
+          scores = Reshape(mean, as_scores)
+          points = Reshape(mean, as_points)
+          keypoints = Tile(points, two)
+          box = Reshape(mean, as_boxes)
+          boxes = Tile(box, four)
+        }""")
+    model = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid('', 18)], ir_version=10)
+    onnx.helper.set_model_props(model, dict(directpose="""{"short_side": 32, "max_long_side": 64,
+        "pad_size_divisor": 32, "score_thr": 0.1, "nms": null, "keypoint_names": ["middle"],
+        "skeleton_links": []}"""))
+    onnx.save(model, path)
+    return path
+
+
+def test_imports_nothing_of_openmmlab():
+    """In a process where torch and the mm packages cannot be found."""
+    done = subprocess.run([sys.executable, '-c', f"""
+import importlib.abc, importlib.util, sys
+FOREIGN = {FOREIGN}
+class Blocked(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in FOREIGN:
+            raise ModuleNotFoundError(f'blocked: {{name}}', name=name)
+sys.meta_path.insert(0, Blocked())
+find_spec = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *args: None if name in FOREIGN else find_spec(name, *args)
+import directpose, directpose.runtime
+assert not set(FOREIGN) & set(sys.modules)
+"""], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_runs_in_an_environment_without_torch(tmp_path):
+    """Numpy, Pillow and ONNX Runtime, by links to those of this environment; nothing else."""
+    venv.create(tmp_path / 'bare', with_pip=False)
+    python = tmp_path / 'bare/bin/python'
+    site = next((tmp_path / 'bare/lib').glob('python*/site-packages'))
+    for name in ('numpy', 'numpy.libs', 'PIL', 'pillow.libs', 'onnxruntime'):
+        for found in map(Path, sys.path):
+            if (found / name).is_dir():
+                (site / name).symlink_to(found / name)
+                break
+    (site / 'directpose').symlink_to(ROOT / 'directpose')
+    file = tiny_file(tmp_path / 'tiny.onnx')
+    done = subprocess.run([python, '-I', '-c', f"""
+import importlib.util, sys
+import numpy as np
+from directpose.runtime import DirectPose
+image = np.full((48, 64, 3), 100, np.uint8)
+keypoints, scores, boxes = DirectPose({str(file)!r})(image)
+print(keypoints.shape, scores.shape, boxes.shape)
+print([name for name in {FOREIGN} if importlib.util.find_spec(name)])
+"""], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ['(1, 1, 2) (1,) (1, 4)', '[]']
+
+
+def test_coordinates_are_in_pixels_of_the_picture(tmp_path):
+    run = DirectPose(tiny_file(tmp_path / 'tiny.onnx'))
+    # 96 x 48 is resized to 64 x 32, which needs no padding: the mean stays
+    keypoints, scores, boxes = run(np.full((48, 96, 3), 20, np.uint8))
+    np.testing.assert_allclose(keypoints, [[[30, 30]]])
+    np.testing.assert_allclose(scores, [20])
+    np.testing.assert_allclose(boxes, [[30, 30, 30, 30]])
+
+
+def test_pictures_of_several_sizes_come_back_in_their_order(tmp_path):
+    run = DirectPose(tiny_file(tmp_path / 'tiny.onnx'))
+    shapes = [(32, 32), (32, 64), (64, 32), (32, 32), (64, 128), (32, 32)]
+    images = [np.full((*shape, 3), 10 * i, np.uint8) for i, shape in enumerate(shapes)]
+    scores = [poses.scores.item() for poses in run.predict(images, batch_size=2)]
+    np.testing.assert_allclose(scores, [0, 10, 20, 30, 40, 50])
+    assert run.predict([]) == []
+
+
+@pytest.mark.parametrize('image, message', [
+    ('picture.jpg', 'image 0 is str'),
+    (np.zeros((10, 10), np.uint8), r'image 0 is an array of \(10, 10\) uint8'),
+    (np.zeros((10, 10, 4), np.uint8), r'\(10, 10, 4\)'),
+    (np.zeros((10, 10, 3)), 'float64'),
+    (np.zeros((0, 10, 3), np.uint8), r'\(0, 10, 3\)'),
+])
+def test_what_is_no_picture_is_refused(tmp_path, image, message):
+    with pytest.raises(ValueError, match=message):
+        DirectPose(tiny_file(tmp_path / 'tiny.onnx'))(image)
+
+
+def test_missing_packages_are_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    with pytest.raises(ImportError, match=r"onnxruntime.*pip install 'directpose\[runtime\]'"):
+        DirectPose(tmp_path / 'model.onnx')
+
+
+@pytest.mark.parametrize('offset', [0, 1])
+@pytest.mark.parametrize('seed', range(5))
+def test_nms_equals_mmcv(seed, offset):
+    rng = np.random.default_rng(seed)
+    corner, size = rng.uniform(0, 60, (80, 2)), rng.uniform(0, 50, (80, 2))
+    boxes = np.concatenate([corner, corner + size], axis=1).astype(np.float32)
+    scores = rng.permutation(80).astype(np.float32)
+    _, expected = mmcv_nms(torch.tensor(boxes), torch.tensor(scores), .4, offset=offset,
+                           max_num=20)
+    assert nms(boxes, scores, .4, offset, 20).tolist() == expected.tolist()
+
+
+def test_nms_of_nobody():
+    assert nms(np.zeros((0, 4)), np.zeros(0), .4, 1, 100).shape == (0, )

@@ -1,0 +1,132 @@
+"""Export a trained model to ONNX, and check the file against the model.
+
+::
+
+    python tools/deployment/export_onnx.py configs/directpose/CONFIG.py CHECKPOINT.pth model.onnx
+
+``directpose.runtime.DirectPose`` runs the file with numpy, Pillow and ONNX Runtime alone.
+"""
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmpose.apis import inference_bottomup, init_model
+from mmpose.registry import TRANSFORMS
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from directpose.datasets.synthetic.scene import draw_picture
+from directpose.datasets.transforms import ShortSideResize
+from directpose.deployment import export_onnx
+from directpose.engine.checkpoint import load_checkpoint_file
+from directpose.engine.config import load_config
+from directpose.engine.errors import UserError
+from directpose.runtime import DirectPose, Poses
+
+TOLERANCE = 1e-3
+"""Of scores, and of coordinates in pixels of the network's input."""
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('out', help='file to write, .onnx')
+    parser.add_argument(
+        '--without-nms', action='store_true', help='leave NMS to what runs the file')
+    return parser.parse_args(argv)
+
+
+def read_resize(pipeline: list[dict]) -> ShortSideResize:
+    """The resize of a test pipeline.
+
+    Raises:
+        UserError: If the pipeline has none.
+    """
+    for step in pipeline:
+        if step['type'] in ('ShortSideResize', ShortSideResize):
+            return TRANSFORMS.build(step)
+    raise UserError('the test pipeline of the config has no ShortSideResize, which is what '
+                    'directpose.runtime does to a picture')
+
+
+def predict(model: nn.Module, image: np.ndarray, score_thr: float) -> Poses:
+    """What the PyTorch model finds on a picture, in pixels of the picture."""
+    model.test_cfg['score_thr'] = score_thr
+    found = inference_bottomup(model, image)[0].pred_instances
+    return Poses(found.keypoints, found.bbox_scores, found.bboxes)
+
+
+def thresholds(model: nn.Module, image: np.ndarray) -> list[float]:
+    """Score thresholds that leave nobody, one person and as many as possible."""
+    logits = []
+    hook = model.head.conv_cls.register_forward_hook(
+        lambda module, args, output: logits.append(output.flatten()))
+    predict(model, image, score_thr=1.)
+    hook.remove()
+    best_two = torch.cat(logits).sigmoid().topk(2).values  # of all locations
+    return [1., best_two.mean().item(), 0.]
+
+
+def compare(expected: Poses, got: Poses) -> tuple[float, float]:
+    """Largest differences of scores and of coordinates; infinite where people are missing."""
+    if len(expected.scores) != len(got.scores):
+        return np.inf, np.inf
+    coordinates = [np.abs(a - b).max(initial=0) for a, b in zip(expected, got) if a.ndim > 1]
+    return np.abs(expected.scores - got.scores).max(initial=0), max(coordinates)
+
+
+def check(model: nn.Module, run: Callable[..., DirectPose], short_side: int) -> Table:
+    """Compare file and model on three sizes, with nobody, one and many people.
+
+    Raises:
+        UserError: If they differ.
+    """
+    table = Table('picture', 'people', 'scores differ by', 'coordinates, input px')
+    for seed, long_side in enumerate((1., 1.5, 2.2)):
+        picture = draw_picture(np.random.default_rng(seed), round(short_side * long_side))
+        height, width = picture.image.shape[:2]
+        for score_thr in thresholds(model, picture.image):
+            expected = predict(model, picture.image, score_thr)
+            got = run(score_thr=score_thr)(picture.image)
+            scores, pixels = compare(expected, got)
+            pixels *= short_side / min(height, width)
+            table.add_row(f'{width} x {height}', str(len(expected.scores)), f'{scores:.1e}',
+                          f'{pixels:.1e}')
+            if max(scores, pixels) > TOLERANCE:
+                raise UserError(
+                    f'the file finds {len(got.scores)} people on a picture of {width} x {height} '
+                    f'where the model finds {len(expected.scores)}; scores differ by {scores:.1e}, '
+                    f'coordinates by {pixels:.1e} px')
+    return table
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    out = Path(args.out)
+    try:
+        if not out.parent.is_dir():
+            raise UserError(f'{out}: there is no folder {out.parent}')
+        cfg = load_config(args.config)
+        resize = read_resize(cfg.test_dataloader.dataset.pipeline)
+        load_checkpoint_file(args.checkpoint)
+    except UserError as error:
+        sys.exit(f'error: {error}')
+    model = init_model(cfg, args.checkpoint, device='cpu')
+    export_onnx(model, out, resize, with_nms=not args.without_nms)
+    try:
+        table = check(model, lambda **kwargs: DirectPose(out, **kwargs), resize.short_side)
+    except UserError as error:
+        out.unlink()
+        sys.exit(f'error: {out} was removed again: {error}')
+    Console().print(table)
+    print(f'{out}: {out.stat().st_size / 2**20:.1f} MiB')
+
+
+if __name__ == '__main__':
+    main()
