@@ -12,6 +12,8 @@ from pathlib import Path
 
 from mmpose.apis import MMPoseInferencer
 
+from directpose.apis import PRECISIONS, optimize_for_inference
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -24,12 +26,17 @@ def main() -> None:
     parser.add_argument(
         '--score-thr', type=float, default=0.3,
         help='draw people whose score is above it; default: %(default)s')
+    parser.add_argument(
+        '--optimize', choices=PRECISIONS,
+        help='prepare the model for speed, to compute in this precision')
     args = parser.parse_args()
     for path in (args.inputs, args.config, args.checkpoint):
         if not Path(path).exists():
             sys.exit(f'{path} does not exist')
 
     inferencer = MMPoseInferencer(args.config, args.checkpoint, device=args.device)
+    if args.optimize:
+        optimize_for_inference(inferencer.inferencer.model, PRECISIONS[args.optimize])
     # a keypoint's score is its person's, and that is thresholded already
     results = inferencer(args.inputs, out_dir=args.out_dir, bbox_thr=args.score_thr, kpt_thr=0.)
     number = sum(1 for _ in results)
