@@ -130,14 +130,29 @@ class KPAlign(nn.Module):
             List[Tensor]: (N, 2K, H, W) a level: x1, y1, x2, y2, ... in units of the level's
             stride, relative to the location of the cell.
         """
-        bases = [self.locate(feat) for feat in feats]
         num_sampled = 1 + max(source for _, sources in self.kinds for source in sources)
-        maps = [self.project(self.feature_conv(feat)) for feat in feats[:num_sampled]]
+        return self.sample_and_predict(
+            [self.locate(feat) for feat in feats],
+            [self.feature_conv(feat) for feat in feats[:num_sampled]])
+
+    def sample_and_predict(self, bases: Sequence[Tensor],
+                           sampled: Sequence[Tensor]) -> list[Tensor]:
+        """All after the 3x3 convolutions.
+
+        Args:
+            bases (Sequence[Tensor]): The locator's vectors (N, G, 2, H, W) of every level.
+            sampled (Sequence[Tensor]): Features (N, G * channels, H, W) of the levels that are
+                sampled.
+
+        Returns:
+            List[Tensor]: See :meth:`forward`.
+        """
+        maps = [self.project(feat) for feat in sampled]
         kinds = [self.align(bases, maps, members, sources) for members, sources in self.kinds]
         preds = []
-        for level, feat in enumerate(feats):
+        for level, base in enumerate(bases):
             pred = torch.cat([kind[level] for kind in kinds], dim=1)[:, self.order]
-            preds.append(pred.reshape(feat.shape[0], -1, *feat.shape[-2:]))  # (N, 2K, H, W)
+            preds.append(pred.reshape(base.shape[0], -1, *base.shape[-2:]))  # (N, 2K, H, W)
         return preds
 
     def locate(self, feat: Tensor) -> Tensor:
