@@ -6,6 +6,4 @@ model = dict(
         assigner=dict(
             type='SimOTAAssigner',
             dynamic_k_indicator='oks',
-            iou_weight=0.0,
-            oks_calculator=dict(
-                type='PoseOKS', metainfo='configs/_base_/datasets/coco.py'))))
+            iou_weight=0.0)))

@@ -5,7 +5,6 @@ model = dict(
     head=dict(
         loss_oks=dict(
             type='OKSLoss',
-            metainfo='configs/_base_/datasets/coco.py',
             reduction='none',
             norm_target_weight=True,
             loss_weight=1.0)))

@@ -1,12 +1,17 @@
 """COCO-style keypoint data for bottom-up training, checked where it is read."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from mmengine import fileio
 from mmengine.logging import print_log
 from mmpose.datasets.datasets.body import CocoDataset
+from mmpose.datasets.transforms import RandomFlip
 from mmpose.registry import DATASETS
+
+from directpose.metainfo import parse_metainfo
+
+from .tta import PoseTestTimeAug
 
 _FILTER_KEYS = ('min_labelled_keypoints', 'min_bbox_size')
 _PATH_REMEDY = (
@@ -20,7 +25,9 @@ class BottomupCocoDataset(CocoDataset):
     """MMPose's COCO data set in bottom-up mode, with a filter on images and clear errors.
 
     A sample is an image with all its people. Other keypoints than COCO's are given by
-    ``metainfo=dict(from_file=...)``, as in all of MMPose.
+    ``metainfo=dict(from_file=...)``, as in all of MMPose. Where it has no sigmas, a default
+    holds (see :func:`directpose.metainfo.parse_metainfo`). Where it has no flip pairs, a mirrored
+    image could not say which keypoint is which: the pipeline's flips are off, and the log says so.
 
     Args:
         data_mode (str): Only ``'bottomup'`` is possible. Defaults to ``'bottomup'``.
@@ -56,6 +63,24 @@ class BottomupCocoDataset(CocoDataset):
                 f'{list(_FILTER_KEYS)}.'
             )
         super().__init__(data_mode=data_mode, filter_cfg=filter_cfg, **kwargs)
+        if not self.metainfo['flip_pairs']:
+            self._turn_flips_off()
+
+    @classmethod
+    def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
+        return parse_metainfo(cls.METAINFO if metainfo is None else metainfo)
+
+    def _turn_flips_off(self) -> None:
+        for flip in _flips(self.pipeline.transforms):
+            if isinstance(flip, RandomFlip):
+                flip.prob = 0.0
+            else:
+                flip.turn_flip_off()
+            print_log(
+                f"{type(flip).__name__} does not mirror images of '{self.ann_file}': the metainfo "
+                f"'{self.metainfo['dataset_name']}' has no flip pairs (`swap`).",
+                logger='current',
+            )
 
     def load_data_list(self) -> list[dict]:
         """Read the annotation file.
@@ -157,3 +182,12 @@ class BottomupCocoDataset(CocoDataset):
             logger='current',
         )
         return kept
+
+
+def _flips(steps: Iterable) -> Iterator[RandomFlip | PoseTestTimeAug]:
+    """The steps of a pipeline that mirror images, also those that others wrap."""
+    for step in steps:
+        if isinstance(step, RandomFlip | PoseTestTimeAug):
+            yield step
+        else:
+            yield from _flips(getattr(step, 'transforms', ()))

@@ -15,7 +15,7 @@ class PoseTestTimeAug(TestTimeAug):
     """Run a test pipeline at several sizes, each upright and mirrored.
 
     :class:`~directpose.models.PoseTTAModel` merges the poses. The ground truth stays in original
-    pixels, upright, in every view. Where the metainfo names no flip pairs, set ``flip=False``.
+    pixels, upright, in every view.
 
     Args:
         transforms (Sequence[dict]): The test pipeline, with a ``ShortSideResize`` in it and
@@ -49,6 +49,13 @@ class PoseTestTimeAug(TestTimeAug):
         super().__init__([
             *[_at_scales(step, scales) for step in steps], flips if flip else flips[:1], [pack]
         ])
+        self.flip = flip
+
+    def turn_flip_off(self) -> None:
+        """Leave the mirrored views out: without flip pairs they cannot be turned back."""
+        if self.flip:
+            self.subroutines = self.subroutines[::2]  # each size is upright, then mirrored
+            self.flip = False
 
     def transform(self, results: dict) -> dict:
         """Make the views.

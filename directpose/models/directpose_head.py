@@ -6,11 +6,12 @@ from mmcv.cnn import ConvModule
 from mmdet.models.task_modules import MlvlPointGenerator
 from mmdet.structures.bbox import distance2bbox
 from mmengine.structures import InstanceData
-from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.models.heads.base_head import BaseHead
 from mmpose.registry import MODELS, TASK_UTILS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+from directpose.metainfo import parse_metainfo
 
 from .decode import decode_poses
 from .keypoint_groups import COCO_GROUPS, group_indices
@@ -38,8 +39,8 @@ class DirectPoseHead(BaseHead):
 
     Args:
         metainfo (dict): Metainfo of the data set, as given to mmpose's datasets:
-            ``dict(from_file=...)`` or the fields themselves. The number of keypoints and their
-            names come from it.
+            ``dict(from_file=...)`` or the fields themselves. The number of keypoints, their
+            names and their sigmas come from it.
         in_channels (int): Channels of the features. Defaults to 256.
         feat_channels (int): Channels of the classification tower. Defaults to 256.
         group_channels (int): Channels of each keypoint group in the keypoint tower, a multiple
@@ -52,7 +53,8 @@ class DirectPoseHead(BaseHead):
             distance from a location to the farthest side of its box, in input pixels.
         center_sample_radius (float): See :func:`~.targets.assign_persons`. Defaults to 1.5.
         assigner (dict, optional): An assigner of mmpose in place of FCOS's rule, the two options
-            above; see :func:`~.oks_assignment.assign_by_oks`. Not of the paper.
+            above; see :func:`~.oks_assignment.assign_by_oks`. Its sigmas are those of
+            ``metainfo``. Not of the paper.
         keypoint_branch (dict): The module that turns the keypoint tower's maps into keypoints.
             Defaults to :class:`~.kpalign.KPAlign`.
         heatmap_branch (dict, optional): The auxiliary branch, or None to do without.
@@ -64,14 +66,15 @@ class DirectPoseHead(BaseHead):
         loss_heatmap (dict): Loss of the auxiliary branch.
         loss_box (dict): Loss of the predicted boxes, in input pixels.
         loss_oks (dict, optional): mmpose's ``OKSLoss`` beside ``loss_keypoint``, with
-            ``reduction='none'`` and ``norm_target_weight=True``. Not of the paper.
+            ``reduction='none'`` and ``norm_target_weight=True``. Its sigmas are those of
+            ``metainfo``. Not of the paper.
         with_cp (bool): Recompute the towers in the backward pass instead of keeping their
             activations: less memory, more time. Defaults to False.
         init_cfg (dict, optional): Defaults to the original's: normal with std 0.01, and a prior
             probability of 0.01 for the classification.
 
     Raises:
-        ValueError: If the groups do not fit the metainfo.
+        ValueError: If the groups or the number of sigmas do not fit the metainfo.
     """
 
     def __init__(self,
@@ -104,7 +107,7 @@ class DirectPoseHead(BaseHead):
                 type='Normal', layer='Conv2d', std=0.01,
                 override=dict(type='Normal', name='conv_cls', std=0.01, bias_prob=0.01))
         super().__init__(init_cfg)
-        self.metainfo = parse_pose_metainfo(metainfo)
+        self.metainfo = parse_metainfo(metainfo)
         self.num_keypoints = self.metainfo['num_keypoints']
         indices = group_indices(groups, self.metainfo)
         if len(strides) != len(regress_ranges):
@@ -115,6 +118,9 @@ class DirectPoseHead(BaseHead):
         self.center_sample_radius = center_sample_radius
         self.with_cp = with_cp
         self.assigner = TASK_UTILS.build(assigner) if assigner else None
+        sigmas = torch.as_tensor(self.metainfo['sigmas'])  # (K, )
+        if hasattr(self.assigner, 'oks_calculator'):
+            self.assigner.oks_calculator.sigmas = sigmas
         self.prior_generator = MlvlPointGenerator(self.strides, offset=0.5)
 
         self.cls_tower = _tower(in_channels, feat_channels, stacked_convs, num_norm_groups=32)
@@ -138,7 +144,10 @@ class DirectPoseHead(BaseHead):
         self.loss_keypoint = MODELS.build(loss_keypoint)
         self.loss_heatmap = MODELS.build(loss_heatmap)
         self.loss_box = MODELS.build(loss_box)
-        self.loss_oks = MODELS.build(loss_oks) if loss_oks else None
+        self.loss_oks = None
+        if loss_oks is not None:
+            self.loss_oks = MODELS.build(loss_oks)
+            self.loss_oks.register_buffer('sigmas', sigmas)
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
         """Raw maps of every level.

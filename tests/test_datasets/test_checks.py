@@ -114,7 +114,12 @@ def keypoint_name_twice(data):
     data.info['skeleton_info'] = {}
 
 
-@defect('warning', 'flip-off', 'metainfo.py', 'the flip is off')
+@defect('warning', 'sigmas-default', 'metainfo.py', 'each keypoint has 0.067')
+def no_sigmas(data):
+    data.info['sigmas'] = []
+
+
+@defect('warning', 'flip-off', 'metainfo.py', 'no image is mirrored')
 def no_flip_pairs(data):
     for keypoint in data.info['keypoint_info'].values():
         keypoint['swap'] = ''
@@ -454,7 +459,6 @@ SILENT = (
     'keypoint_ids_from_one',
     'keypoint_name_twice',
     'keypoints_in_other_order',
-    'sigma_lacking',
     'size_before_exif_orientation',
     'size_of_original_resolution',
     'swap_not_mutual',

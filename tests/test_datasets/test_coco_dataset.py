@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from mmengine import Config
 from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 from pycocotools.coco import COCO
 
@@ -109,6 +110,55 @@ def test_other_keypoints_by_metainfo(tmp_path):
     )
     assert dataset.metainfo['num_keypoints'] == 14
     assert dataset[0]['keypoints'].shape == (1, 14, 2)
+
+
+def two_points(swap):
+    """Metainfo of two keypoints; ``swap`` says whether they are left and right."""
+    names = ('a', 'b')
+    return dict(
+        dataset_name='ab',
+        keypoint_info={
+            i: dict(name=name, swap=names[1 - i] if swap else '')
+            for i, name in enumerate(names)
+        },
+        skeleton_info={},
+        joint_weights=[1.0, 1.0],
+        sigmas=[0.05, 0.05],
+    )
+
+
+@pytest.mark.parametrize('swap', [False, True])
+def test_without_flip_pairs_nothing_is_mirrored_and_the_log_says_so(tmp_path, caplog, swap):
+    init_default_scope('mmpose')
+    write_coco(tmp_path, [person({0: (5, 6), 1: (40, 30)}, num=2)])
+    load, flip = dict(type='LoadImage'), dict(type='RandomFlip', prob=1.0)
+    resize, pack = dict(type='ShortSideResize', short_side=48), dict(type='PackPoseInputs')
+    meta_keys = ('flip', 'flip_direction', 'flip_indices')
+    views = dict(
+        type='PoseTestTimeAug',
+        transforms=[load, resize, dict(pack, meta_keys=meta_keys)],
+        scales=(1, 0.5),
+    )
+    wrapped = dict(type='RandomApply', transforms=[flip], prob=1.0)
+    logger = MMLogger.get_current_instance()  # it does not propagate to caplog's
+    logger.addHandler(caplog.handler)
+    plain, direct, inside, augmented = (
+        build(tmp_path, metainfo=two_points(swap), pipeline=pipeline)[0]
+        for pipeline in ([load], [load, flip], [load, wrapped], [views])
+    )
+    logger.removeHandler(caplog.handler)
+
+    for mirrored in (direct, inside):
+        image = np.fliplr(plain['img']) if swap else plain['img']
+        np.testing.assert_array_equal(mirrored['img'], image)
+        points = [[23, 30], [58, 6]] if swap else [[5, 6], [40, 30]]  # 63 - x, left is right
+        assert mirrored['keypoints'][0].tolist() == points
+    sizes = [(image.shape[1], bool(sample.flip)) for image, sample in zip(
+        augmented['inputs'], augmented['data_samples'], strict=True)]
+    assert sizes == ([(48, False), (48, True), (24, False), (24, True)] if swap else
+                     [(48, False), (24, False)])
+    said = caplog.text.count("the metainfo 'ab' has no flip pairs")
+    assert said == (0 if swap else 3)
 
 
 @pytest.mark.parametrize('test_mode', [False, True])

@@ -9,11 +9,21 @@ MAX_PEOPLE = 20
 # used, but maybe not as one expects; a note tells what is left out on purpose.
 KINDS: dict[str, tuple[str, str]] = {
     # The metainfo.
-    'metainfo': ('error', 'Correct the metainfo file.'),
+    'metainfo': (
+        'error',
+        'Correct the metainfo file: keypoint_info with ids 0, 1, 2, ... and different names, each '
+        '`swap` mutual, an entry of joint_weights and of sigmas for each keypoint (or sigmas=[]).',
+    ),
+    'sigmas-default': (
+        'warning',
+        'Nothing to do, unless AP has to be comparable with the figures of others: then write '
+        'their sigmas into the metainfo.',
+    ),
     'flip-off': (
         'warning',
-        'Name the mirrored keypoint in each `swap` of the metainfo; nothing to do where left '
-        'and right do not exist.',
+        'Name the mirrored keypoint in each `swap` of the metainfo, so that training and test-time '
+        'augmentation mirror images; nothing to do where no keypoints are left and right of each '
+        'other.',
     ),
     'flip-pair': (
         'warning',

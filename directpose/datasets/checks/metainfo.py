@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from mmengine.utils import is_list_of
 
+from directpose.metainfo import DEFAULT_SIGMA
+
 from .annotations import KeypointAnnotations
 from .findings import Finding, finding
 
@@ -19,6 +21,11 @@ def check_metainfo(data: KeypointAnnotations) -> Iterator[Finding]:
         if count > 1:
             yield finding('metainfo', where, f'{count} keypoints are named {name}')
     lists = {'sigmas': meta['sigmas'], 'joint_weights': meta['dataset_keypoint_weights']}
+    if len(meta['sigmas']) == 0:
+        del lists['sigmas']
+        yield finding(
+            'sigmas-default', where, f'sigmas is empty: each keypoint has {DEFAULT_SIGMA}'
+        )
     for name, values in lists.items():
         if len(values) != len(names):
             yield finding(
@@ -27,7 +34,9 @@ def check_metainfo(data: KeypointAnnotations) -> Iterator[Finding]:
                 f'{name} has {len(values)} entries, keypoint_info {len(names)}',
             )
     if not meta['flip_pairs']:
-        yield finding('flip-off', where, 'no keypoint has a `swap`, so that the flip is off')
+        yield finding(
+            'flip-off', where, 'no keypoint has a `swap`, so that no image is mirrored'
+        )
         return
     id2name = meta['keypoint_id2name']
     swap = {

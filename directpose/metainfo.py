@@ -1,0 +1,45 @@
+"""What the keypoints are: MMPose's metainfo, and what holds where it says nothing."""
+import logging
+
+import numpy as np
+from mmengine.logging import print_log
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+# The mean of COCO's 17.
+DEFAULT_SIGMA = 0.067
+
+
+def parse_metainfo(metainfo: dict) -> dict:
+    """Parse metainfo as MMPose does, and give keypoints without sigmas a default.
+
+    A sigma says how exactly people label a keypoint, relative to the square root of the
+    instance's area. Losses and COCO's metric compare keypoints by it. MMPose's own metainfo has
+    an empty list of them where nobody has measured, which its metric cannot score.
+
+    Args:
+        metainfo (dict): ``dict(from_file=...)`` or the fields themselves.
+
+    Returns:
+        dict: As of MMPose's ``parse_pose_metainfo``; ``sigmas`` has an entry for each keypoint.
+
+    Raises:
+        ValueError: If the number of sigmas is neither 0 nor that of keypoints.
+    """
+    parsed = parse_pose_metainfo(metainfo)
+    name, num_keypoints = parsed['dataset_name'], parsed['num_keypoints']
+    num_sigmas = len(parsed['sigmas'])
+    if num_sigmas == 0:
+        # MMEngine logs the same warning once, however many read the metainfo.
+        print_log(
+            f"The metainfo '{name}' has no sigmas: {DEFAULT_SIGMA}, the mean of COCO's, is taken "
+            f'for each of the {num_keypoints} keypoints. AP depends on it.',
+            logger='current',
+            level=logging.WARNING,
+        )
+        parsed['sigmas'] = np.full(num_keypoints, DEFAULT_SIGMA, dtype=np.float32)
+    elif num_sigmas != num_keypoints:
+        raise ValueError(
+            f"The metainfo '{name}' has {num_sigmas} sigmas, but {num_keypoints} keypoints: give "
+            f'`sigmas` one entry for each, or an empty list, which takes {DEFAULT_SIGMA} for all.'
+        )
+    return parsed
