@@ -1,33 +1,39 @@
-"""KPAlign beside the original's formulation, at the sizes of a 1344 x 800 picture.
+"""KPAlign, and the model around it, beside the original's formulation.
 
     pytest tests/bench_kpalign.py --benchmark-columns=min,median,stddev
 
 The table's numbers in parentheses are the ratios to the fastest.
 """
+import copy
+
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
+from directpose.apis import optimize_for_inference
 from directpose.models.keypoint_groups import COCO_GROUPS, group_indices
 from tests.conftest import ROOT
-from tests.deformable_kpalign import deformable_sample_and_predict
+from tests.deformable_kpalign import deformable_kpalign, deformable_sample_and_predict
 
 
 @pytest.fixture(scope='module')
-def head():
-    """The paper's head, with random locators that point to the neighbourhood."""
+def model():
+    """The paper's model with random weights, its locators pointing to the neighbourhood."""
     torch.set_num_threads(2)
     torch.manual_seed(0)
     cfg = Config.fromfile(ROOT / 'configs/directpose/directpose_r50-aa_fpn_8xb4-180k_coco.py')
-    head = MODELS.build(cfg.model.head).eval().requires_grad_(False)
-    torch.nn.init.normal_(head.keypoint_branch.locator.bias, std=2.)
-    return head
+    init_default_scope('mmpose')
+    model = MODELS.build(cfg.model).eval().requires_grad_(False)
+    torch.nn.init.normal_(model.head.keypoint_branch.locator.bias, std=2.)
+    return model
 
 
 @pytest.fixture(scope='module')
-def maps(head):
-    """The locator's vectors and the features to sample, of every level."""
+def maps(model):
+    """The locator's vectors and the features to sample, of every level of 1344 x 800 pixels."""
+    head = model.head
     branch = head.keypoint_branch
     feats = [torch.randn(1, branch.locator.in_channels, -(-800 // stride), -(-1344 // stride))
              for stride in head.strides]
@@ -36,11 +42,26 @@ def maps(head):
 
 @pytest.mark.benchmark(group='KPAlign after its 3x3 convolutions')
 @pytest.mark.parametrize('formulation', ['convolved, then sampled', 'deformable convolutions'])
-def test_kpalign(benchmark, head, maps, formulation):
-    branch, (bases, sampled) = head.keypoint_branch, maps
+def test_kpalign(benchmark, model, maps, formulation):
+    branch, (bases, sampled) = model.head.keypoint_branch, maps
     if formulation == 'deformable convolutions':
-        groups = group_indices(COCO_GROUPS, head.metainfo)
+        groups = group_indices(COCO_GROUPS, model.head.metainfo)
         benchmark(deformable_sample_and_predict, branch, [base.flatten(1, 2) for base in bases],
                   sampled, groups)
     else:
         benchmark(branch.sample_and_predict, bases, sampled[:-1])
+
+
+@pytest.mark.benchmark(group='Forward of 1216 x 800 pixels', warmup=True, min_rounds=7)
+@pytest.mark.parametrize('form', ['prepared', 'as it is', "as the original's"])
+def test_forward(benchmark, model, form):
+    model = copy.deepcopy(model)
+    if form == 'prepared':
+        optimize_for_inference(model)
+    elif form == "as the original's":
+        groups = group_indices(COCO_GROUPS, model.head.metainfo)
+        branch = model.head.keypoint_branch
+        branch.forward = lambda feats: deformable_kpalign(branch, feats, groups)
+    image = torch.rand(1, 3, 800, 1216) * 255
+    with torch.inference_mode():
+        benchmark(lambda: model(image, None, mode='tensor'))
