@@ -1,4 +1,5 @@
 from .coco import BottomupCocoDataset
+from .coco_wholebody import BottomupCocoWholeBodyDataset
 from .transforms import (
     BBoxFromKeypoints,
     CropAroundPerson,
@@ -10,6 +11,7 @@ from .tta import PoseTestTimeAug
 __all__ = [
     'BBoxFromKeypoints',
     'BottomupCocoDataset',
+    'BottomupCocoWholeBodyDataset',
     'CropAroundPerson',
     'PoseTestTimeAug',
     'RandomShortSideResize',
