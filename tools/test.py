@@ -88,24 +88,27 @@ def check_weights(model: torch.nn.Module, checkpoint: dict, path: str) -> None:
                         f'{missing[0]}; give the config that it was trained with')
 
 
-def main() -> None:
-    args = parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    try:
-        cfg = build_config(args)
-        checkpoint = load_checkpoint_file(args.checkpoint)
-        runner = Runner.from_cfg(cfg)
-        check_weights(estimator_of(runner.model), checkpoint, args.checkpoint)
-    except UserError as error:
-        sys.exit(f'error: {error}')
+def run_test(args: argparse.Namespace) -> None:
+    cfg = build_config(args)
+    checkpoint = load_checkpoint_file(args.checkpoint)
+    runner = Runner.from_cfg(cfg)
+    check_weights(estimator_of(runner.model), checkpoint, args.checkpoint)
     if args.optimize:
         runner.load_or_resume()  # weights first: they are changed
         optimize_for_inference(estimator_of(runner.model), PRECISIONS[args.optimize])
     metrics = runner.test()
     if args.out is not None and is_main_process():
         mmengine.dump(metrics, args.out)
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+
+
+def main() -> None:
+    args = parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    try:
+        run_test(args)
+    except UserError as error:
+        sys.exit(f'error: {error}')
+    distributed.leave_process_group()
 
 
 if __name__ == '__main__':

@@ -15,7 +15,6 @@ import argparse
 import os
 import sys
 
-import torch
 from mmengine.config import DictAction
 from mmengine.runner import Runner
 
@@ -113,8 +112,7 @@ def main() -> None:
     except UserError as error:
         sys.exit(f'error: {error}')
     Runner.from_cfg(cfg).train()
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    distributed.leave_process_group()
 
 
 if __name__ == '__main__':

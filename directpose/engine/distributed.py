@@ -1,4 +1,5 @@
 """Processes on machines without a GPU, which MMEngine's launcher does not know."""
+import gc
 import logging
 import os
 
@@ -66,3 +67,14 @@ def set_launcher(cfg: Config, launcher: str) -> None:
             'There is no SyncBN on the CPU: every process normalises over its own batch (BN).',
             logger='current',
             level=logging.WARNING)
+
+
+def leave_process_group() -> None:
+    """End the processes' group and its threads, where there is one.
+
+    A thread of gloo that frees a tensor while Python shuts down aborts its process. The group
+    lives as long as anything refers to it: what the Runner has left in cycles goes first.
+    """
+    if torch.distributed.is_initialized():
+        gc.collect()
+        torch.distributed.destroy_process_group()

@@ -13,7 +13,7 @@ from directpose.engine.resume import find_resumable_checkpoint
 from .toy import build, weights
 
 KILLS = 10
-ITERS = 60
+ITERS = 100
 INTERVAL = 2
 
 
@@ -70,10 +70,12 @@ def test_killed_ten_times(tmp_path):
     whole, killed = tmp_path / 'whole', tmp_path / 'killed'
     whole.mkdir(), killed.mkdir()
 
+    begin = time.monotonic()
     uninterrupted = context.Process(target=run, args=(whole, ))
     uninterrupted.start()
     uninterrupted.join()
     assert uninterrupted.exitcode == 0
+    pace = (time.monotonic() - begin) * INTERVAL / ITERS  # seconds to the next checkpoint
 
     dice = random.Random(0)
     saved, torn_writes = [0], 0
@@ -85,7 +87,7 @@ def test_killed_ten_times(tmp_path):
         begin = time.time()
         wait_until(newest, killed, at_least=saved[-1] + INTERVAL * dice.randint(1, 2))
         if kill % 2:  # at any moment
-            time.sleep(dice.uniform(0, 0.2))
+            time.sleep(dice.uniform(0, pace))
         else:  # while a checkpoint is being written
             wait_until(being_written, killed, begin, at_least=True)
         process.kill()
