@@ -2,10 +2,10 @@
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
-from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
-from mmpose.structures import PoseDataSample
 from torch import nn
+
+from directpose.analysis import labelled_person
 
 
 def without_downloads(cfg: ConfigDict) -> ConfigDict:
@@ -28,26 +28,14 @@ def build_model(cfg: Config) -> nn.Module:
     return model
 
 
-def sample(num_keypoints: int, size: int) -> PoseDataSample:
-    """One large person in the middle of a square picture."""
-    generator = torch.Generator().manual_seed(0)
-    out = PoseDataSample(metainfo=dict(img_shape=(size, size)))
-    out.gt_instance_labels = InstanceData(
-        bboxes=torch.tensor([[10., 10., size - 10., size - 10.]]),
-        labels=torch.zeros(1, dtype=torch.long),
-        areas=torch.tensor([size * size / 2]),
-        keypoints=10 + torch.rand(1, num_keypoints, 2, generator=generator) * (size - 20),
-        keypoints_visible=torch.ones(1, num_keypoints))
-    return out
-
-
 def make_batch(model: nn.Module, size: int) -> dict:
     """Two pictures of noise with a person each, as the model's preprocessor gives them."""
     generator = torch.Generator().manual_seed(0)
     return model.data_preprocessor(dict(
         inputs=[torch.randint(256, (3, size, size), dtype=torch.uint8, generator=generator)
                 for _ in range(2)],
-        data_samples=[sample(model.head.num_keypoints, size) for _ in range(2)]), training=True)
+        data_samples=[labelled_person(model.head.num_keypoints, size, size) for _ in range(2)]),
+        training=True)
 
 
 def train_a_step(model: nn.Module, batch: dict) -> None:

@@ -1,9 +1,11 @@
 """What a model costs: time, stage by stage and beside others, and its convolutions alone."""
 from .convolutions import record_convolutions
+from .loading import loading_stages, write_picture
+from .people import labelled_person
 from .subjects import VARIANTS, Subject, crowded_maps, read_config
 from .timing import Timing, time_in_turn
 
 __all__ = [
-    'VARIANTS', 'Subject', 'Timing', 'crowded_maps', 'read_config', 'record_convolutions',
-    'time_in_turn'
+    'VARIANTS', 'Subject', 'Timing', 'crowded_maps', 'labelled_person', 'loading_stages',
+    'read_config', 'record_convolutions', 'time_in_turn', 'write_picture'
 ]

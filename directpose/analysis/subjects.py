@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from directpose.apis import PRECISIONS, optimize_for_inference
 from directpose.engine.config import load_config
 
+from .people import labelled_person
+
 VARIANTS = ('plain', *PRECISIONS, *(f'{name}-compiled' for name in PRECISIONS))
 """How a model is run: as built, or prepared for a precision, or compiled as well."""
 
@@ -88,6 +90,24 @@ class Subject:
         sample = PoseDataSample(metainfo=dict(img_shape=tuple(inputs.shape[-2:])))
         return self._without_grad(
             lambda: head.predict_by_feat(maps, [sample] * len(inputs), self.model.test_cfg))
+
+    def training_step(self, inputs: Tensor) -> Callable[[], None]:
+        """Losses and gradients, without the optimiser's step; of a plain model.
+
+        Args:
+            inputs (Tensor): (N, 3, H, W), preprocessed. Each picture gets one large person.
+
+        Returns:
+            Callable: Leaves the gradients in the model.
+        """
+        sample = labelled_person(self.model.head.num_keypoints, *inputs.shape[-2:])
+        samples = [sample.to(self.device) for _ in inputs]
+
+        def step() -> None:
+            self.model.train().zero_grad()
+            losses, _ = self.model.parse_losses(self.model.loss(inputs, samples))
+            losses.backward()
+        return step
 
     @staticmethod
     def _without_grad(call: Callable[[], Sequence]) -> Callable[[], Sequence]:

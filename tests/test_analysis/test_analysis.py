@@ -1,20 +1,28 @@
 """What is timed is what is said to be timed."""
 import importlib.util
 import json
+import re
+import subprocess
+import sys
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from mmcv.cnn import ConvModule
+from mmcv.transforms import Compose
+from mmengine.registry import DefaultScope
 from torch import nn
 
 from directpose.analysis import (
     Subject,
     Timing,
     crowded_maps,
+    loading_stages,
     read_config,
     record_convolutions,
     time_in_turn,
+    write_picture,
 )
 
 CONFIG = 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py'
@@ -91,6 +99,48 @@ def test_stages_are_the_forward(subject):
             torch.testing.assert_close(one, other)
 
 
+def test_loads_and_preprocesses_as_the_test_does(subject, tmp_path):
+    cfg = read_config(CONFIG)
+    path = str(tmp_path / 'drawn.jpg')
+    write_picture(path, (416, 640))
+    assert cv2.imread(path).shape == (416, 640, 3)
+    stages = loading_stages(cfg, subject.model, path, batch_size=2)
+    loaded = stages['load']()
+    assert [one['img'].shape for one in loaded] == [(416, 640, 3)] * 2
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        packed = Compose(pipeline)(dict(img_path=path))
+    expected = subject.model.data_preprocessor(dict(
+        inputs=[packed['inputs']] * 2, data_samples=[packed['data_samples']] * 2))
+    for _ in range(2):  # the same again: nothing is changed on the way
+        batch = stages['preprocess']()
+        torch.testing.assert_close(batch['inputs'], expected['inputs'], rtol=0, atol=0)
+
+
+def test_training_step_leaves_gradients():
+    subject = Subject(read_config(CONFIG))
+    step = subject.training_step(torch.randn(2, 3, 96, 128))
+    step()
+    first = {name: p.grad.clone() for name, p in subject.model.named_parameters()}
+    assert all(grad.isfinite().all() for grad in first.values())
+    assert any(grad.any() for grad in first.values())
+    step()  # gradients are anew, not added
+    for name, p in subject.model.named_parameters():
+        torch.testing.assert_close(p.grad, first[name])
+
+
+@pytest.mark.parametrize('options', [[], ['--train']])
+def test_memory_grows_with_the_image(options):
+    peaks = []
+    for size in ('64', '512'):
+        output = subprocess.run(
+            [sys.executable, 'tools/analysis_tools/get_memory.py', CONFIG,
+             '--input-size', size, size, *options],
+            check=True, capture_output=True, text=True).stdout
+        peaks.append(int(re.search(r'peak memory: (\d+) MiB', output)[1]))
+    assert peaks[1] > peaks[0] + 15
+
+
 def test_unknown_variant_is_refused():
     with pytest.raises(ValueError, match='variant fp8'):
         Subject(read_config(CONFIG), 'fp8')
@@ -100,13 +150,21 @@ def test_command_lines(tmp_path, capsys):
     out = tmp_path / 'figures.json'
     load_tool('benchmark').main([
         CONFIG, '--input-size', '64', '64', '--people', '1', '--rounds', '2', '--out', str(out),
+        '--train',
         '--against', 'mmdet::fcos/fcos_r18_fpn_gn-head-center-normbbox-centeronreg-giou_8xb8-amp-'
         'lsj-200e_coco.py'])
     figures = json.loads(out.read_text())
     assert [row['variant'] for row in figures['forward']] == ['plain'] * 3 + ['fp32'] * 3
     assert [row['stage'] for row in figures['stages']] == [
-        'forward', 'backbone', 'neck', 'head', 'decode 1 people']
+        'forward', 'load', 'preprocess', 'backbone', 'neck', 'head', 'decode 1 people']
+    assert [row['model'] for row in figures['training']] == [
+        'its convolutions alone', 'training step']
     assert all(row['seconds'] > 0 and row['ratio'] > 0
-               for row in figures['forward'] + figures['stages'])
+               for part in ('forward', 'stages', 'training') for row in figures[part])
     load_tool('get_flops').main([CONFIG, '--input-size', '64', '64'])
     assert 'parameters: ' in capsys.readouterr().out
+    load_tool('plot_cost').main([
+        CONFIG, str(tmp_path / 'cost.png'), '--sizes', '64', '128', '--people', '0', '1',
+        '--rounds', '1'])
+    height, width, _ = cv2.imread(str(tmp_path / 'cost.png')).shape
+    assert width > height > 100

@@ -6,18 +6,29 @@
         --variants plain fp32 --against mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py
 
 Weights are random and nothing is downloaded. Everything is timed in one run, in turn; ratios
-are medians over the rounds, and mean more than milliseconds do.
+are medians over the rounds, and mean more than milliseconds do. A picture is loaded and
+preprocessed as in the config's test, in one process; its size is the config's.
 """
 import argparse
 import json
 import sys
+import tempfile
+from pathlib import Path
 
 import torch
 from mmengine.utils.dl_utils import collect_env
 from rich.console import Console
 from rich.table import Table
 
-from directpose.analysis import VARIANTS, Subject, read_config, record_convolutions, time_in_turn
+from directpose.analysis import (
+    VARIANTS,
+    Subject,
+    loading_stages,
+    read_config,
+    record_convolutions,
+    time_in_turn,
+    write_picture,
+)
 from directpose.engine.errors import UserError
 
 CONVOLUTIONS = 'its convolutions alone'
@@ -40,6 +51,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--people', nargs='+', type=int, default=[1, 100], metavar='N',
         help='decode pictures of so many people; default: 1 100')
+    parser.add_argument(
+        '--picture', help='to load and preprocess; default: a drawn one of 640 pixels')
+    parser.add_argument('--train', action='store_true', help='time a training step too')
     parser.add_argument('--rounds', type=int, default=10, help='default: %(default)s')
     parser.add_argument('--device', default='cpu', help='such as cuda; default: %(default)s')
     parser.add_argument('--out', help='file for the figures, .json')
@@ -67,16 +81,36 @@ def time_forward(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
 
 def time_stages(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
     """The stages of the model in the last variant, not compiled."""
-    subject = Subject(
-        read_config(args.config), args.variants[-1].partition('-')[0], args.device)
-    calls = {'forward': subject.forward(inputs), **subject.stages(inputs)}
-    for number in args.people:
-        calls[f'decode {number} people'] = subject.decoding(inputs, number)
-    timings = time_in_turn(calls, args.rounds, device=args.device)
+    cfg = read_config(args.config)
+    subject = Subject(cfg, args.variants[-1].partition('-')[0], args.device)
+    with tempfile.TemporaryDirectory() as folder:
+        picture = args.picture or str(Path(folder, 'drawn.jpg'))
+        if not args.picture:
+            write_picture(picture, args.input_size)
+        calls = {'forward': subject.forward(inputs),
+                 **loading_stages(cfg, subject.model, picture, args.batch_size),
+                 **subject.stages(inputs)}
+        for number in args.people:
+            calls[f'decode {number} people'] = subject.decoding(inputs, number)
+        timings = time_in_turn(calls, args.rounds, device=args.device)
     return [
         dict(stage=stage, seconds=timing.median, spread=timing.spread,
              ratio=timing.ratio(timings['forward']))
         for stage, timing in timings.items()]
+
+
+def time_training(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
+    """A step of training beside the forward's convolutions."""
+    subject = Subject(read_config(args.config), device=args.device)
+    convolve = record_convolutions(subject.forward(inputs))
+    timings = time_in_turn(
+        {CONVOLUTIONS: convolve, 'training step': subject.training_step(inputs)},
+        args.rounds, device=args.device)
+    return [
+        dict(model=name, seconds=timing.median, spread=timing.spread,
+             images_per_second=args.batch_size / timing.median,
+             ratio=timing.ratio(timings[CONVOLUTIONS]))
+        for name, timing in timings.items()]
 
 
 def print_table(console: Console, title: str, rows: list[dict], ratio_to: str) -> None:
@@ -94,17 +128,21 @@ def main(argv: list[str] | None = None) -> None:
     try:
         forward = time_forward(args, inputs)
         stages = time_stages(args, inputs)
+        training = time_training(args, inputs) if args.train else []
     except (UserError, ValueError) as error:
         sys.exit(f'error: {error}')
     console = Console()
     size = ' x '.join(map(str, inputs.shape))
     print_table(console, f'Forward, {size}', forward, CONVOLUTIONS)
     print_table(console, f'Stages, {stages[0]["stage"]} being all', stages, 'forward')
+    if training:
+        print_table(console, 'Training, losses and gradients', training, CONVOLUTIONS)
     if args.out:
         with open(args.out, 'w') as file:
             environment = {name: str(value) for name, value in collect_env().items()}
             json.dump(dict(arguments=vars(args), threads=torch.get_num_threads(),
-                           forward=forward, stages=stages, environment=environment),
+                           forward=forward, stages=stages, training=training,
+                           environment=environment),
                       file, indent=2)
 
 

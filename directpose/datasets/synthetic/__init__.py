@@ -1,6 +1,6 @@
 """Drawn people in COCO's format: data to learn from without a download."""
 
-from .scene import MAX_PEOPLE
+from .scene import MAX_PEOPLE, draw_picture
 from .writer import write_dataset
 
-__all__ = ['MAX_PEOPLE', 'write_dataset']
+__all__ = ['MAX_PEOPLE', 'draw_picture', 'write_dataset']
