@@ -22,15 +22,17 @@ def coco_mini() -> Path:
     """Folder of real COCO pictures with their keypoint annotations.
 
     Not part of the repository: it is the folder named by DIRECTPOSE_COCO_MINI,
-    or ``shared/data/coco-mini`` beside the repository.
+    or ``data/coco-mini`` in the repository, which git ignores. It has ``images/`` and
+    ``annotations/person_keypoints_{train,val}.json``.
     """
     named = os.environ.get('DIRECTPOSE_COCO_MINI')
-    folder = Path(named) if named else ROOT.parent / 'shared/data/coco-mini'
+    folder = Path(named) if named else ROOT / 'data/coco-mini'
     if (folder / 'annotations').is_dir():
         return folder
     if named:
         pytest.fail(f'DIRECTPOSE_COCO_MINI={named} has no folder "annotations"')
-    pytest.skip('needs real COCO pictures: name their folder in DIRECTPOSE_COCO_MINI')
+    pytest.skip('needs real COCO pictures: put them into data/coco-mini, or name their folder in '
+                'DIRECTPOSE_COCO_MINI')
 
 
 @pytest.fixture(scope='session')
