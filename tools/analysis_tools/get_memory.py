@@ -6,11 +6,12 @@
         --batch-size 4 --cfg-options model.backbone.with_cp=True model.head.with_cp=True
 
 One process measures one thing. On a GPU it is the memory of torch's tensors, model included; on
-a CPU the process's resident memory above what it was with the model built.
+a CPU (Linux) the process's resident memory above what it was with the model built.
 """
 import argparse
-import resource
+import re
 import sys
+from pathlib import Path
 
 import torch
 from mmengine.config import DictAction
@@ -21,9 +22,14 @@ from directpose.engine.errors import UserError
 MIB = 2**20
 
 
-def resident() -> int:
-    """Most bytes that this process has had in memory; Linux counts in KiB."""
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def reset_peak() -> None:
+    """Count the peak of resident memory from now on."""
+    Path('/proc/self/clear_refs').write_text('5')
+
+
+def read_peak() -> int:
+    """Bytes. Not from getrusage, which begins with the memory of the process that forked this."""
+    return 1024 * int(re.search(r'VmHWM:\s+(\d+) kB', Path('/proc/self/status').read_text())[1])
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -52,12 +58,13 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(f'error: {error}')
     inputs = torch.randn(args.batch_size, 3, *args.input_size, device=args.device)
     call = subject.training_step(inputs) if args.train else subject.forward(inputs)
-    before = resident()
+    reset_peak()
+    before = read_peak()
     call()
     if torch.device(args.device).type == 'cuda':
         peak, counted = torch.cuda.max_memory_allocated(args.device), "torch's tensors on the GPU"
     else:
-        peak, counted = resident() - before, 'resident, above the model'
+        peak, counted = read_peak() - before, 'resident, above the model'
     kind = 'training step' if args.train else f'inference, {args.variant}'
     print(f'{kind}, {args.batch_size} x 3 x {args.input_size[0]} x {args.input_size[1]}')
     print(f'peak memory: {peak / MIB:.0f} MiB ({counted})')
