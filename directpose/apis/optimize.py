@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from directpose.models.resnet_aa import BasicBlock, Bottleneck
 
+from .memory import keep_freed_memory
+
 PRECISIONS = dict(fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
 """The types to compute in, by the names that command lines have for them."""
 
@@ -30,7 +32,8 @@ def optimize_for_inference(model: nn.Module, dtype: torch.dtype | None = None,
 
     BN is folded into the convolutions, the heatmap branch is dropped, the weights become
     channels-last, and calls run in :class:`torch.inference_mode`. The signature of a call stays
-    the same, and in fp32 so do the results, to 1e-4.
+    the same, and in fp32 so do the results, to 1e-4. For a model on the CPU, the process keeps
+    its freed memory from then on: see :func:`~directpose.apis.keep_freed_memory`.
 
     Args:
         model (nn.Module): A pose estimator of mmpose or a detector of mmdet with a backbone, a
@@ -38,8 +41,9 @@ def optimize_for_inference(model: nn.Module, dtype: torch.dtype | None = None,
         dtype (torch.dtype, optional): ``torch.bfloat16`` or ``torch.float16`` to compute in.
             Poses are decoded in fp32 from what the convolutions give. A device without units
             for the type is slower with it than without. Defaults to fp32.
-        compile (bool): Run backbone, neck and head through :func:`torch.compile`. The first call
-            compiles, as does one of another image size. Defaults to False.
+        compile (bool): Run backbone, neck and, on a GPU, the head through :func:`torch.compile`.
+            On a CPU the head's group normalisation is slower compiled (torch 2.11). The first
+            call compiles, as does one of another image size. Defaults to False.
 
     Returns:
         nn.Module: The same model.
@@ -63,8 +67,12 @@ def optimize_for_inference(model: nn.Module, dtype: torch.dtype | None = None,
         def cast(module: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
             return (args[0].to(dtype), *args[1:])
         model.backbone.register_forward_pre_hook(cast)
+    on_cpu = next(model.parameters()).device.type == 'cpu'
+    if on_cpu:
+        keep_freed_memory()
     if compile:
         for part in parts:
-            part.forward = torch.compile(part.forward)
+            if not (on_cpu and part is model.head):
+                part.forward = torch.compile(part.forward)
     model.forward = torch.inference_mode()(model.forward)
     return model
