@@ -71,8 +71,7 @@ def optimize_for_inference(model: nn.Module, dtype: torch.dtype | None = None,
     if on_cpu:
         keep_freed_memory()
     if compile:
-        for part in parts:
-            if not (on_cpu and part is model.head):
-                part.forward = torch.compile(part.forward)
+        for part in parts[:-1] if on_cpu else parts:
+            part.forward = torch.compile(part.forward)
     model.forward = torch.inference_mode()(model.forward)
     return model
