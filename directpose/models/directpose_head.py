@@ -217,7 +217,21 @@ class DirectPoseHead(BaseHead):
     def loss_by_feat(self, cls_scores: Sequence[Tensor], keypoint_preds: Sequence[Tensor],
                      centernesses: Sequence[Tensor], instances: Sequence[InstanceData],
                      box_preds: Sequence[Tensor] | None = None) -> dict[str, Tensor]:
-        """Losses of the raw maps that :meth:`forward` gives."""
+        """Losses of the raw maps that :meth:`forward` gives.
+
+        Args:
+            cls_scores (Sequence[Tensor]): Logits (N, 1, H, W) a level.
+            keypoint_preds (Sequence[Tensor]): (N, 2K, H, W) a level as x1, y1, x2, y2, ..., in
+                the level's strides, relative to the location.
+            centernesses (Sequence[Tensor]): Logits (N, 1, H, W) a level.
+            instances (Sequence[InstanceData]): The people of each image, in input pixels; the
+                ``gt_instance_labels`` of :meth:`loss`.
+            box_preds (Sequence[Tensor], optional): With a box branch, distances to the left,
+                top, right and bottom of the box (N, 4, H, W) a level, in strides.
+
+        Returns:
+            Dict[str, Tensor]: The losses of :meth:`loss`, each (), without ``loss_heatmap``.
+        """
         locations = self._locations(cls_scores)
         cls_score = torch.cat([m.flatten(1) for m in cls_scores], dim=1).float()  # (N, L)
         keypoint_pred = torch.cat([m.flatten(2) for m in keypoint_preds], dim=2).float()
@@ -347,7 +361,19 @@ class DirectPoseHead(BaseHead):
 
     def predict_by_feat(self, maps: Sequence[Sequence[Tensor]], batch_data_samples: list,
                         test_cfg: dict) -> list[InstanceData]:
-        """Poses of the raw maps that :meth:`forward` gives; see :meth:`predict`."""
+        """Poses of the raw maps that :meth:`forward` gives.
+
+        Args:
+            maps (Sequence[Sequence[Tensor]]): What :meth:`forward` returns: classification
+                logits (N, 1, H, W), keypoints (N, 2K, H, W) in strides from the location,
+                centerness logits (N, 1, H, W) and, with a box branch, distances (N, 4, H, W) in
+                strides; each a level.
+            batch_data_samples (list[PoseDataSample]): As in :meth:`predict`, N of them.
+            test_cfg (dict): As in :meth:`predict`.
+
+        Returns:
+            List[InstanceData]: As in :meth:`predict`, in input pixels.
+        """
         points = self.points(maps[0])
         return [
             self._decode([[m[i] for m in levels] for levels in maps], points,

@@ -48,6 +48,9 @@ def make_locations(points: Sequence[Tensor], strides: Sequence[int],
         strides (Sequence[int]): A stride a level, in input pixels.
         regress_ranges (Sequence[Tuple[float, float]]): The least and the largest of the greatest
             distance between a location and a side of its box, a level each, in input pixels.
+
+    Returns:
+        Locations: Those of all levels in their order, with strides and ranges in input pixels.
     """
     counts = torch.tensor([len(p) for p in points])
     like = dict(dtype=points[0].dtype, device=points[0].device)
@@ -97,6 +100,10 @@ def positive_targets(locations: Locations, instances: Sequence[InstanceData],
             their labelled keypoints, ``keypoints`` (n, K, 2), both in input pixels, and
             ``keypoints_visible`` (n, K), above 0 where labelled. n may be 0.
         radius (float): See :func:`assign_persons`.
+
+    Returns:
+        PositiveTargets: Of the P locations that :func:`assign_persons` gives a person, image by
+        image; keypoints (P, K, 2) in strides from the location. P may be 0.
     """
     boxes = pad_sequence([i.bboxes for i in instances], batch_first=True)  # (N, M, 4)
     boxes = F.pad(boxes, (0, 0, 0, 1))  # an empty box, for batches without people
@@ -112,6 +119,10 @@ def targets_of(locations: Locations, instances: Sequence[InstanceData],
         instances (Sequence[InstanceData]): As in :func:`positive_targets`.
         assigned (Tensor): (N, L), for each location the index of a person whose box it is
             strictly within, or -1.
+
+    Returns:
+        PositiveTargets: Of the P locations with a person, image by image and then in the order
+        of ``locations``; keypoints (P, K, 2) in strides from the location. P may be 0.
     """
     image, location = torch.nonzero(assigned >= 0, as_tuple=True)  # (P, ) each
     person = assigned[image, location]

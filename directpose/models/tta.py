@@ -71,6 +71,12 @@ def upright_poses(view: PoseDataSample) -> InstanceData:
             :class:`~directpose.datasets.ShortSideResize`); if it is mirrored, ``flip``,
             ``flip_direction`` and ``flip_indices`` too.
 
+    Returns:
+        InstanceData: ``pred_instances`` itself if the view is not mirrored; else anew, in
+        original pixels and numpy, ``bboxes`` (n, 4), ``bbox_scores`` (n, ), ``keypoints``
+        (n, K, 2), and ``keypoint_scores`` and ``keypoints_visible`` (n, K), left and right
+        swapped.
+
     Raises:
         ValueError: If the view is mirrored otherwise than horizontally.
     """
