@@ -9,7 +9,6 @@ from mmengine.structures import InstanceData
 from mmpose.models.heads.base_head import BaseHead
 from mmpose.registry import MODELS, TASK_UTILS
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from directpose.metainfo import parse_metainfo
 
@@ -17,6 +16,7 @@ from .decode import decode_poses
 from .keypoint_groups import COCO_GROUPS, group_indices
 from .losses import keypoint_weights, location_weights
 from .oks_assignment import assign_by_oks
+from .recompute import recompute
 from .targets import (
     Locations,
     PositiveTargets,
@@ -147,7 +147,8 @@ class DirectPoseHead(BaseHead):
         self.loss_oks = None
         if loss_oks is not None:
             self.loss_oks = MODELS.build(loss_oks)
-            self.loss_oks.register_buffer('sigmas', sigmas)
+            # not a weight: checkpoints without this loss fit too
+            self.loss_oks.register_buffer('sigmas', sigmas, persistent=False)
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
         """Raw maps of every level.
@@ -176,7 +177,7 @@ class DirectPoseHead(BaseHead):
 
     def _run_tower(self, tower: nn.Module, feat: Tensor) -> Tensor:
         if self.with_cp and feat.requires_grad:
-            return checkpoint(tower, feat, use_reentrant=False)
+            return recompute(tower, feat)
         return tower(feat)
 
     def points(self, maps: Sequence[Tensor]) -> list[Tensor]:

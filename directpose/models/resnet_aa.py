@@ -7,7 +7,8 @@ from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+
+from .recompute import recompute
 
 
 class BlurPool(nn.Module):
@@ -185,7 +186,7 @@ class ResNetAA(BaseModule):
         for i in range(max(self.out_indices) + 1):
             for block in getattr(self, f'layer{i + 1}'):
                 if self.with_cp and x.requires_grad:
-                    x = checkpoint(block, x, use_reentrant=False)
+                    x = recompute(block, x)
                 else:
                     x = block(x)
             if i in self.out_indices:

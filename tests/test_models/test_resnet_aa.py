@@ -1,4 +1,6 @@
 """The anti-aliased ResNet against a formulation written out by hand."""
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -112,18 +114,20 @@ def test_published_weights_load_as_they_are(tmp_path, wrapped):
     assert 'layer2.0.downsample.0.filt' in weights and 'maxpool.1.filt' in weights
 
 
-def test_gradient_checkpointing_gives_the_same_gradients():
+@pytest.mark.parametrize('training', [False, True])
+def test_recomputing_gives_the_same_gradients_and_statistics(training):
     torch.manual_seed(0)
-    model = ResNetAA(18, base_channels=8).eval()
-    x = torch.randn(1, 3, 64, 64)
-    grads = []
-    for with_cp in (False, True):
-        model.with_cp = with_cp
-        model.zero_grad()
+    plain = ResNetAA(18, base_channels=8).train(training)
+    recomputed = copy.deepcopy(plain)
+    recomputed.with_cp = True
+    x = torch.randn(2, 3, 64, 64)
+    for model in (plain, recomputed):
         sum(o.square().sum() for o in model(x)).backward()
-        grads.append([p.grad.clone() for p in model.parameters()])
-    for a, b in zip(*grads, strict=True):
-        torch.testing.assert_close(a, b)
+    for a, b in zip(plain.parameters(), recomputed.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+    for (name, a), b in zip(plain.named_buffers(), recomputed.buffers(), strict=True):
+        torch.testing.assert_close(a, b, msg=name)
+    assert int(plain.bn1.num_batches_tracked) == training
 
 
 def test_wrong_arguments_are_named():

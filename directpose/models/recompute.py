@@ -1,0 +1,37 @@
+"""Activations computed again in the backward pass instead of kept."""
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+
+def recompute(module: nn.Module, x: Tensor) -> Tensor:
+    """Run a module without keeping its activations; the backward pass computes them again.
+
+    The statistics of batch norm count each image once, as without this.
+
+    Args:
+        module (nn.Module): Of one tensor.
+        x (Tensor): Its input.
+
+    Returns:
+        Tensor: Its output.
+    """
+    return checkpoint(module, x, use_reentrant=False,
+                      context_fn=lambda: (nullcontext(), _without_statistics(module)))
+
+
+@contextmanager
+def _without_statistics(module: nn.Module) -> Iterator[None]:
+    """Give batch norm copies of its statistics to update."""
+    buffers = [(norm, name, buffer) for norm in module.modules() if isinstance(norm, _BatchNorm)
+               for name, buffer in norm.named_buffers(recurse=False)]
+    for norm, name, buffer in buffers:
+        setattr(norm, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for norm, name, buffer in buffers:
+            setattr(norm, name, buffer)
