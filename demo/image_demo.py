@@ -13,6 +13,8 @@ from pathlib import Path
 from mmpose.apis import MMPoseInferencer
 
 from directpose.apis import PRECISIONS, optimize_for_inference
+from directpose.engine.checkpoint import check_weights, load_checkpoint_file
+from directpose.engine.errors import UserError
 
 
 def main() -> None:
@@ -34,12 +36,20 @@ def main() -> None:
         if not Path(path).exists():
             sys.exit(f'{path} does not exist')
 
-    inferencer = MMPoseInferencer(args.config, args.checkpoint, device=args.device)
+    try:
+        checkpoint = load_checkpoint_file(args.checkpoint)
+        inferencer = MMPoseInferencer(args.config, args.checkpoint, device=args.device)
+        model = inferencer.inferencer.model
+        check_weights(model, checkpoint, args.checkpoint)
+    except UserError as error:
+        sys.exit(f'error: {error}')
     if args.optimize:
-        optimize_for_inference(inferencer.inferencer.model, PRECISIONS[args.optimize])
+        optimize_for_inference(model, PRECISIONS[args.optimize])
     # a keypoint's score is its person's, and that is thresholded already
     results = inferencer(args.inputs, out_dir=args.out_dir, bbox_thr=args.score_thr, kpt_thr=0.)
     number = sum(1 for _ in results)
+    if not number:
+        sys.exit(f'error: {args.inputs} has no pictures')
     print(f'{number} pictures drawn into {args.out_dir}/visualizations')
 
 

@@ -104,14 +104,21 @@ def set_resume(cfg: config.Config, checkpoint: str) -> None:
     cfg.resume, cfg.load_from = True, checkpoint
 
 
+def run_training(args: argparse.Namespace) -> None:
+    cfg = build_config(args)
+    runner = Runner.from_cfg(cfg)
+    if args.resume is not None:
+        distributed.check_same_checkpoint(cfg.load_from if cfg.get('resume') else None)
+    runner.train()
+
+
 def main() -> None:
     args = parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     try:
-        cfg = build_config(args)
+        run_training(args)
     except UserError as error:
         sys.exit(f'error: {error}')
-    Runner.from_cfg(cfg).train()
     distributed.leave_process_group()
 
 

@@ -129,7 +129,7 @@ def enable_auto_scale_lr(cfg: Config) -> None:
     Raises:
         UserError: If the config does not say which batch size its learning rate is for.
     """
-    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
         raise UserError(f'{cfg.filename}: --auto-scale-lr needs '
                         'auto_scale_lr = dict(base_batch_size=...) in the config')
     cfg.auto_scale_lr.enable = True

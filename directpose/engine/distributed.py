@@ -2,10 +2,12 @@
 import gc
 import logging
 import os
+import os.path as osp
 
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.dist import all_gather_object
 from mmengine.logging import print_log
 
 from .errors import UserError
@@ -67,6 +69,22 @@ def set_launcher(cfg: Config, launcher: str) -> None:
             'There is no SyncBN on the CPU: every process normalises over its own batch (BN).',
             logger='current',
             level=logging.WARNING)
+
+
+def check_same_checkpoint(path: str | None) -> None:
+    """See that all processes go on from the same checkpoint, once they have joined.
+
+    Args:
+        path (str, optional): What this process goes on from; None if it starts anew.
+
+    Raises:
+        UserError: If they do not: machines without a shared disk have not all got the file.
+    """
+    chosen = all_gather_object(path and osp.basename(path))
+    if len(set(chosen)) > 1:
+        told = ', '.join(f'{name or "none"} in process {rank}' for rank, name in enumerate(chosen))
+        raise UserError(f'--resume finds different checkpoints: {told}; copy the newest one to '
+                        'the same place on every machine, and name it: --resume PATH')
 
 
 def leave_process_group() -> None:

@@ -1,4 +1,4 @@
-"""The end of the processes' group."""
+"""Processes that belong together: what they resume, and their end."""
 import subprocess
 import sys
 
@@ -29,5 +29,36 @@ distributed.leave_process_group()  # nothing to leave
 
 def test_no_thread_is_left_to_abort_the_process(tmp_path):
     done = subprocess.run([sys.executable, '-c', PROGRAM, str(tmp_path / 'store')],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+TWO_PROCESSES = """
+import sys
+import torch
+from directpose.engine import distributed
+from directpose.engine.errors import UserError
+
+def run(rank, store):
+    torch.distributed.init_process_group(
+        'gloo', init_method='file://' + store, rank=rank, world_size=2)
+    distributed.check_same_checkpoint(None)
+    distributed.check_same_checkpoint(f'/disk{rank}/iter_4.pth')
+    for other in (None, '/disk/iter_2.pth'):
+        try:
+            distributed.check_same_checkpoint('/disk/iter_4.pth' if rank == 0 else other)
+        except UserError as error:
+            told = 'none' if other is None else 'iter_2.pth'
+            assert f'iter_4.pth in process 0, {told} in process 1' in str(error), error
+        else:
+            raise AssertionError('not seen')
+    distributed.leave_process_group()
+
+torch.multiprocessing.start_processes(run, (sys.argv[1], ), 2, start_method='fork')
+"""
+
+
+def test_processes_that_find_different_checkpoints_are_refused(tmp_path):
+    done = subprocess.run([sys.executable, '-c', TWO_PROCESSES, str(tmp_path / 'store')],
                           capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -11,6 +11,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from directpose.analysis import Subject, read_config
+
 ROOT = Path(__file__).resolve().parents[2]
 TINY, = (ROOT / 'configs/directpose').glob('*tiny*_synthetic.py')
 
@@ -70,7 +72,10 @@ def test_train_resume_and_test(run, options, tmp_path, capsys):
     assert (tmp_path / 'poses.pkl').is_file()
     assert len(list((tmp_path / 'drawn').iterdir())) == 4
 
-    run('test', TINY, torn, *options, '--work-dir', work_dir, '--optimize', 'fp32',
+    ema = tmp_path / 'ema.py'
+    ema.write_text(f"_base_ = {str(TINY)!r}\n"
+                   "custom_hooks = [*_base_.custom_hooks, dict(type='EMAHook')]\n")
+    run('test', ema, torn, *options, '--work-dir', work_dir, '--optimize', 'fp32',
         '--dump', tmp_path / 'optimized.pkl')
     for pose, optimized in zip(mmengine.load(tmp_path / 'poses.pkl'),
                                mmengine.load(tmp_path / 'optimized.pkl'), strict=True):
@@ -117,6 +122,18 @@ class TestMistakes:
         torch.save(dict(state_dict=dict(weight=torch.zeros(1))), path)
         message = fails('test', TINY, path, *options, '--work-dir', tmp_path)
         assert 'other.pth' in message and 'backbone' in message
+
+    def test_checkpoint_of_a_model_of_another_size(self, fails, options, tmp_path):
+        path = tmp_path / 'other.pth'
+        model = Subject(read_config(str(TINY))).model
+        torch.save(dict(state_dict=model.state_dict()), path)
+        message = fails('test', TINY, path, *options, 'model.head.group_channels=8',
+                        '--work-dir', tmp_path)
+        assert 'other.pth' in message and 'another shape' in message and 'head.' in message
+
+    def test_file_for_the_metrics(self, fails, options, tmp_path):
+        message = fails('test', TINY, 'x.pth', *options, '--out', tmp_path / 'metrics.txt')
+        assert 'metrics.txt' in message and '.json' in message
 
     def test_checkpoint_to_resume(self, fails, options, tmp_path):
         path = tmp_path / 'torn.pth'
