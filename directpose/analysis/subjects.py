@@ -18,7 +18,13 @@ VARIANTS = ('plain', *PRECISIONS, *(f'{name}-compiled' for name in PRECISIONS))
 
 
 def read_config(name: str) -> Config:
-    """A config file, or one of an installed package such as 'mmdet::fcos/NAME.py'.
+    """Read a config.
+
+    Args:
+        name (str): A file, or a config of an installed package such as 'mmdet::fcos/NAME.py'.
+
+    Returns:
+        Config: With what it inherits.
 
     Raises:
         UserError: If there is no such file.

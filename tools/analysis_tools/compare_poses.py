@@ -7,7 +7,8 @@
     python tools/analysis_tools/compare_poses.py plain.pkl bf16.pkl
 
 People are paired image by image so that their keypoints lie as near as possible. Those further
-apart than half of the first one's longer side count as different people.
+apart than half of the first one's longer side count as different people. The files are pickles,
+which can run code when they are read: compare your own.
 """
 import argparse
 import sys
@@ -42,8 +43,8 @@ def pair(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     rows, columns = linear_sum_assignment(distances)
     sides = np.ptp(first[rows], axis=1).max(-1)  # (pairs, )
     distances = distances[rows, columns]
-    same = distances <= sides / 2
-    return distances[same], (distances / sides)[same]
+    same = (distances <= sides / 2) & (sides > 0)
+    return distances[same], distances[same] / sides[same]
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -58,12 +58,14 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(f'error: {error}')
     inputs = torch.randn(args.batch_size, 3, *args.input_size, device=args.device)
     call = subject.training_step(inputs) if args.train else subject.forward(inputs)
-    reset_peak()
-    before = read_peak()
-    call()
     if torch.device(args.device).type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(args.device)
+        call()
         peak, counted = torch.cuda.max_memory_allocated(args.device), "torch's tensors on the GPU"
     else:
+        reset_peak()
+        before = read_peak()
+        call()
         peak, counted = read_peak() - before, 'resident, above the model'
     kind = 'training step' if args.train else f'inference, {args.variant}'
     print(f'{kind}, {args.batch_size} x 3 x {args.input_size[0]} x {args.input_size[1]}')
