@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from directpose.metainfo import parse_metainfo
 
+from .checks import check_keypoints, check_levels
 from .decode import decode_poses
 from .keypoint_groups import COCO_GROUPS, group_indices
 from .losses import keypoint_weights, location_weights
@@ -205,9 +206,9 @@ class DirectPoseHead(BaseHead):
             ValueError: If the data lacks something or has another number of keypoints than the
                 metainfo, or if the features are not of the head's strides.
         """
-        self._check_levels(feats, batch_data_samples[0].metainfo.get('batch_input_shape'))
+        check_levels(feats, self.strides, batch_data_samples[0].metainfo.get('batch_input_shape'))
         instances = [sample.gt_instance_labels for sample in batch_data_samples]
-        self._check_keypoints(instances)
+        check_keypoints(instances, self.metainfo)
         cls_scores, keypoint_preds, centernesses, *box_preds = self(feats)
         losses = self.loss_by_feat(
             cls_scores, keypoint_preds, centernesses, instances, *box_preds)
@@ -294,41 +295,6 @@ class DirectPoseHead(BaseHead):
     def _locations(self, maps: Sequence[Tensor]) -> Locations:
         """The locations of these maps' levels."""
         return make_locations(self.points(maps), self.strides, self.regress_ranges)
-
-    def _check_levels(self, feats: Sequence[Tensor], input_shape: tuple[int, int] | None) -> None:
-        """See that the neck fits: with other strides the head would learn wrong positions.
-
-        ``input_shape`` is the height and width of the padded batch, which mmpose's preprocessor
-        notes.
-        """
-        shapes = [tuple(feat.shape[-2:]) for feat in feats]
-        fits = len(shapes) == len(self.strides)
-        if fits and input_shape is not None:
-            # a neck may round a cell up or down where a stride does not divide the input
-            fits = all(abs(cells * stride - pixels) < stride
-                       for shape, stride in zip(shapes, self.strides)
-                       for cells, pixels in zip(shape, input_shape))
-        if not fits:
-            raise ValueError(
-                f'the neck gives {len(shapes)} levels of {shapes} cells for an input of '
-                f'{input_shape} pixels, but DirectPoseHead has the strides {self.strides}: give '
-                '`model.head` the `strides` and `regress_ranges` of the neck, or the neck other '
-                'levels')
-
-    def _check_keypoints(self, instances: Sequence[InstanceData]) -> None:
-        for item in instances:
-            if missing := [key for key in ('bboxes', 'keypoints', 'keypoints_visible')
-                           if key not in item]:
-                raise ValueError(
-                    f'the training data lacks {missing}, which DirectPoseHead learns from: end the '
-                    "training pipeline with dict(type='GenerateTarget', encoder=dict("
-                    "type='YOLOXPoseAnnotationProcessor')) and dict(type='PackPoseInputs')")
-            if item.keypoints.shape[1] != self.num_keypoints:
-                raise ValueError(
-                    f'the data has {item.keypoints.shape[1]} keypoints a person, but the metainfo '
-                    f'"{self.metainfo["dataset_name"]}" of DirectPoseHead has '
-                    f"{self.num_keypoints}: give `model.head.metainfo` and the data sets' "
-                    '`metainfo` the same value')
 
     def predict(self, feats: Sequence[Tensor], batch_data_samples: list,
                 test_cfg: dict) -> list[InstanceData]:
