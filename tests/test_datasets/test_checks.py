@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from directpose.datasets import BottomupCocoDataset
+from directpose.datasets import BottomupCocoDataset, BottomupCocoWholeBodyDataset
 from directpose.datasets.checks import (
     COCO_METAINFO,
     KINDS,
@@ -23,8 +23,10 @@ from directpose.datasets.checks import (
     summarize,
 )
 from directpose.datasets.checks.images import read_image
+from directpose.datasets.coco_wholebody import KEYPOINT_LISTS
 from tests.coco_files import person, write_coco
 
+WHOLEBODY_METAINFO = COCO_METAINFO.replace('coco.py', 'coco_wholebody.py')
 INFO = Config.fromfile(COCO_METAINFO).dataset_info.to_dict()
 NAMES = [keypoint['name'] for keypoint in INFO['keypoint_info'].values()]
 IMAGE_1, IMAGE_2 = 'image 1 (000000000001.jpg)', 'image 2 (000000000002.jpg)'
@@ -563,6 +565,67 @@ def test_metainfo_may_be_a_name_of_mmpose(sound):
         data = load_annotations(str(sound.ann_file), str(sound.images), 'crowdpose.py')
     kinds = [finding.kind for finding in check_annotations(data)]
     assert kinds.count('keypoint-count') == 4  # the category and three people
+
+
+@pytest.fixture
+def whole_body(sound):
+    """The sound data with COCO-WholeBody's keypoints, in the form of its files."""
+    sound.info = Config.fromfile(WHOLEBODY_METAINFO).dataset_info.to_dict()
+    for entry in sound.coco['annotations']:
+        start = 17
+        for name, count in list(KEYPOINT_LISTS.items())[1:]:
+            points = np.arange(start, start + count)
+            visible = np.where(points % 3, 0.14, 2)  # fractions tell how reliable a point is
+            entry[name] = np.stack([points % 60, points // 4, visible], axis=1).ravel().tolist()
+            start += count
+    return sound
+
+
+def test_sound_whole_body_has_no_findings(whole_body):
+    assert check(whole_body) == []
+    data = load_annotations(
+        str(whole_body.ann_file), str(whole_body.images), str(whole_body.metainfo)
+    )
+    assert summarize(data)['labelled_keypoints'] == 3 * 133
+    # as training reads them
+    item = BottomupCocoWholeBodyDataset(
+        ann_file=str(whole_body.ann_file),
+        data_prefix={'img': str(whole_body.images)},
+        pipeline=[],
+    )[0]
+    np.testing.assert_allclose(item['keypoints'][0], data.people[0].keypoints[:, :2])
+
+
+@pytest.mark.parametrize(
+    ('field', 'value', 'kind', 'message'),
+    [
+        (
+            'face_kpts',
+            None,
+            'keypoint-count',
+            'has 65 keypoints (keypoints 17, foot_kpts 6, face_kpts 0, lefthand_kpts 21, '
+            'righthand_kpts 21), ',
+        ),
+        ('foot_kpts', [[1, 2, 2]] * 6, 'malformed', 'foot_kpts is [[1, 2, 2]'),
+        ('foot_kpts', [1] * 17, 'malformed', 'foot_kpts is [1, 1'),
+        ('foot_kpts', True, 'malformed', 'foot_kpts is True'),
+        ('foot_kpts', [float('nan'), 1, 2] * 6, 'not-a-number', 'foot_kpts holds NaN'),
+        ('foot_kpts', [1, 1, 2.5] * 6, 'keypoint-visibility', 'left_big_toe (1, 1), v = 2.5'),
+        ('foot_kpts', [70, 1, 2] * 6, 'keypoint-outside', 'left_big_toe (70, 1), v = 2'),
+        ('keypoints', [1, 1, 0.5] * 17, 'keypoint-visibility', 'nose (1, 1), v = 0.5'),
+        ('num_keypoints', 133, 'num_keypoints', 'is 133, but 17 body keypoints have v > 0'),
+    ],
+)
+def test_broken_whole_body(whole_body, field, value, kind, message):
+    whole_body.coco['annotations'][2][field] = value
+    (found,) = (f for f in check(whole_body) if f.kind != 'image-few-keypoints')
+    assert (found.kind, found.where) == (kind, PERSON_3)
+    assert message in found.message
+
+
+def test_whole_body_category_in_other_order(whole_body):
+    whole_body.coco['categories'][0]['keypoints'].reverse()
+    assert [finding.kind for finding in check(whole_body)] == ['keypoint-order']
 
 
 @pytest.mark.parametrize('entries', ['images', 'annotations', 'categories'])

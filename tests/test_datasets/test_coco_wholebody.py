@@ -9,10 +9,10 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, METRICS
 
 from directpose.datasets import BottomupCocoWholeBodyDataset
+from directpose.datasets.coco_wholebody import KEYPOINT_LISTS
 from tests.coco_files import person, write_coco
 
 ROOT = Path(__file__).parents[2]
-COUNTS = dict(keypoints=17, foot_kpts=6, face_kpts=68, lefthand_kpts=21, righthand_kpts=21)
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def cfg(tmp_path):
     triplets = np.full((133, 3), 2.0)
     triplets[:, 0] = 2 + np.arange(133) % 60
     triplets[:, 1] = 3 + np.arange(133) // 4
-    parts = np.split(triplets, np.cumsum(list(COUNTS.values()))[:-1])
-    lists = {name: part.ravel().tolist() for name, part in zip(COUNTS, parts, strict=True)}
-    lists.update({name.replace('kpts', 'valid'): True for name in COUNTS if 'kpts' in name})
+    parts = np.split(triplets, np.cumsum(list(KEYPOINT_LISTS.values()))[:-1])
+    lists = {name: part.ravel().tolist() for name, part in zip(KEYPOINT_LISTS, parts, strict=True)}
+    lists.update({name.replace('kpts', 'valid'): True for name in KEYPOINT_LISTS if 'kpts' in name})
     ann_file = write_coco(tmp_path, [{**person({}), **lists, 'num_keypoints': 17}])
     cfg = Config.fromfile(ROOT / 'configs/_base_/datasets/coco_wholebody_keypoints.py')
     for split in ('train', 'val'):
@@ -44,9 +44,10 @@ def test_all_keypoints_in_the_order_of_the_metainfo(cfg):
     assert sample['keypoints_visible'].tolist() == [[1.0] * 133]
 
 
-def test_a_list_that_lacks_is_an_error(cfg):
+@pytest.mark.parametrize('face', ['"other": [', '"face_kpts": null, "other": ['])
+def test_a_list_that_lacks_is_an_error(cfg, face):
     ann_file = Path(cfg.train_dataloader.dataset.ann_file)
-    ann_file.write_text(ann_file.read_text().replace('face_kpts', 'other'))
+    ann_file.write_text(ann_file.read_text().replace('"face_kpts": [', face))
     with pytest.raises(ValueError, match='195 numbers'):
         DATASETS.build(cfg.train_dataloader.dataset)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from directpose.datasets.checks import KINDS
+from directpose.datasets.checks import COCO_METAINFO, KINDS
+from directpose.datasets.coco_wholebody import KEYPOINT_LISTS
 from tests.coco_files import person, write_coco
 
 TOOL = Path(__file__).parents[2] / 'tools/check_dataset.py'
@@ -84,6 +85,19 @@ def test_options_reach_the_checks(tmp_path, capsys):
     )
     status, output = run(capsys, ann_file, image.parent, '--metainfo', metainfo)
     assert status == 1 and f'has 17 keypoints, {metainfo} 1' in output
+
+
+def test_whole_body(tmp_path, capsys):
+    """Its keypoints stand in five lists."""
+    others = {name: [20, 20, 2] * count for name, count in KEYPOINT_LISTS.items()}
+    del others['keypoints']
+    metainfo = ('--metainfo', COCO_METAINFO.replace('coco.py', 'coco_wholebody.py'))
+    ann_file = write_coco(tmp_path, [person(POINTS, **others)])
+    status, output = run(capsys, ann_file, tmp_path / 'train2017', *metainfo)
+    assert status == 0 and '0 error(s), 0 warning(s), 0 note(s)' in output
+    ann_file.write_text(ann_file.read_text().replace('face_kpts', 'other'))
+    status, output = run(capsys, ann_file, tmp_path / 'train2017', *metainfo)
+    assert status == 1 and 'has 65 keypoints (keypoints 17, foot_kpts 6, face_kpts 0, ' in output
 
 
 def test_names_are_printed_as_they_are(tmp_path, capsys):

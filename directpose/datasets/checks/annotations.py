@@ -17,6 +17,8 @@ import numpy as np
 from mmengine.utils import is_list_of
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
+from directpose.datasets.coco_wholebody import KEYPOINT_LISTS, join_keypoints
+
 COCO_METAINFO = osp.join(
     osp.dirname(mmpose.__file__), '.mim', 'configs', '_base_', 'datasets', 'coco.py'
 )
@@ -39,7 +41,8 @@ class Person:
         bbox (np.ndarray, optional): x, y, width, height in original pixels, shape (4,); None
             if the entry has no four numbers.
         keypoints (np.ndarray, optional): x, y in original pixels and the visibility v, shape
-            (K, 3) with K as written; None if the entry has no such numbers.
+            (K, 3) with K as written, of all lists of keypoints; None if the entry has no such
+            numbers.
     """
 
     ann: dict
@@ -81,6 +84,8 @@ class KeypointAnnotations:
         images (list[dict]): Entries of the file, untouched.
         categories (list[dict]): Entries of the file, untouched.
         people (list[Person]): The annotations of the file, in its order.
+        keypoint_fields (tuple[str, ...]): The fields of an annotation that hold its keypoints,
+            in the order of the metainfo.
     """
 
     img_dir: str
@@ -89,6 +94,7 @@ class KeypointAnnotations:
     images: list[dict]
     categories: list[dict]
     people: list[Person]
+    keypoint_fields: tuple[str, ...]
 
     @property
     def keypoint_names(self) -> list[str]:
@@ -140,19 +146,31 @@ def load_annotations(
         raise NotADirectoryError(
             f'{img_dir} is not a folder; give the one that file_name in {ann_file} is relative to.'
         )
+    fields = ('keypoints',)
+    if len(metainfo['keypoint_id2name']) == sum(KEYPOINT_LISTS.values()):
+        fields = tuple(KEYPOINT_LISTS)  # COCO-WholeBody, or all of them in the first list
     images = {image['id']: image for image in data['images']}
     people = [
         Person(
             ann=ann,
             image=images.get(ann['image_id']),
-            bbox=_to_array(ann.get('bbox'), (4,)),
-            keypoints=_to_array(ann.get('keypoints'), (-1, 3)),
+            bbox=to_array(ann.get('bbox'), (4,)),
+            keypoints=_read_keypoints(ann, fields),
         )
         for ann in data['annotations']
     ]
     return KeypointAnnotations(
-        img_dir, metainfo_file, metainfo, data['images'], data['categories'], people
+        img_dir, metainfo_file, metainfo, data['images'], data['categories'], people, fields
     )
+
+
+def _read_keypoints(ann: dict, fields: tuple[str, ...]) -> np.ndarray | None:
+    """The keypoints of all fields, (K, 3); None if there are none, or one is not as it should."""
+    written = [ann[name] for name in fields if ann.get(name) is not None]
+    arrays = [to_array(values, (-1, 3)) for values in written]
+    if not arrays or any(array is None for array in arrays):
+        return None
+    return arrays[0] if len(fields) == 1 else to_array(join_keypoints(ann), (-1, 3))
 
 
 def _load_metainfo(metainfo_file: str) -> dict:
@@ -211,7 +229,7 @@ def load_coco_json(ann_file: str) -> dict:
     return data
 
 
-def _to_array(values: object, shape: tuple[int, ...]) -> np.ndarray | None:
+def to_array(values: object, shape: tuple[int, ...]) -> np.ndarray | None:
     """A flat list of numbers in the given shape; None if it is anything else."""
     try:
         array = np.asarray(values, dtype=np.float64)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .annotations import KeypointAnnotations, is_finite, name_of
+from .annotations import KeypointAnnotations, is_finite, name_of, to_array
 from .findings import Finding, finding
 
 # What happens without each field that COCO demands.
@@ -63,8 +63,9 @@ def check_fields(data: KeypointAnnotations, use_area: bool) -> Iterator[Finding]
         for name, consequence in _CONSEQUENCES.items():
             if person.ann.get(name) is None and (use_area or name != 'area'):
                 yield finding(f'missing-{name}', person, f'has no {name}: {consequence}')
-        for name in ('bbox', 'keypoints'):
-            array, written = getattr(person, name), person.ann.get(name)
+        for name in ('bbox', *data.keypoint_fields):
+            written = person.ann.get(name)
+            array = to_array(written, (4,) if name == 'bbox' else (-1, 3))
             if array is None and written is not None:
                 yield finding('malformed', person, f'{name} is {str(written)[:80]}')
             elif array is not None and not np.isfinite(array).all():

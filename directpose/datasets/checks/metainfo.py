@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from mmengine.utils import is_list_of
 
+from directpose.datasets.coco_wholebody import KEYPOINT_LISTS
 from directpose.metainfo import DEFAULT_SIGMA
 
 from .annotations import KeypointAnnotations
@@ -62,12 +63,15 @@ def check_categories(data: KeypointAnnotations) -> Iterator[Finding]:
         if not is_list_of(listed, str):
             yield finding('malformed', where, f'keypoints is {str(listed)[:80]}')
             continue
+        expected = names
+        if len(data.keypoint_fields) > 1 and len(listed) == KEYPOINT_LISTS['keypoints']:
+            expected = names[: len(listed)]  # COCO-WholeBody names those of the body alone
         differing = [
             f'{index}: {ours} / {theirs}'
-            for index, (ours, theirs) in enumerate(zip(listed, names, strict=False))
+            for index, (ours, theirs) in enumerate(zip(listed, expected, strict=False))
             if ours != theirs
         ]
-        if len(listed) != len(names):
+        if len(listed) != len(expected):
             yield finding(
                 'keypoint-count',
                 where,
@@ -75,7 +79,7 @@ def check_categories(data: KeypointAnnotations) -> Iterator[Finding]:
             )
         elif differing:
             yield finding(
-                'keypoint-order' if sorted(listed) == sorted(names) else 'keypoint-names',
+                'keypoint-order' if sorted(listed) == sorted(expected) else 'keypoint-names',
                 where,
                 f'file / metainfo differ: {", ".join(differing)}',
             )

@@ -1,10 +1,10 @@
 """Checks of the annotated people: their keypoints and boxes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .annotations import KeypointAnnotations, Person
+from .annotations import KeypointAnnotations, Person, to_array
 from .findings import Finding, finding
 
 
@@ -15,26 +15,33 @@ def check_keypoints(data: KeypointAnnotations) -> Iterator[Finding]:
     for person in data.people:
         if person.keypoints is None:
             continue  # check_fields has said so
+        # COCO-WholeBody counts those of the body alone, and rates others by fractions.
+        body = to_array(person.ann.get('keypoints') or (), (-1, 3))
         count = len(person.keypoints)
         if count == len(names):
             labelled += person.keypoints[:, 2] > 0
-            yield from _check_points(person, names)
+            yield from _check_points(person, names, len(body))
         else:
+            counts = [
+                f'{name} {len(person.ann.get(name) or ()) // 3}' for name in data.keypoint_fields
+            ]
+            parts = f' ({", ".join(counts)})' if len(counts) > 1 else ''
             yield finding(
                 'keypoint-count',
                 person,
-                f'has {count} keypoints, {data.metainfo_file} {len(names)}',
+                f'has {count} keypoints{parts}, {data.metainfo_file} {len(names)}',
             )
-            yield from _check_points(person, range(count))
-        written = person.ann.get('num_keypoints')
-        if written is not None and written != person.num_labelled:
+            yield from _check_points(person, range(count), len(body))
+        written, num_body = person.ann.get('num_keypoints'), int(np.sum(body[:, 2] > 0))
+        if written is not None and written != num_body:
             # CrowdPose counts otherwise, and its own evaluation relies on it.
-            visible = int(np.sum(person.keypoints[:, 2] == 2))
+            visible = int(np.sum(body[:, 2] == 2))
             hint = ' (it counts v = 2 only, as CrowdPose does)' if written == visible else ''
+            whose = ' body keypoints' if len(body) < count else ''
             yield finding(
                 'num_keypoints',
                 person,
-                f'num_keypoints is {str(written)[:80]}, but {person.num_labelled} have v > 0{hint}',
+                f'num_keypoints is {str(written)[:80]}, but {num_body}{whose} have v > 0{hint}',
             )
     never = [name for name, count in zip(names, labelled, strict=True) if not count]
     if 0 < len(never) < len(names):
@@ -43,9 +50,12 @@ def check_keypoints(data: KeypointAnnotations) -> Iterator[Finding]:
         )
 
 
-def _check_points(person: Person, names) -> Iterator[Finding]:
+def _check_points(person: Person, names: Sequence, num_body: int) -> Iterator[Finding]:
+    """Check single keypoints, of which the first ``num_body`` have whole visibilities."""
     x, y, v = person.keypoints.T  # (K,) each
-    wrong = {'keypoint-visibility': np.isfinite(v) & ~np.isin(v, (0, 1, 2))}
+    is_allowed = np.isin(v, (0, 1, 2))
+    is_allowed[num_body:] = (v[num_body:] >= 0) & (v[num_body:] <= 2)
+    wrong = {'keypoint-visibility': np.isfinite(v) & ~is_allowed}
     if person.image_size is not None:
         width, height = person.image_size
         is_outside = (x < 0) | (y < 0) | (x >= width) | (y >= height)
