@@ -11,6 +11,10 @@ def find_resumable_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
     That is the one named in ``last_checkpoint``. Where this file or the checkpoint is missing or
     damaged (a full disk, an interrupted copy), it is the newest intact one beside it.
 
+    ``last_checkpoint`` holds a path, which in a copied folder leads to the run that was copied.
+    A file of the same name in ``work_dir`` therefore goes first; the path counts where there is
+    none, as with a checkpoint hook whose ``out_dir`` is elsewhere.
+
     Args:
         work_dir (str): The run's folder.
 
@@ -25,7 +29,10 @@ def find_resumable_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
     if osp.isfile(pointer):
         with open(pointer, errors='replace') as f:
             last = f.read().strip()
-        if osp.isfile(last):
+        copied = osp.join(work_dir, osp.basename(last))
+        if osp.isfile(copied):
+            candidates.append(copied)
+        elif osp.isfile(last):
             candidates.append(last)
             folders.append(osp.dirname(last))
     saved = [path for folder in folders for kind in ('iter', 'epoch')

@@ -95,6 +95,21 @@ class TestFindResumableCheckpoint:
             (work_dir / 'last_checkpoint').write_bytes(pointer)
         assert find_resumable_checkpoint(str(work_dir)) == (str(work_dir / 'iter_6.pth'), [])
 
+    def test_copied_folder_goes_on_from_its_own_file(self, work_dir, tmp_path_factory):
+        """``last_checkpoint`` still names the file that was copied."""
+        copy = tmp_path_factory.mktemp('copy') / 'run'
+        shutil.copytree(work_dir, copy)
+        own = copy / 'iter_6.pth'
+        assert find_resumable_checkpoint(str(copy)) == (str(own), [])
+        own.write_bytes(own.read_bytes()[:-100])
+        assert find_resumable_checkpoint(str(copy)) == (str(copy / 'iter_4.pth'), [str(own)])
+
+    def test_checkpoints_elsewhere(self, work_dir, tmp_path_factory):
+        """As with the hook's ``out_dir``: the run's folder has the pointer alone."""
+        run = tmp_path_factory.mktemp('run')
+        shutil.copy(work_dir / 'last_checkpoint', run)
+        assert find_resumable_checkpoint(str(run)) == (str(work_dir / 'iter_6.pth'), [])
+
     def test_earlier_run_in_the_same_folder(self, work_dir):
         """A longer run of old does not win over the last checkpoint of this one."""
         shutil.copy(work_dir / 'iter_6.pth', work_dir / 'iter_900.pth')
