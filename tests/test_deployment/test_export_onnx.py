@@ -9,8 +9,8 @@ from mmengine.config import Config
 from mmpose.apis import inference_bottomup, init_model
 
 from directpose.datasets.synthetic.scene import draw_picture
-from directpose.runtime import DirectPose
-from tools.deployment.export_onnx import compare, main, predict
+from directpose.runtime import DirectPose, Poses
+from tools.deployment.export_onnx import agree, compare, main, predict
 
 TINY = 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py'
 
@@ -111,21 +111,64 @@ def test_another_file_is_refused(tmp_path):
         DirectPose(tmp_path / 'other.onnx')
 
 
-def test_a_file_that_differs_is_removed(folder, tmp_path, monkeypatch, capsys):
+def test_a_file_that_differs_is_not_kept(folder, tmp_path, monkeypatch):
     """The tool's own check can fail: the runtime is given a wrong picture."""
     call = DirectPose.__call__
     monkeypatch.setattr(DirectPose, '__call__', lambda self, image: call(self, image[:, ::-1]))
     out = tmp_path / 'model.onnx'
-    with pytest.raises(SystemExit, match='model.onnx was removed again: the file finds'):
+    with pytest.raises(SystemExit, match='model.onnx was not written: the file finds'):
         main([TINY, str(folder / 'model.pth'), str(out)])
-    assert not out.exists()
+    assert list(tmp_path.iterdir()) == []
+    out.write_text('an older one')
+    with pytest.raises(SystemExit, match='model.onnx was not written: the file finds'):
+        main([TINY, str(folder / 'model.pth'), str(out)])
+    assert list(tmp_path.iterdir()) == [out] and out.read_text() == 'an older one'
+
+
+@pytest.mark.parametrize('part', ['onnx.checker.check_model', 'tools.deployment.export_onnx.check'])
+def test_nothing_unchecked_is_left(folder, tmp_path, monkeypatch, part):
+    """Neither by an error while the file is written nor by one while it is checked."""
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(part, interrupted)
+    out = tmp_path / 'model.onnx'
+    out.write_text('an older one')
+    with pytest.raises(KeyboardInterrupt):
+        main([TINY, str(folder / 'model.pth'), str(out)])
+    assert list(tmp_path.iterdir()) == [out] and out.read_text() == 'an older one'
+
+
+def test_an_older_file_is_replaced(folder, tmp_path):
+    out = tmp_path / 'model.onnx'
+    out.write_text('an older one')
+    main([TINY, str(folder / 'model.pth'), str(out)])
+    assert list(tmp_path.iterdir()) == [out]
+    assert len(DirectPose(out).keypoint_names) == 17
+
+
+def test_what_passes_for_rounding():
+    def poses(x, score=.5):
+        keypoints = np.array([[[x, 10.]]])
+        return Poses(keypoints, np.array([score]), np.array([[5., 5., 20., 20.]]))
+
+    assert agree(poses(10.), poses(10.0009), 1.)
+    assert not agree(poses(10.), poses(10.0012), 1.)
+    assert agree(poses(20.), poses(20.0018), .5)  # half as many input pixels
+    assert agree(poses(-10000.), poses(-10000.09), 1.)
+    assert not agree(poses(-10000.), poses(-10000.11), 1.)
+    assert not agree(poses(10.), poses(np.nan), 1.)
+    assert not agree(poses(10.), poses(10., score=.502), 1.)
+    nobody = Poses(np.empty((0, 1, 2)), np.empty(0), np.empty((0, 4)))
+    assert agree(nobody, nobody, 1.) and not agree(nobody, poses(10.), 1.)
 
 
 def test_wrong_paths_are_named(folder, tmp_path):
     for argv, message in (
             ((tmp_path / 'no.py', folder / 'model.pth', tmp_path / 'm.onnx'), 'no.py'),
             ((TINY, tmp_path / 'no.pth', tmp_path / 'm.onnx'), 'no.pth'),
-            ((TINY, folder / 'model.pth', tmp_path / 'no' / 'm.onnx'), 'there is no folder')):
+            ((TINY, folder / 'model.pth', tmp_path / 'no' / 'm.onnx'), 'there is no folder'),
+            ((TINY, folder / 'model.pth', tmp_path), 'is a folder')):
         with pytest.raises(SystemExit, match=message):
             main([str(arg) for arg in argv])
 
