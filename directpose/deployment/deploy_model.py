@@ -49,8 +49,8 @@ class DeployModel(nn.Module):
             - scores (N, R); the rows that only fill up have -1
             - boxes (N, R, 4) as x1, y1, x2, y2
 
-            With NMS R is ``max_per_img`` and the poses come first, best first. Without it R is
-            ``nms_pre`` times the number of levels.
+            Without NMS R is ``nms_pre`` times the number of levels. With it R is
+            ``max_per_img``, or that where it is less, and the poses come first, best first.
         """
         maps = self.model.head(self.model.extract_feat(self._preprocess(images, image_sizes)))
         keypoints, scores, boxes = self._candidates(maps, image_sizes, score_thr)
@@ -117,12 +117,15 @@ class DeployModel(nn.Module):
         return scores, index.where(scores >= 0, 0)
 
     def _suppress(self, boxes: Tensor, scores: Tensor, width: int) -> tuple[Tensor, Tensor]:
-        """NMS: scores (N, max_per_img) of the best that it leaves, and which these are.
+        """NMS: scores (N, R) of the best that it leaves, and which of the candidates these are.
 
         One NMS serves the batch: its images lie side by side, so that no boxes of two images
         overlap (as classes do not in torchvision's ``batched_nms``).
         """
-        nms_cfg, max_per_img = self.model.test_cfg['nms'], self.model.test_cfg['max_per_img']
+        nms_cfg = self.model.test_cfg['nms']
+        # from the settings: a size of `scores` would be a part of the traced graph
+        num_candidates = self.model.test_cfg['nms_pre'] * len(self.model.head.strides)
+        num_rows = min(self.model.test_cfg['max_per_img'], num_candidates)
         # Where a pixel counts as wide (offset 1) a box ends behind its last pixel; this NMS
         # knows boxes without width only.
         corners = boxes + boxes.new_tensor([0, 0, nms_cfg['offset'], nms_cfg['offset']])
@@ -133,7 +136,7 @@ class DeployModel(nn.Module):
         candidates = (flat >= 0).nonzero()[:, 0]
         kept = candidates[nms(corners[candidates], flat[candidates], nms_cfg['iou_threshold'])]
         left_over = torch.full_like(flat, NOBODY).scatter(0, kept, flat[kept])
-        return left_over.view_as(scores).topk(max_per_img)
+        return left_over.view_as(scores).topk(num_rows)
 
 
 def _take(rows: Tensor, index: Tensor) -> Tensor:

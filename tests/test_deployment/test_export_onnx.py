@@ -1,5 +1,6 @@
 """The exported file gives what the model gives, and says itself how it is to be used."""
 import json
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -161,6 +162,21 @@ def test_what_passes_for_rounding():
     assert not agree(poses(10.), poses(10., score=.502), 1.)
     nobody = Poses(np.empty((0, 1, 2)), np.empty(0), np.empty((0, 4)))
     assert agree(nobody, nobody, 1.) and not agree(nobody, poses(10.), 1.)
+
+
+@pytest.mark.parametrize('options', [(), ('--without-nms', )])
+def test_fewer_candidates_than_people_at_most(folder, tmp_path, options):
+    """10 a level are 50, and the config's ``max_per_img`` is 100."""
+    config = tmp_path / 'few.py'
+    config.write_text(
+        f"_base_ = '{Path(TINY).resolve()}'\nmodel = dict(test_cfg=dict(nms_pre=10))\n")
+    out = tmp_path / 'model.onnx'
+    main([str(config), str(folder / 'model.pth'), str(out), *options])
+    few = init_model(str(config), str(folder / 'model.pth'), device='cpu')
+    image = picture(144)
+    expected = predict(few, image, score_thr=0.)
+    assert 3 < len(expected.scores) <= 50
+    assert agree(expected, DirectPose(out, score_thr=0.)(image), 1.)
 
 
 def test_wrong_paths_are_named(folder, tmp_path):
