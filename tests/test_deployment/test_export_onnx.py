@@ -1,13 +1,16 @@
 """The exported file gives what the model gives, and says itself how it is to be used."""
 import json
+import re
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
 import torch
 from mmengine.config import Config
 from mmpose.apis import inference_bottomup, init_model
+from PIL import ExifTags, Image
 
 from directpose.datasets.synthetic.scene import draw_picture
 from directpose.runtime import DirectPose, Poses
@@ -177,6 +180,24 @@ def test_fewer_candidates_than_people_at_most(folder, tmp_path, options):
     expected = predict(few, image, score_thr=0.)
     assert 3 < len(expected.scores) <= 50
     assert agree(expected, DirectPose(out, score_thr=0.)(image), 1.)
+
+
+def test_the_guide_reads_a_turned_picture_upright(tmp_path, monkeypatch):
+    """With Pillow as with OpenCV."""
+    guide = Path('docs/en/deployment.md').read_text()
+    snippet, = (block for block in re.findall(r'```python\n(.*?)```', guide, flags=re.DOTALL)
+                if 'PIL' in block)
+    monkeypatch.chdir(tmp_path)
+    stored = np.zeros((32, 48, 3), dtype=np.uint8)
+    stored[:16, :, 2] = 255  # red above
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # to be turned clockwise
+    Image.fromarray(stored[:, :, ::-1]).save('picture.jpg', exif=exif)
+    names = {}
+    exec(snippet, names)
+    assert names['picture'].shape == (48, 32, 3)
+    np.testing.assert_allclose(
+        names['picture'].astype(int), cv2.imread('picture.jpg').astype(int), atol=8)
 
 
 def test_wrong_paths_are_named(folder, tmp_path):
