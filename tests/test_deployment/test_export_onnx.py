@@ -159,8 +159,8 @@ def test_what_passes_for_rounding():
     assert agree(poses(10.), poses(10.0009), 1.)
     assert not agree(poses(10.), poses(10.0012), 1.)
     assert agree(poses(20.), poses(20.0018), .5)  # half as many input pixels
-    assert agree(poses(-10000.), poses(-10000.09), 1.)
-    assert not agree(poses(-10000.), poses(-10000.11), 1.)
+    assert agree(poses(-10000.), poses(-10000.009), 1.)
+    assert not agree(poses(-10000.), poses(-10000.012), 1.)
     assert not agree(poses(10.), poses(np.nan), 1.)
     assert not agree(poses(10.), poses(10., score=.502), 1.)
     nobody = Poses(np.empty((0, 1, 2)), np.empty(0), np.empty((0, 4)))
@@ -208,6 +208,14 @@ def test_wrong_paths_are_named(folder, tmp_path):
             ((TINY, folder / 'model.pth', tmp_path), 'is a folder')):
         with pytest.raises(SystemExit, match=message):
             main([str(arg) for arg in argv])
+
+
+def test_weights_of_another_model_are_refused(tmp_path):
+    other = tmp_path / 'other.pth'
+    torch.save(dict(state_dict=dict(weight=torch.zeros(1))), other)
+    with pytest.raises(SystemExit, match='other.pth: lacks .* weights'):
+        main([TINY, str(other), str(tmp_path / 'm.onnx')])
+    assert not (tmp_path / 'm.onnx').exists()
 
 
 def test_the_wrapper_leaves_the_model_as_it_is(model):

@@ -5,7 +5,7 @@
     python tools/deployment/export_onnx.py configs/directpose/CONFIG.py CHECKPOINT.pth model.onnx
 
 The file is written under a temporary name beside and gets its own once it finds what the model
-finds: scores to 1e-3, coordinates to 1e-3 input pixels plus 1e-5 of the coordinate, since rounding
+finds: scores to 1e-3, coordinates to 1e-3 input pixels plus 1e-6 of the coordinate, since rounding
 grows with it. Otherwise it is removed, and an older file stays as it was.
 
 ``directpose.runtime.DirectPose`` runs the file with numpy, Pillow and ONNX Runtime alone.
@@ -27,14 +27,14 @@ from torch import nn
 from directpose.datasets.synthetic.scene import draw_picture
 from directpose.datasets.transforms import ShortSideResize
 from directpose.deployment import export_onnx
-from directpose.engine.checkpoint import load_checkpoint_file
+from directpose.engine.checkpoint import check_weights, load_checkpoint_file
 from directpose.engine.config import load_config
 from directpose.engine.errors import UserError
 from directpose.runtime import DirectPose, Poses
 
 TOLERANCE = 1e-3
 """Of scores, and of coordinates in pixels of the network's input."""
-RELATIVE_TOLERANCE = 1e-5
+RELATIVE_TOLERANCE = 1e-6
 """Of coordinates, besides: keypoints may lie far outside of the picture."""
 
 
@@ -142,10 +142,11 @@ def main(argv: list[str] | None = None) -> None:
             raise UserError(f'{out} is a folder; give the name of a file in it')
         cfg = load_config(args.config)
         resize = read_resize(cfg.test_dataloader.dataset.pipeline)
-        load_checkpoint_file(args.checkpoint)
+        checkpoint = load_checkpoint_file(args.checkpoint)
+        model = init_model(cfg, args.checkpoint, device='cpu')
+        check_weights(model, checkpoint, args.checkpoint)
     except UserError as error:
         sys.exit(f'error: {error}')
-    model = init_model(cfg, args.checkpoint, device='cpu')
     unchecked = out.with_name(f'{out.name}.unchecked')
     try:
         export_onnx(model, unchecked, resize, with_nms=not args.without_nms)
