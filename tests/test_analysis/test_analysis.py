@@ -129,16 +129,15 @@ def test_training_step_leaves_gradients():
         torch.testing.assert_close(p.grad, first[name])
 
 
-@pytest.mark.parametrize('options', [[], ['--train']])
-def test_memory_grows_with_the_image(options):
+def test_memory_grows_with_the_image_and_by_training():
     peaks = []
-    for size in ('64', '512'):
+    for options in (['64', '64'], ['512', '512'], ['512', '512', '--train']):
         output = subprocess.run(
             [sys.executable, 'tools/analysis_tools/get_memory.py', CONFIG,
-             '--input-size', size, size, *options],
+             '--input-size', *options],
             check=True, capture_output=True, text=True).stdout
         peaks.append(int(re.search(r'peak memory: (\d+) MiB', output)[1]))
-    assert peaks[1] > peaks[0] + 15
+    assert peaks[1] > peaks[0] + 15 and peaks[2] > 2 * peaks[1]
 
 
 def test_unknown_variant_is_refused():

@@ -1,5 +1,6 @@
 """A prepared model against the plain one."""
 import copy
+import functools
 
 import pytest
 import torch
@@ -61,8 +62,9 @@ def test_half_precision_keeps_positions_in_full_precision(dtype):
         assert (got - want).abs().max() < 0.05 * want.abs().max()
 
 
-@pytest.mark.slow
-def test_compiled_equals_the_plain_model():
+def test_compiled_equals_the_plain_model(monkeypatch):
+    # as ever but for the compiler itself, which takes most of a minute
+    monkeypatch.setattr(torch, 'compile', functools.partial(torch.compile, backend='aot_eager'))
     model = build(TINY)
     image = torch.randn(1, 3, 64, 96)
     with torch.no_grad():
