@@ -2,8 +2,12 @@
 
 Run it with the Python of the environment that shall have them::
 
-    python tools/install_from_source.py        # both
-    python tools/install_from_source.py mmcv   # this one only
+    python tools/install_from_source.py        # both, where they are needed
+    python tools/install_from_source.py mmcv   # this one, in any case
+
+Without a name, one that is installed in the wanted version and works is left
+alone, so that an mmcv brought from elsewhere is kept. An mmcv without CUDA
+operators is not, where they can be compiled.
 
 requirements/source.txt names the versions and says why neither can be taken
 ready-made. What was compiled is kept under ``$DIRECTPOSE_WHEEL_CACHE``
@@ -32,6 +36,7 @@ import sysconfig
 import time
 import zipfile
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -56,7 +61,7 @@ class Source(NamedTuple):
 
 
 SOURCES = {
-    'mmcv': Source('mmcv/_ext', 'import torch, mmcv._ext', 'some ten minutes on two cores'),
+    'mmcv': Source('mmcv/_ext', 'import mmcv.ops', 'some ten minutes on two cores'),
     # numpy 2 knows the flag by its new name alone; with the old one the
     # compiled mask functions fail when they are called.
     'xtcocotools': Source(
@@ -128,6 +133,18 @@ def find_cuda_toolkit(version: str) -> Path | None:
     return None
 
 
+def has_cuda_operators() -> bool:
+    """Whether the installed mmcv has operators for the GPU."""
+    from mmcv.ops import get_compiling_cuda_version
+
+    return get_compiling_cuda_version() != 'not available'
+
+
+def command_for(name: str) -> str:
+    """Shell command that compiles ``name`` in any case."""
+    return shlex.join([sys.executable, str(Path(__file__).resolve()), name])
+
+
 def operator_target() -> tuple[str, dict[str, str]]:
     """What mmcv's operators are to be compiled for.
 
@@ -147,8 +164,8 @@ def operator_target() -> tuple[str, dict[str, str]]:
             f'NOTE: torch sees a GPU, but no CUDA {torch.version.cuda} toolkit with nvcc and '
             "headers was found: mmcv's operators are compiled for the CPU alone, and models "
             'that use them will not run on the GPU. Remedy: install the toolkit, then\n'
-            f'  CUDA_HOME=/usr/local/cuda-{torch.version.cuda} '
-            f'{shlex.join([sys.executable, str(Path(__file__).resolve()), "mmcv"])}',
+            f'  CUDA_HOME=/usr/local/cuda-{torch.version.cuda} {command_for("mmcv")}\n'
+            'or hide the GPU from torch:  export CUDA_VISIBLE_DEVICES=',
             flush=True,
         )
         return cpu
@@ -337,6 +354,17 @@ def load_error(name: str) -> str | None:
     return None if result.returncode == 0 else result.stderr.strip() or f'exit {result.returncode}'
 
 
+def is_good(name: str) -> bool:
+    """Whether the installed ``name`` is the wanted one, works, and nothing better can be had."""
+    try:
+        installed = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    if installed != pinned_version(name) or load_error(name) is not None:
+        return False
+    return name != 'mmcv' or has_cuda_operators() or operator_target()[0] == 'cpu'
+
+
 def install(name: str) -> None:
     """Install ``name``, from the cache where it holds a fitting wheel."""
     version = pinned_version(name)
@@ -384,7 +412,14 @@ def main() -> None:
                 check_toolchain()
             return
         for name in args.names or SOURCES:
-            install(name)
+            if not args.names and is_good(name):
+                print(
+                    f'==> {name} {pinned_version(name)} is installed and works: left alone. '
+                    f'To compile it all the same:\n  {command_for(name)}',
+                    flush=True,
+                )
+            else:
+                install(name)
     except InstallError as error:
         sys.exit(f'ERROR: {error}')
 

@@ -50,7 +50,7 @@ fingerprint() {
       "$root"/directpose/version.py "$root"/tools/{setup_env.sh,install_from_source.py}
     "$venv/bin/python" -VV
     (cd "$venv" && ls -d lib/python3.*/site-packages/*.dist-info 2>/dev/null)
-    echo "$root" "$(ls -d /dev/nvidia[0-9]* /dev/dxg 2>/dev/null)" \
+    echo "$root" "$(ls -d /dev/nvidia[0-9]* /dev/dxg /usr/local/cuda* 2>/dev/null)" \
       "${CUDA_HOME-}" "$(command -v nvcc)"
   } 2>/dev/null | sha256sum
 }
@@ -139,7 +139,8 @@ done
 echo '==> the locked stack (requirements/lock.txt), some 3 GB on first use'
 logged "$python" -m pip install --no-deps --only-binary :all: --progress-bar off \
   -r "$root/requirements/lock.txt"
-"$python" "$root/tools/install_from_source.py"
+# By name, as an mmcv compiled for another torch than the lock's may still import.
+"$python" "$root/tools/install_from_source.py" mmcv xtcocotools
 echo '==> directpose itself, editable'
 logged "$python" -m pip install --no-deps --no-build-isolation -e "$root"
 

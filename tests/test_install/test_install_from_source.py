@@ -236,6 +236,60 @@ def steps(tool, monkeypatch, tmp_path):
     return done
 
 
+@pytest.fixture
+def run_main(tool, steps, monkeypatch):
+    """Runs the script on mmcv alone; what is installed works and is as described."""
+    monkeypatch.setattr(tool, 'end_cleanly_when_terminated', lambda: None)
+    monkeypatch.delitem(tool.SOURCES, 'xtcocotools')
+
+    def run(*arguments: str, version: str = '2.1.0', cuda: bool = False) -> list[str]:
+        monkeypatch.setattr(tool.metadata, 'version', lambda name: version)
+        monkeypatch.setattr(tool, 'has_cuda_operators', lambda: cuda)
+        monkeypatch.setattr(sys, 'argv', ['install_from_source.py', *arguments])
+        tool.main()
+        return steps
+
+    return run
+
+
+def test_installed_package_that_works_is_left_alone(run_main, capsys):
+    assert run_main() == []
+    assert 'mmcv 2.1.0 is installed and works: left alone' in capsys.readouterr().out
+
+
+def test_ready_made_cuda_operators_outlive_a_missing_toolkit(run_main, gpu, capsys):
+    assert run_main(cuda=True) == []
+    assert 'NOTE' not in capsys.readouterr().out  # nothing about operators for the CPU
+
+
+def test_cpu_operators_stay_where_no_better_can_be_compiled(run_main, gpu, capsys):
+    assert run_main() == []
+    assert 'no CUDA 77.1 toolkit' in capsys.readouterr().out
+
+
+def test_cpu_operators_are_replaced_once_there_is_a_toolkit(run_main, gpu):
+    gpu('77.0')
+    assert run_main() == ['compile', 'install mmcv-2.1.0.whl']
+
+
+def test_package_that_is_named_is_installed_in_any_case(run_main):
+    assert run_main('mmcv') == ['compile', 'install mmcv-2.1.0.whl']
+
+
+def test_installed_package_of_another_version_is_replaced(run_main):
+    assert run_main(version='2.2.0') == ['compile', 'install mmcv-2.1.0.whl']
+
+
+def test_installed_package_that_does_not_work_is_replaced(tool, run_main, monkeypatch):
+    errors = iter(['ImportError: undefined symbol', None])
+    monkeypatch.setattr(tool, 'load_error', lambda name: next(errors))
+    assert run_main() == ['compile', 'install mmcv-2.1.0.whl']
+
+
+def test_package_that_is_not_there_is_not_good(tool):
+    assert not tool.is_good('no-such-package')
+
+
 def test_second_install_takes_the_kept_wheel(tool, steps):
     tool.install('mmcv')
     assert steps == ['compile', 'install mmcv-2.1.0.whl']

@@ -42,7 +42,9 @@ class Miniature:
         for path in ('tools', 'requirements', 'directpose'):
             (self.root / path).mkdir(parents=True)
         shutil.copy(ROOT / 'tools/setup_env.sh', self.root / 'tools')
-        (self.root / 'tools/install_from_source.py').write_text('')
+        (self.root / 'tools/install_from_source.py').write_text(
+            'import sys\nprint("compile:", *sys.argv[1:])\n'
+        )
         (self.root / 'directpose/version.py').write_text("__version__ = '0.1.0'\n")
         (self.root / 'setup.py').write_text('')
         (self.root / 'backend.py').write_text(BACKEND)
@@ -94,6 +96,8 @@ def ready(tmp_path_factory) -> Miniature:
     done = miniature.set_up()
     assert done.returncode == 0, done.stdout + done.stderr
     assert f'The environment in {miniature.venv} is ready.' in done.stdout
+    # Named, they are installed in any case: an mmcv of another torch may import.
+    assert 'compile: mmcv xtcocotools\n' in done.stdout
     return miniature
 
 
