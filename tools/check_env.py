@@ -8,8 +8,8 @@
 Prints versions, and runs what is compiled (mmcv's operators,
 xtcocotools' masks, OpenCV's JPEG codec) on inputs whose results are known
 by hand. Every check has a process of its own, so a broken or crashing package
-hides no other. For each failure the one command that mends it is printed, and
-the exit status is 1.
+hides no other. For each failure what mends it is printed, nearly always one
+command, and the exit status is 1.
 """
 
 import argparse
@@ -26,6 +26,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from install_from_source import find_cuda_toolkit, has_cuda_operators
+
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / 'requirements' / 'lock.txt'
 SECONDS_A_CHECK = 600  # importing torch from a cold disk on a busy machine is slow
@@ -35,12 +37,16 @@ class WrongResultError(RuntimeError):
     """An operator runs but computes something else."""
 
 
+class NoToolkitError(RuntimeError):
+    """mmcv has no operators for the GPU, and compiling it again would not give it any."""
+
+
 class Check(NamedTuple):
     """One check.
 
     Attributes:
         run: Does the check; returns what to print behind the name, or raises.
-        remedy: The command that mends a failure.
+        remedy: The command that mends a failure, where the error names no other.
     """
 
     run: Callable[[], str]
@@ -72,6 +78,13 @@ def install_directpose() -> str:
 
 def remedy_for(error: Exception, default: str) -> str:
     """The remedy where the error itself names what is missing, or ``default``."""
+    if isinstance(error, NoToolkitError):
+        import torch
+
+        return (
+            f'the CUDA {torch.version.cuda} toolkit and, when it is installed, '
+            f'{compile_from_source("mmcv")}; or hide the GPU:  export CUDA_VISIBLE_DEVICES='
+        )
     if isinstance(error, ImportError) and re.search(r'lib(GL|gthread|glib)\S*\.so', str(error)):
         return 'sudo apt-get install -y libgl1 libglib2.0-0'
     if not isinstance(error, ModuleNotFoundError) or error.name is None:
@@ -213,10 +226,19 @@ def check_directpose() -> str:
     return f'{directpose.__version__}, {Path(directpose.__file__).parent}'
 
 
+def gpu_lacks_operators() -> bool:
+    """Whether torch would use a GPU on which mmcv's operators fail."""
+    import torch
+
+    return torch.cuda.is_available() and not has_cuda_operators()
+
+
 def check_gpu() -> str:
     import torch
 
     if not torch.cuda.is_available():
+        if os.environ.get('CUDA_VISIBLE_DEVICES') == '':
+            return 'hidden by an empty CUDA_VISIBLE_DEVICES, everything runs on the CPU'
         if shutil.which('nvidia-smi') and subprocess.run(
             ['nvidia-smi', '-L'], capture_output=True, check=False
         ).stdout.startswith(b'GPU'):
@@ -225,6 +247,13 @@ def check_gpu() -> str:
                 'a newer driver. Everything runs on the CPU'
             )
         return 'none, everything runs on the CPU'
+    if gpu_lacks_operators():
+        reason = 'the GPU cannot be used: mmcv was built without CUDA operators'
+        if find_cuda_toolkit(torch.version.cuda) is None:
+            raise NoToolkitError(
+                f'{reason}, as no CUDA {torch.version.cuda} toolkit (nvcc and headers) was found'
+            )
+        raise RuntimeError(reason)
 
     from mmcv.ops import sigmoid_focal_loss
 

@@ -166,6 +166,61 @@ def test_error_inside_directpose_is_shown(check):
     )
 
 
+GPU_WITHOUT_OPERATORS = {
+    'torch.py': """
+import os
+class cuda:
+    is_available = staticmethod(lambda: os.environ.get('CUDA_VISIBLE_DEVICES') != '')
+class version:
+    cuda = '77.1'
+""",
+    'mmcv/__init__.py': '',
+    'mmcv/ops.py': "def get_compiling_cuda_version(): return 'not available'",
+}
+
+
+@pytest.fixture
+def visible(monkeypatch):
+    """The tests hide GPUs; here one is to be seen."""
+    monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+
+
+def test_gpu_without_operators_and_without_toolkit(check, visible):
+    error, remedy = failures(check('gpu', files=GPU_WITHOUT_OPERATORS))['gpu']
+    assert 'mmcv was built without CUDA operators, as no CUDA 77.1 toolkit' in error
+    # Compiling alone would give operators for the CPU once more.
+    assert remedy.startswith('the CUDA 77.1 toolkit and, when it is installed, ')
+    assert f'{ROOT}/tools/install_from_source.py mmcv; or' in remedy
+    assert remedy.endswith('export CUDA_VISIBLE_DEVICES=')
+
+
+def test_gpu_without_operators_and_with_the_toolkit(check, visible, tmp_path, monkeypatch):
+    nvcc = {'bin/nvcc': '#!/bin/sh\necho release 77.0', 'include/cuda_runtime.h': ''}
+    for name, content in nvcc.items():
+        path = tmp_path / 'toolkit' / name
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
+        path.chmod(0o755)
+    monkeypatch.setenv('CUDA_HOME', str(tmp_path / 'toolkit'))
+    error, remedy = failures(check('gpu', files=GPU_WITHOUT_OPERATORS))['gpu']
+    assert error.endswith('mmcv was built without CUDA operators')
+    assert remedy == f'{sys.executable} {ROOT}/tools/install_from_source.py mmcv'
+
+
+def test_hidden_gpu_is_no_failure(check, monkeypatch):
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    done = check('gpu', files=GPU_WITHOUT_OPERATORS)
+    assert failures(done) == {}
+    assert 'hidden by an empty CUDA_VISIBLE_DEVICES' in done.stdout
+
+
+def test_broken_mmcv_is_not_taken_for_one_without_cuda(check, visible):
+    files = {**GPU_WITHOUT_OPERATORS, 'mmcv/ops.py': "raise ImportError('undefined symbol')"}
+    error, remedy = failures(check('gpu', files=files))['gpu']
+    assert error == 'ImportError: undefined symbol'
+    assert remedy.endswith('install_from_source.py mmcv')
+
+
 def test_unknown_check_is_refused(check):
     done = check('mmvc')
     assert done.returncode == 2
