@@ -14,6 +14,7 @@ from mmpose.apis import MMPoseInferencer
 
 from directpose.apis import PRECISIONS, optimize_for_inference
 from directpose.engine.checkpoint import check_weights, load_checkpoint_file
+from directpose.engine.device import check_operators
 from directpose.engine.errors import UserError
 
 
@@ -37,6 +38,7 @@ def main() -> None:
             sys.exit(f'{path} does not exist')
 
     try:
+        check_operators(args.device)
         checkpoint = load_checkpoint_file(args.checkpoint)
         inferencer = MMPoseInferencer(args.config, args.checkpoint, device=args.device)
         model = inferencer.inferencer.model

@@ -20,6 +20,7 @@ from mmengine.runner import Runner
 
 from directpose.engine import config, distributed
 from directpose.engine.checkpoint import load_checkpoint_file
+from directpose.engine.device import check_operators
 from directpose.engine.errors import UserError
 from directpose.engine.resume import find_resumable_checkpoint
 
@@ -68,6 +69,7 @@ def parse_args() -> argparse.Namespace:
 
 def build_config(args: argparse.Namespace) -> config.Config:
     """Read the config and make of it what the command line says."""
+    check_operators()
     cfg = config.load_config(args.config, args.cfg_options, args.work_dir)
     if args.data_root is not None:
         config.set_data_root(cfg, args.data_root)
