@@ -13,7 +13,9 @@ def labelled_person(num_keypoints: int, height: int, width: int) -> PoseDataSamp
         width (int): Likewise.
 
     Returns:
-        PoseDataSample: With ``gt_instance_labels`` as the training pipelines give them.
+        PoseDataSample: With ``gt_instance_labels`` as the training pipelines give them: one
+        person's ``bboxes`` (1, 4), ``keypoints`` (1, K, 2), ``keypoints_visible`` (1, K),
+        ``areas`` (1, ) and ``labels`` (1, ), in input pixels.
     """
     generator = torch.Generator().manual_seed(0)
     span = torch.tensor([width - 20., height - 20.])

@@ -1,4 +1,4 @@
-"""Processes on machines without a GPU, which MMEngine's launcher does not know."""
+"""Processes that work together: started also on CPUs, resumed from one file, and ended."""
 import gc
 import logging
 import os

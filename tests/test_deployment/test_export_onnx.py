@@ -159,8 +159,8 @@ def test_what_passes_for_rounding():
     assert agree(poses(10.), poses(10.0009), 1.)
     assert not agree(poses(10.), poses(10.0012), 1.)
     assert agree(poses(20.), poses(20.0018), .5)  # half as many input pixels
-    assert agree(poses(-10000.), poses(-10000.009), 1.)
-    assert not agree(poses(-10000.), poses(-10000.012), 1.)
+    assert agree(poses(-10000.), poses(-10000.0009), 1.)  # however far outside
+    assert not agree(poses(-10000.), poses(-10000.0012), 1.)
     assert not agree(poses(10.), poses(np.nan), 1.)
     assert not agree(poses(10.), poses(10., score=.502), 1.)
     nobody = Poses(np.empty((0, 1, 2)), np.empty(0), np.empty((0, 4)))

@@ -5,8 +5,8 @@
     python tools/deployment/export_onnx.py configs/directpose/CONFIG.py CHECKPOINT.pth model.onnx
 
 The file is written under a temporary name beside and gets its own once it finds what the model
-finds: scores to 1e-3, coordinates to 1e-3 input pixels plus 1e-6 of the coordinate, since rounding
-grows with it. Otherwise it is removed, and an older file stays as it was.
+finds: scores to 1e-3, coordinates to 1e-3 input pixels. Otherwise it is removed, and an older file
+stays as it was.
 
 ``directpose.runtime.DirectPose`` runs the file with numpy, Pillow and ONNX Runtime alone.
 """
@@ -34,8 +34,6 @@ from directpose.runtime import DirectPose, Poses
 
 TOLERANCE = 1e-3
 """Of scores, and of coordinates in pixels of the network's input."""
-RELATIVE_TOLERANCE = 1e-6
-"""Of coordinates, besides: keypoints may lie far outside of the picture."""
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -102,7 +100,7 @@ def agree(expected: Poses, got: Poses, scale: float) -> bool:
     if len(expected.scores) != len(got.scores):
         return False
     return np.allclose(got.scores, expected.scores, rtol=0, atol=TOLERANCE) and all(
-        np.allclose(b * scale, a * scale, rtol=RELATIVE_TOLERANCE, atol=TOLERANCE)
+        np.allclose(b * scale, a * scale, rtol=0, atol=TOLERANCE)
         for a, b in zip(expected, got) if a.ndim > 1)
 
 
