@@ -6,6 +6,7 @@
 writes ``poses/visualizations/*.jpg`` with the drawn poses and ``poses/predictions/*.json`` with
 the keypoints in pixels of the picture.
 """
+
 import argparse
 import sys
 from pathlib import Path
@@ -20,18 +21,24 @@ from directpose.engine.errors import UserError
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('inputs', help='a picture, a folder of pictures or a video')
     parser.add_argument('config', help='config file of the model')
     parser.add_argument('checkpoint', help='checkpoint file of the model')
     parser.add_argument('--out-dir', default='poses', help='default: %(default)s')
     parser.add_argument('--device', help='such as cuda:0 or cpu; default: a GPU if there is one')
     parser.add_argument(
-        '--score-thr', type=float, default=0.3,
-        help='draw people whose score is above it; default: %(default)s')
+        '--score-thr',
+        type=float,
+        default=0.3,
+        help='draw people whose score is above it; default: %(default)s',
+    )
     parser.add_argument(
-        '--optimize', choices=PRECISIONS,
-        help='prepare the model for speed, to compute in this precision')
+        '--optimize',
+        choices=PRECISIONS,
+        help='prepare the model for speed, to compute in this precision',
+    )
     args = parser.parse_args()
     for path in (args.inputs, args.config, args.checkpoint):
         if not Path(path).exists():
@@ -48,7 +55,7 @@ def main() -> None:
     if args.optimize:
         optimize_for_inference(model, PRECISIONS[args.optimize])
     # a keypoint's score is its person's, and that is thresholded already
-    results = inferencer(args.inputs, out_dir=args.out_dir, bbox_thr=args.score_thr, kpt_thr=0.)
+    results = inferencer(args.inputs, out_dir=args.out_dir, bbox_thr=args.score_thr, kpt_thr=0.0)
     number = sum(1 for _ in results)
     if not number:
         sys.exit(f'error: {args.inputs} has no pictures')

@@ -4,6 +4,7 @@ Importing this package registers its parts in MMPose's registries, so a config n
 ``custom_imports = dict(imports=['directpose'])``. Where MMPose is not installed nothing is
 registered, and the parts that live without it (``directpose.runtime``) still work.
 """
+
 from importlib.util import find_spec
 
 from .version import __version__

@@ -1,4 +1,5 @@
 """What the keypoints are: MMPose's metainfo, and what holds where it says nothing."""
+
 import logging
 
 import numpy as np

@@ -4,6 +4,7 @@
 
 The table's numbers in parentheses are the ratios to the fastest.
 """
+
 import copy
 
 import pytest
@@ -26,7 +27,7 @@ def model():
     cfg = Config.fromfile(ROOT / 'configs/directpose/directpose_r50-aa_fpn_8xb4-180k_coco.py')
     init_default_scope('mmpose')
     model = MODELS.build(cfg.model).eval().requires_grad_(False)
-    torch.nn.init.normal_(model.head.keypoint_branch.locator.bias, std=2.)
+    torch.nn.init.normal_(model.head.keypoint_branch.locator.bias, std=2.0)
     return model
 
 
@@ -35,8 +36,10 @@ def maps(model):
     """The locator's vectors and the features to sample, of every level of 1344 x 800 pixels."""
     head = model.head
     branch = head.keypoint_branch
-    feats = [torch.randn(1, branch.locator.in_channels, -(-800 // stride), -(-1344 // stride))
-             for stride in head.strides]
+    feats = [
+        torch.randn(1, branch.locator.in_channels, -(-800 // stride), -(-1344 // stride))
+        for stride in head.strides
+    ]
     return [branch.locate(feat) for feat in feats], [branch.feature_conv(feat) for feat in feats]
 
 
@@ -46,8 +49,13 @@ def test_kpalign(benchmark, model, maps, formulation):
     branch, (bases, sampled) = model.head.keypoint_branch, maps
     if formulation == 'deformable convolutions':
         groups = group_indices(COCO_GROUPS, model.head.metainfo)
-        benchmark(deformable_sample_and_predict, branch, [base.flatten(1, 2) for base in bases],
-                  sampled, groups)
+        benchmark(
+            deformable_sample_and_predict,
+            branch,
+            [base.flatten(1, 2) for base in bases],
+            sampled,
+            groups,
+        )
     else:
         benchmark(branch.sample_and_predict, bases, sampled[:-1])
 

@@ -44,9 +44,7 @@ def write_coco(root, annotations, num_images=1, size=(64, 48), part='train2017')
         blocks = rng.integers(90, 160, (3, 4, 3), dtype=np.uint8)
         cv2.imwrite(str(root / part / name), cv2.resize(blocks, size))
         images.append(dict(id=image_id, file_name=name, width=size[0], height=size[1]))
-    coco = dict(
-        images=images, annotations=annotations, categories=[dict(id=1, name='person')]
-    )
+    coco = dict(images=images, annotations=annotations, categories=[dict(id=1, name='person')])
     ann_file = root / 'annotations' / f'person_keypoints_{part}.json'
     ann_file.write_text(json.dumps(coco))
     return ann_file

@@ -33,8 +33,10 @@ def coco_mini() -> Path:
         return folder
     if named:
         pytest.fail(f'DIRECTPOSE_COCO_MINI={named} has no folder "annotations"')
-    pytest.skip('needs real COCO pictures: put them into data/coco-mini, or name their folder in '
-                'DIRECTPOSE_COCO_MINI')
+    pytest.skip(
+        'needs real COCO pictures: put them into data/coco-mini, or name their folder in '
+        'DIRECTPOSE_COCO_MINI'
+    )
 
 
 @pytest.fixture(scope='session')

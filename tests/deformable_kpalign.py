@@ -1,4 +1,5 @@
 """KPAlign as the original computes it, the slow reference of tests and benchmarks."""
+
 from collections.abc import Sequence
 
 import torch
@@ -7,9 +8,12 @@ from mmcv.ops import deform_conv2d
 from torch import Tensor, nn
 
 
-def deformable_kpalign(module: nn.Module, feats: Sequence[Tensor],
-                       groups: Sequence[Sequence[int]],
-                       finest_groups: Sequence[int] = (0, )) -> list[Tensor]:
+def deformable_kpalign(
+    module: nn.Module,
+    feats: Sequence[Tensor],
+    groups: Sequence[Sequence[int]],
+    finest_groups: Sequence[int] = (0,),
+) -> list[Tensor]:
     """The forward pass of a :class:`~directpose.models.KPAlign`, features not shared.
 
     Args:
@@ -23,9 +27,13 @@ def deformable_kpalign(module: nn.Module, feats: Sequence[Tensor],
     return deformable_sample_and_predict(module, bases, sampled, groups, finest_groups)
 
 
-def deformable_sample_and_predict(module: nn.Module, bases: Sequence[Tensor],
-                                  sampled: Sequence[Tensor], groups: Sequence[Sequence[int]],
-                                  finest_groups: Sequence[int] = (0, )) -> list[Tensor]:
+def deformable_sample_and_predict(
+    module: nn.Module,
+    bases: Sequence[Tensor],
+    sampled: Sequence[Tensor],
+    groups: Sequence[Sequence[int]],
+    finest_groups: Sequence[int] = (0,),
+) -> list[Tensor]:
     """A 1x1 deformable convolution of all channels for each group and level.
 
     Args:
@@ -44,16 +52,19 @@ def deformable_sample_and_predict(module: nn.Module, bases: Sequence[Tensor],
         for g, group in enumerate(groups):
             source = 0 if g in finest_groups else max(level - 1, 0)
             ratio = module.strides[level] // module.strides[source]
-            b = base[:, 2 * g:2 * g + 2]
-            maps = sampled[source][:, g * channels:(g + 1) * channels]
+            b = base[:, 2 * g : 2 * g + 2]
+            maps = sampled[source][:, g * channels : (g + 1) * channels]
             y = ratio * (rows + b[:, 1]) + ratio // 2
             x = ratio * (columns + b[:, 0]) + ratio // 2
             # with stride r, cell (i, j) starts from (r i, r j) of a map that holds all of those
-            missing = [max(ratio * (cells - 1) + 1 - size, 0)
-                       for cells, size in zip((height, width), maps.shape[-2:])]
+            missing = [
+                max(ratio * (cells - 1) + 1 - size, 0)
+                for cells, size in zip((height, width), maps.shape[-2:])
+            ]
             maps = F.pad(maps, (0, missing[1], 0, missing[0]))
             offset = maps.new_zeros(
-                len(maps), 2, *((size - 1) // ratio + 1 for size in maps.shape[-2:]))
+                len(maps), 2, *((size - 1) // ratio + 1 for size in maps.shape[-2:])
+            )
             offset[:, 0, :height, :width] = y - ratio * rows  # mmcv wants y first
             offset[:, 1, :height, :width] = x - ratio * columns
             predictor = module.predictors[g]

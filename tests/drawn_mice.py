@@ -27,8 +27,9 @@ def draw_mouse(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     body = (int(0.42 * length), int(0.2 * length))
     cv2.line(image, at(points[3]), at(points[4]), (150, 150, 220), 3)
     cv2.ellipse(image, at(middle), body, degrees, 0, 360, fur, -1)
-    cv2.ellipse(image, at((points[0] + middle) / 2), (body[0] // 2, body[1] // 2), degrees, 0,
-                360, fur, -1)
+    cv2.ellipse(
+        image, at((points[0] + middle) / 2), (body[0] // 2, body[1] // 2), degrees, 0, 360, fur, -1
+    )
     for ear in points[1:3]:
         cv2.circle(image, at(ear), int(0.1 * length), (120, 120, 200), -1)
     cv2.circle(image, at(points[0]), 3, (40, 40, 40), -1)
@@ -49,13 +50,20 @@ def write_mice(root: Path, num_train: int, num_val: int) -> None:
             points = draw_mouse(image, rng)
             cv2.imwrite(str(root / 'images' / f'{number}.jpg'), image)
             low, extent = points.min(axis=0), np.ptp(points, axis=0)
-            images.append(
-                dict(id=number, file_name=f'{number}.jpg', width=SIZE[0], height=SIZE[1]))
-            annotations.append(dict(
-                id=number, image_id=number, category_id=1, iscrowd=0,
-                bbox=[*low.tolist(), *extent.tolist()], area=0.53 * float(extent.prod()),
-                num_keypoints=5,
-                keypoints=np.column_stack([points, np.full(5, 2)]).ravel().tolist()))
+            images.append(dict(id=number, file_name=f'{number}.jpg', width=SIZE[0], height=SIZE[1]))
+            annotations.append(
+                dict(
+                    id=number,
+                    image_id=number,
+                    category_id=1,
+                    iscrowd=0,
+                    bbox=[*low.tolist(), *extent.tolist()],
+                    area=0.53 * float(extent.prod()),
+                    num_keypoints=5,
+                    keypoints=np.column_stack([points, np.full(5, 2)]).ravel().tolist(),
+                )
+            )
         categories = [dict(id=1, name='mouse', keypoints=list(NAMES))]
-        (root / 'annotations' / f'{split}.json').write_text(json.dumps(
-            dict(images=images, annotations=annotations, categories=categories)))
+        (root / 'annotations' / f'{split}.json').write_text(
+            json.dumps(dict(images=images, annotations=annotations, categories=categories))
+        )

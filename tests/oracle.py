@@ -24,9 +24,7 @@ class Oracle(BaseModel):
     def _poses(self, image, sample):
         gt = sample.gt_instances
         if 'keypoints' not in gt:  # an image without annotations
-            gt = dict(
-                keypoints=np.zeros((0, 17, 2)), keypoints_visible=np.zeros((0, 17))
-            )
+            gt = dict(keypoints=np.zeros((0, 17, 2)), keypoints_visible=np.zeros((0, 17)))
         labelled = gt['keypoints_visible'].any(axis=1)
         height, width = sample.ori_shape[:2]
         ratios = np.array((image.shape[-1] / width, image.shape[-2] / height))

@@ -1,4 +1,5 @@
 """A model from a config, and a step of its training on a few pixels."""
+
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
@@ -31,11 +32,16 @@ def build_model(cfg: Config) -> nn.Module:
 def make_batch(model: nn.Module, size: int) -> dict:
     """Two pictures of noise with a person each, as the model's preprocessor gives them."""
     generator = torch.Generator().manual_seed(0)
-    return model.data_preprocessor(dict(
-        inputs=[torch.randint(256, (3, size, size), dtype=torch.uint8, generator=generator)
-                for _ in range(2)],
-        data_samples=[labelled_person(model.head.num_keypoints, size, size) for _ in range(2)]),
-        training=True)
+    return model.data_preprocessor(
+        dict(
+            inputs=[
+                torch.randint(256, (3, size, size), dtype=torch.uint8, generator=generator)
+                for _ in range(2)
+            ],
+            data_samples=[labelled_person(model.head.num_keypoints, size, size) for _ in range(2)],
+        ),
+        training=True,
+    )
 
 
 def train_a_step(model: nn.Module, batch: dict) -> None:

@@ -1,4 +1,5 @@
 """The keypoints' metainfo, and that all who compare poses have the same sigmas."""
+
 import numpy as np
 import pytest
 from mmengine.logging import MMLogger
@@ -19,7 +20,8 @@ def pair(sigmas, name='ears'):
         keypoint_info={0: dict(name='left', swap='right'), 1: dict(name='right', swap='left')},
         skeleton_info={},
         joint_weights=[1.0, 1.0],
-        sigmas=sigmas)
+        sigmas=sigmas,
+    )
 
 
 def test_default_is_the_mean_of_cocos():
@@ -43,19 +45,33 @@ def test_loss_assignment_and_metric_take_the_default_alike(tmp_path, caplog):
     logger.addHandler(caplog.handler)
     try:
         dataset = BottomupCocoDataset(
-            ann_file=str(ann_file), data_prefix=dict(img=str(tmp_path / 'train2017')),
-            metainfo=metainfo, test_mode=True)
+            ann_file=str(ann_file),
+            data_prefix=dict(img=str(tmp_path / 'train2017')),
+            metainfo=metainfo,
+            test_mode=True,
+        )
     finally:
         logger.removeHandler(caplog.handler)
     assert "'ears without sigmas' has no sigmas: 0.067" in caplog.text
-    head = MODELS.build(dict(
-        type='DirectPoseHead', metainfo=metainfo, groups=None, in_channels=32, feat_channels=32,
-        group_channels=8, stacked_convs=1,
-        loss_oks=dict(type='OKSLoss', reduction='none', norm_target_weight=True),
-        assigner=dict(type='SimOTAAssigner', dynamic_k_indicator='oks')))
+    head = MODELS.build(
+        dict(
+            type='DirectPoseHead',
+            metainfo=metainfo,
+            groups=None,
+            in_channels=32,
+            feat_channels=32,
+            group_channels=8,
+            stacked_convs=1,
+            loss_oks=dict(type='OKSLoss', reduction='none', norm_target_weight=True),
+            assigner=dict(type='SimOTAAssigner', dynamic_k_indicator='oks'),
+        )
+    )
     metric = CocoMetric()
     metric.dataset_meta = dataset.metainfo
     expected = np.full(2, 0.067, dtype=np.float32)
-    for sigmas in (metric.dataset_meta['sigmas'], head.loss_oks.sigmas.numpy(),
-                   head.assigner.oks_calculator.sigmas.numpy()):
+    for sigmas in (
+        metric.dataset_meta['sigmas'],
+        head.loss_oks.sigmas.numpy(),
+        head.assigner.oks_calculator.sigmas.numpy(),
+    ):
         np.testing.assert_array_equal(sigmas, expected)

@@ -15,5 +15,6 @@ bash "$root/tools/setup_env.sh"
 cd "$root"
 status=0
 "$venv/bin/python" -m ruff check . || status=$?
+"$venv/bin/python" -m ruff format --check . || status=$?
 "$venv/bin/python" -m pytest "$@" || status=$?
 exit "$status"

@@ -8,6 +8,7 @@ On the 8 GPUs of a machine::
 
     bash tools/dist_test.sh configs/directpose/CONFIG.py CHECKPOINT.pth 8
 """
+
 import argparse
 import os
 import sys
@@ -29,16 +30,20 @@ from directpose.engine.errors import UserError
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='where the log goes')
     parser.add_argument('--data-root', help="folder of the data, in place of the config's")
     parser.add_argument(
-        '--tta', action='store_true', help='merge the poses of several sizes and mirrored images')
+        '--tta', action='store_true', help='merge the poses of several sizes and mirrored images'
+    )
     parser.add_argument(
-        '--optimize', choices=PRECISIONS,
-        help='prepare the model for speed, to compute in this precision')
+        '--optimize',
+        choices=PRECISIONS,
+        help='prepare the model for speed, to compute in this precision',
+    )
     parser.add_argument('--out', help='file for the metrics, .json')
     parser.add_argument('--dump', help='file for the predictions, .pkl')
     parser.add_argument('--show-dir', help='folder for pictures of the poses')
@@ -47,9 +52,9 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         action=DictAction,
         metavar='KEY=VALUE',
-        help="settings that replace the config's, such as test_dataloader.num_workers=0")
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+        help="settings that replace the config's, such as test_dataloader.num_workers=0",
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser.parse_args()
 
@@ -60,7 +65,7 @@ def build_config(args: argparse.Namespace) -> config.Config:
     cfg = config.load_config(args.config, args.cfg_options, args.work_dir)
     if args.data_root is not None:
         config.set_data_root(cfg, args.data_root)
-    config.check_data(cfg, ('test', ))
+    config.check_data(cfg, ('test',))
     if args.tta:
         config.enable_tta(cfg)
     if args.show_dir is not None:
@@ -74,8 +79,11 @@ def build_config(args: argparse.Namespace) -> config.Config:
         # run_test loads the weights, for they are changed before the runner would. The average
         # of EMA is what a checkpoint has as its weights; the hook would look for both.
         cfg.load_from = None
-        cfg.custom_hooks = [hook for hook in cfg.get('custom_hooks') or []
-                            if hook['type'] not in ('EMAHook', EMAHook)]
+        cfg.custom_hooks = [
+            hook
+            for hook in cfg.get('custom_hooks') or []
+            if hook['type'] not in ('EMAHook', EMAHook)
+        ]
     distributed.set_launcher(cfg, args.launcher)
     return cfg
 

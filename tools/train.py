@@ -11,6 +11,7 @@ On the 8 GPUs of a machine, with the batch of the paper on any number of them::
 On several machines see tools/dist_train.sh and tools/slurm_train.sh. After an interruption, the
 same line with ``--resume`` goes on from the last checkpoint.
 """
+
 import argparse
 import os
 import sys
@@ -27,7 +28,8 @@ from directpose.engine.resume import find_resumable_checkpoint
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='where logs and checkpoints go')
     parser.add_argument('--data-root', help="folder of the data, in place of the config's")
@@ -36,23 +38,27 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from this checkpoint, or from the last good one in the work directory')
+        help='go on from this checkpoint, or from the last good one in the work directory',
+    )
     parser.add_argument(
         '--total-batch-size',
         type=int,
         metavar='N',
         help='images in an optimiser step over all processes; a process that gets more than the '
-        "config's batch_size accumulates gradients")
+        "config's batch_size accumulates gradients",
+    )
     parser.add_argument(
         '--amp',
         nargs='?',
         const='fp16',
         choices=['fp16', 'bf16'],
-        help='automatic mixed precision on GPUs; fp16 if nothing is said')
+        help='automatic mixed precision on GPUs; fp16 if nothing is said',
+    )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help="scale the learning rate by the batch size over the config's base_batch_size")
+        help="scale the learning rate by the batch size over the config's base_batch_size",
+    )
     parser.add_argument('--seed', type=int, help='seed of all random numbers')
     parser.add_argument('--show-dir', help='folder for pictures of the poses in validation')
     parser.add_argument(
@@ -60,9 +66,9 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         action=DictAction,
         metavar='KEY=VALUE',
-        help="settings that replace the config's, such as train_dataloader.batch_size=2")
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+        help="settings that replace the config's, such as train_dataloader.batch_size=2",
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser.parse_args()
 
@@ -76,7 +82,8 @@ def build_config(args: argparse.Namespace) -> config.Config:
     config.check_data(cfg, ('train', 'val'))
     if args.total_batch_size is not None:
         config.set_total_batch_size(
-            cfg, args.total_batch_size, distributed.get_launched_world_size(args.launcher))
+            cfg, args.total_batch_size, distributed.get_launched_world_size(args.launcher)
+        )
     if args.auto_scale_lr:
         config.enable_auto_scale_lr(cfg)
     if args.amp is not None:

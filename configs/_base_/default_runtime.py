@@ -12,17 +12,19 @@ default_hooks = dict(
         interval=5000,
         max_keep_ckpts=3,
         save_best='coco/AP',
-        rule='greater'),
-    visualization=dict(type='PoseComparisonHook', enable=False))
+        rule='greater',
+    ),
+    visualization=dict(type='PoseComparisonHook', enable=False),
+)
 custom_hooks = [dict(type='SyncBuffersHook')]
 
 env_cfg = dict(
     cudnn_benchmark=False,  # the sizes of images vary
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'))
+    dist_cfg=dict(backend='nccl'),
+)
 
-visualizer = dict(
-    type='DirectPoseVisualizer', vis_backends=[dict(type='LocalVisBackend')])
+visualizer = dict(type='DirectPoseVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
 log_level = 'INFO'
 
@@ -31,5 +33,4 @@ resume = False
 
 # What tools/test.py --tta looks at: multiples of the test's size, each upright and mirrored.
 tta_model = dict(type='PoseTTAModel')
-tta_views = dict(
-    type='PoseTestTimeAug', scales=(1, 0.5, 0.75, 1.25, 1.5, 2), flip=True)
+tta_views = dict(type='PoseTestTimeAug', scales=(1, 0.5, 0.75, 1.25, 1.5, 2), flip=True)

@@ -2,8 +2,7 @@
 _base_ = './directpose_r18-aa_fpn_8xb8-90k_coco-640.py'
 
 model = dict(
-    data_preprocessor=dict(
-        mean=[103.53, 116.28, 123.675], std=[57.375, 57.12, 58.395]),
+    data_preprocessor=dict(mean=[103.53, 116.28, 123.675], std=[57.375, 57.12, 58.395]),
     backbone=dict(
         _delete_=True,
         type='mmdet.CSPNeXt',
@@ -16,7 +15,9 @@ model = dict(
             type='Pretrained',
             prefix='backbone.',
             checkpoint='https://download.openmmlab.com/mmdetection/v3.0/'
-            'rtmdet/cspnext_rsb_pretrain/cspnext-s_imagenet_600e.pth')),
+            'rtmdet/cspnext_rsb_pretrain/cspnext-s_imagenet_600e.pth',
+        ),
+    ),
     neck=dict(
         _delete_=True,
         type='mmdet.CSPNeXtPAFPN',
@@ -24,7 +25,7 @@ model = dict(
         out_channels=128,
         num_csp_blocks=1,
         norm_cfg=dict(type='BN'),
-        act_cfg=dict(type='SiLU', inplace=True)),
-    head=dict(
-        strides=(8, 16, 32),
-        regress_ranges=((-1, 64), (64, 128), (128, 1e8))))
+        act_cfg=dict(type='SiLU', inplace=True),
+    ),
+    head=dict(strides=(8, 16, 32), regress_ranges=((-1, 64), (64, 128), (128, 1e8))),
+)

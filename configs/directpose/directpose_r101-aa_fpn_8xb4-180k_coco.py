@@ -5,4 +5,7 @@ model = dict(
         depth=101,
         init_cfg=dict(
             checkpoint='https://antialiased-cnns.s3.us-east-2.amazonaws.com/'
-            'weights_v0.1/resnet101_lpf3-928f1444.pth')))
+            'weights_v0.1/resnet101_lpf3-928f1444.pth'
+        ),
+    )
+)

@@ -38,6 +38,8 @@ model = dict(
         groups=groups,
         group_channels=32,
         # faces and hands are as small as heads
-        keypoint_branch=dict(finest_groups=(0, 1, 2, 3, 4, 5, 6, 7))))
+        keypoint_branch=dict(finest_groups=(0, 1, 2, 3, 4, 5, 6, 7)),
+    )
+)
 
 default_hooks = dict(checkpoint=dict(save_best='coco-wholebody/AP'))

@@ -10,5 +10,7 @@ test_dataloader = dict(
         data_root='data/ochuman/',
         metainfo=dict(from_file='configs/_base_/datasets/ochuman.py'),
         ann_file='annotations/ochuman_coco_format_test_range_0.00_1.00.json',
-        data_prefix=dict(img='images/')))
+        data_prefix=dict(img='images/'),
+    )
+)
 test_evaluator = dict(prefix='ochuman')

@@ -20,4 +20,6 @@ model = dict(
             ['L_Knee', 'L_B_Paw'],
             ['R_Hip'],
             ['R_Knee', 'R_B_Paw'],
-        ]))
+        ],
+    )
+)

@@ -18,6 +18,8 @@ model = dict(
             ['left_knee', 'left_ankle'],
             ['right_hip'],
             ['right_knee', 'right_ankle'],
-        ]))
+        ],
+    )
+)
 
 default_hooks = dict(checkpoint=dict(save_best='crowdpose/AP'))

@@ -1,4 +1,5 @@
 """What a model costs: time, stage by stage and beside others, and its convolutions alone."""
+
 from .convolutions import record_convolutions
 from .loading import loading_stages, write_picture
 from .people import labelled_person
@@ -6,6 +7,14 @@ from .subjects import VARIANTS, Subject, crowded_maps, read_config
 from .timing import Timing, time_in_turn
 
 __all__ = [
-    'VARIANTS', 'Subject', 'Timing', 'crowded_maps', 'labelled_person', 'loading_stages',
-    'read_config', 'record_convolutions', 'time_in_turn', 'write_picture'
+    'VARIANTS',
+    'Subject',
+    'Timing',
+    'crowded_maps',
+    'labelled_person',
+    'loading_stages',
+    'read_config',
+    'record_convolutions',
+    'time_in_turn',
+    'write_picture',
 ]

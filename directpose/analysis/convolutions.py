@@ -1,4 +1,5 @@
 """The convolutions of a network alone: what its time can at best come near to."""
+
 from collections.abc import Callable
 
 import torch
@@ -6,8 +7,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 # inference_mode shows the convolution that was called, other modes the one all of them become
 _CONVOLUTIONS = (
-    torch.ops.aten.convolution.default, torch.ops.aten.conv2d.default,
-    torch.ops.aten.conv2d.padding, torch.ops.aten.conv_transpose2d.input)
+    torch.ops.aten.convolution.default,
+    torch.ops.aten.conv2d.default,
+    torch.ops.aten.conv2d.padding,
+    torch.ops.aten.conv_transpose2d.input,
+)
 
 
 class _Recorder(TorchDispatchMode):
@@ -47,4 +51,5 @@ def record_convolutions(call: Callable[[], object]) -> Callable[[], None]:
         with torch.inference_mode():
             for func, args, kwargs in recorder.calls:
                 func(*args, **kwargs)
+
     return convolve

@@ -1,4 +1,5 @@
 """What happens to a picture before the network: reading it, and making an input of it."""
+
 from collections.abc import Callable
 
 import cv2
@@ -26,8 +27,9 @@ def write_picture(path: str, input_size: tuple[int, int]) -> None:
     cv2.imwrite(path, cv2.resize(image, (width, height)))
 
 
-def loading_stages(cfg: Config, model: nn.Module, path: str,
-                   batch_size: int = 1) -> dict[str, Callable[[], object]]:
+def loading_stages(
+    cfg: Config, model: nn.Module, path: str, batch_size: int = 1
+) -> dict[str, Callable[[], object]]:
     """Loading and preprocessing apart, as the config's test does them, in this process.
 
     Args:
@@ -51,4 +53,5 @@ def loading_stages(cfg: Config, model: nn.Module, path: str,
     def preprocess() -> dict:
         packed = [transform(results.copy()) for results in loaded]
         return model.data_preprocessor({key: [one[key] for one in packed] for key in packed[0]})
+
     return dict(load=read, preprocess=preprocess)

@@ -1,4 +1,5 @@
 """Made-up people to train on, where only time, memory and gradients matter."""
+
 import torch
 from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
@@ -18,12 +19,13 @@ def labelled_person(num_keypoints: int, height: int, width: int) -> PoseDataSamp
         ``areas`` (1, ) and ``labels`` (1, ), in input pixels.
     """
     generator = torch.Generator().manual_seed(0)
-    span = torch.tensor([width - 20., height - 20.])
+    span = torch.tensor([width - 20.0, height - 20.0])
     sample = PoseDataSample(metainfo=dict(img_shape=(height, width)))
     sample.gt_instance_labels = InstanceData(
-        bboxes=torch.tensor([[10., 10., width - 10., height - 10.]]),
+        bboxes=torch.tensor([[10.0, 10.0, width - 10.0, height - 10.0]]),
         labels=torch.zeros(1, dtype=torch.long),
         areas=torch.tensor([height * width / 2]),
         keypoints=10 + torch.rand(1, num_keypoints, 2, generator=generator) * span,
-        keypoints_visible=torch.ones(1, num_keypoints))
+        keypoints_visible=torch.ones(1, num_keypoints),
+    )
     return sample

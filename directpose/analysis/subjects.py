@@ -1,4 +1,5 @@
 """A config's model, taken apart into what can be timed."""
+
 from collections.abc import Callable, Sequence
 
 import torch
@@ -95,7 +96,8 @@ class Subject:
         maps = crowded_maps(self.forward(inputs)(), num_people)
         sample = PoseDataSample(metainfo=dict(img_shape=tuple(inputs.shape[-2:])))
         return self._without_grad(
-            lambda: head.predict_by_feat(maps, [sample] * len(inputs), self.model.test_cfg))
+            lambda: head.predict_by_feat(maps, [sample] * len(inputs), self.model.test_cfg)
+        )
 
     def training_step(self, inputs: Tensor) -> Callable[[], None]:
         """Losses and gradients, without the optimiser's step; of a plain model.
@@ -113,6 +115,7 @@ class Subject:
             self.model.train().zero_grad()
             losses, _ = self.model.parse_losses(self.model.loss(inputs, samples))
             losses.backward()
+
         return step
 
     @staticmethod
@@ -143,11 +146,13 @@ def crowded_maps(maps: Sequence[Sequence[Tensor]], num_people: int) -> list[list
     pitch = 8  # cells from person to person
     columns, rows = width // pitch, height // pitch
     if num_people > columns * rows:
-        raise ValueError(f'{num_people} people do not fit into {width} x {height} cells; at most '
-                         f'{columns * rows} do: take a larger input')
+        raise ValueError(
+            f'{num_people} people do not fit into {width} x {height} cells; at most '
+            f'{columns * rows} do: take a larger input'
+        )
     for person in range(num_people):
         y, x = (pitch * i + 2 for i in divmod(person, columns))
-        scores[0][..., y:y + 3, x:x + 3] = 3
+        scores[0][..., y : y + 3, x : x + 3] = 3
     # a person spans 6 cells in each direction, around the middle one of its cells
     generator = torch.Generator().manual_seed(0)
     offsets = torch.rand(keypoints[0].shape[1], generator=generator) * 6 - 3  # (2K, )

@@ -1,4 +1,5 @@
 """Time several things in one run, in turn, so that a slow minute meets all of them alike."""
+
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ class Timing:
     Attributes:
         seconds (np.ndarray): (rounds, ).
     """
+
     seconds: np.ndarray
 
     @property
@@ -32,8 +34,12 @@ class Timing:
         return float(np.median(self.seconds / other.seconds))
 
 
-def time_in_turn(calls: Mapping[str, Callable[[], object]], rounds: int = 10,
-                 warmup: int = 2, device: str | torch.device = 'cpu') -> dict[str, Timing]:
+def time_in_turn(
+    calls: Mapping[str, Callable[[], object]],
+    rounds: int = 10,
+    warmup: int = 2,
+    device: str | torch.device = 'cpu',
+) -> dict[str, Timing]:
     """Time calls against each other: in each round every one of them once.
 
     Args:

@@ -1,4 +1,5 @@
 """Memory of a process that computes on a CPU."""
+
 import ctypes
 
 # names and values of glibc's malloc.h

@@ -1,4 +1,5 @@
 """Prepare a trained model for speed."""
+
 import torch
 from mmcv.cnn.utils import fuse_conv_bn
 from mmengine.model import revert_sync_batchnorm
@@ -26,8 +27,9 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
     return model
 
 
-def optimize_for_inference(model: nn.Module, dtype: torch.dtype | None = None,
-                           compile: bool = False) -> nn.Module:
+def optimize_for_inference(
+    model: nn.Module, dtype: torch.dtype | None = None, compile: bool = False
+) -> nn.Module:
     """Prepare a model for speed, **in place**; it cannot be trained any more.
 
     BN is folded into the convolutions, the heatmap branch is dropped, the weights become
@@ -66,6 +68,7 @@ def optimize_for_inference(model: nn.Module, dtype: torch.dtype | None = None,
 
         def cast(module: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
             return (args[0].to(dtype), *args[1:])
+
         model.backbone.register_forward_pre_hook(cast)
     on_cpu = next(model.parameters()).device.type == 'cpu'
     if on_cpu:

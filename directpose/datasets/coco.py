@@ -97,9 +97,7 @@ class BottomupCocoDataset(CocoDataset):
         images = self.data_prefix['img'] or '.'
         if not fileio.isdir(images):
             remedy = _PATH_REMEDY.format(key="data_prefix['img']", loader=loader)
-            raise FileNotFoundError(
-                f"The directory of images '{images}' does not exist. {remedy}"
-            )
+            raise FileNotFoundError(f"The directory of images '{images}' does not exist. {remedy}")
         try:
             return super().load_data_list()
         except json.JSONDecodeError as error:
@@ -176,7 +174,7 @@ class BottomupCocoDataset(CocoDataset):
             else:
                 kept.append(image)
         print_log(
-            f"Train on {len(kept)} of {len(self.data_list)} annotated images of "
+            f'Train on {len(kept)} of {len(self.data_list)} annotated images of '
             f"'{self.ann_file}': {few_keypoints} have fewer than {min_keypoints} labelled "
             f'keypoints, {small_boxes} more no box wider and higher than {min_size} px.',
             logger='current',

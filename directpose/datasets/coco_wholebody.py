@@ -4,9 +4,7 @@ from mmpose.registry import DATASETS
 
 from .coco import BottomupCocoDataset
 
-KEYPOINT_LISTS = dict(
-    keypoints=17, foot_kpts=6, face_kpts=68, lefthand_kpts=21, righthand_kpts=21
-)
+KEYPOINT_LISTS = dict(keypoints=17, foot_kpts=6, face_kpts=68, lefthand_kpts=21, righthand_kpts=21)
 """The lists in the order of the metainfo, and the number of keypoints in each."""
 
 

@@ -46,9 +46,9 @@ class PoseTestTimeAug(TestTimeAug):
             )
         # MMCV's flip mirrors the image alone. MMPose's would move the ground truth as well.
         flips = [RandomFlip(prob=0.0), RandomFlip(prob=1.0)]
-        super().__init__([
-            *[_at_scales(step, scales) for step in steps], flips if flip else flips[:1], [pack]
-        ])
+        super().__init__(
+            [*[_at_scales(step, scales) for step in steps], flips if flip else flips[:1], [pack]]
+        )
         self.flip = flip
 
     def turn_flip_off(self) -> None:

@@ -1,11 +1,12 @@
 """The model as one graph of standard operators: pixels in, arrays of fixed length out."""
+
 import torch
 import torch.nn.functional as F
 from mmdet.structures.bbox import distance2bbox
 from torch import Tensor, nn
 from torchvision.ops import nms
 
-NOBODY = -1.
+NOBODY = -1.0
 """The score of the rows that only fill an array up."""
 
 
@@ -30,8 +31,9 @@ class DeployModel(nn.Module):
         self.with_nms = with_nms
         self.eval()
 
-    def forward(self, images: Tensor, image_sizes: Tensor,
-                score_thr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, images: Tensor, image_sizes: Tensor, score_thr: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Poses of a batch of images.
 
         Args:
@@ -73,8 +75,9 @@ class DeployModel(nn.Module):
         # padded after the mean is subtracted: the padding is not black
         return images.where(inside, float(preprocessor.pad_value))
 
-    def _candidates(self, maps: tuple[list[Tensor], ...], image_sizes: Tensor,
-                    score_thr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _candidates(
+        self, maps: tuple[list[Tensor], ...], image_sizes: Tensor, score_thr: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """The best ``nms_pre`` locations of each level, of all levels together.
 
         Returns:
@@ -83,21 +86,24 @@ class DeployModel(nn.Module):
         """
         head = self.model.head
         cls_scores, keypoint_preds, centernesses, *box_preds = maps
-        selected = [self._select(cls, ctr, score_thr)
-                    for cls, ctr in zip(cls_scores, centernesses)]
+        selected = [self._select(cls, ctr, score_thr) for cls, ctr in zip(cls_scores, centernesses)]
         scores = torch.cat([score for score, _ in selected], dim=1)  # (N, R)
 
         def gather(preds: list[Tensor]) -> Tensor:
-            return torch.cat([
-                _take(pred.flatten(2).transpose(1, 2), index) * stride
-                for pred, (_, index), stride in zip(preds, selected, head.strides)
-            ], dim=1)  # (N, R, C), input pixels
+            return torch.cat(
+                [
+                    _take(pred.flatten(2).transpose(1, 2), index) * stride
+                    for pred, (_, index), stride in zip(preds, selected, head.strides)
+                ],
+                dim=1,
+            )  # (N, R, C), input pixels
 
-        points = torch.cat([
-            p[index] for p, (_, index) in zip(head.points(cls_scores), selected)
-        ], dim=1)  # (N, R, 2)
+        points = torch.cat(
+            [p[index] for p, (_, index) in zip(head.points(cls_scores), selected)], dim=1
+        )  # (N, R, 2)
         keypoints = points[:, :, None] + gather(keypoint_preds).view(
-            *points.shape[:2], -1, 2)  # (N, R, K, 2)
+            *points.shape[:2], -1, 2
+        )  # (N, R, K, 2)
         if box_preds:
             boxes = distance2bbox(points, gather(box_preds[0]))  # (N, R, 4)
         else:
@@ -105,8 +111,9 @@ class DeployModel(nn.Module):
         limit = image_sizes[:, [1, 0, 1, 0]].to(boxes.dtype) - 1  # (N, 4)
         return keypoints, scores, torch.minimum(boxes.clamp(min=0), limit[:, None])
 
-    def _select(self, cls_score: Tensor, centerness: Tensor,
-                score_thr: Tensor) -> tuple[Tensor, Tensor]:
+    def _select(
+        self, cls_score: Tensor, centerness: Tensor, score_thr: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Scores (N, nms_pre) of a level's best locations, and which of them these are."""
         nms_pre = self.model.test_cfg['nms_pre']
         prob = cls_score.flatten(1).sigmoid()  # (N, H * W)

@@ -1,4 +1,5 @@
 """Write a trained model to an ONNX file that says itself how it is to be used."""
+
 import json
 import warnings
 from pathlib import Path
@@ -16,8 +17,9 @@ OPSET = 18
 """The first with GridSample is 16; the first whose Pad has axes is 18."""
 
 
-def export_onnx(model: nn.Module, path: str | Path, resize: ShortSideResize,
-                with_nms: bool = True) -> None:
+def export_onnx(
+    model: nn.Module, path: str | Path, resize: ShortSideResize, with_nms: bool = True
+) -> None:
     """Write a model to a file of standard ONNX operators.
 
     Batch, height and width are dynamic; height and width are multiples of the data
@@ -46,12 +48,19 @@ def export_onnx(model: nn.Module, path: str | Path, resize: ShortSideResize,
         warnings.simplefilter('ignore')
         # By tracing: torch.export (torch 2.11) takes minutes to reason about the levels' sizes.
         torch.onnx.export(
-            wrapper, inputs, str(path), dynamo=False, opset_version=OPSET,
-            input_names=['images', 'image_sizes', 'score_thr'], output_names=list(outputs),
-            dynamic_axes=axes | {name: {0: 'batch'} for name in outputs})
+            wrapper,
+            inputs,
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=['images', 'image_sizes', 'score_thr'],
+            output_names=list(outputs),
+            dynamic_axes=axes | {name: {0: 'batch'} for name in outputs},
+        )
     written = onnx.load(path)
     onnx.helper.set_model_props(
-        written, {METADATA_KEY: json.dumps(_settings(model, resize, with_nms))})
+        written, {METADATA_KEY: json.dumps(_settings(model, resize, with_nms))}
+    )
     onnx.checker.check_model(written, full_check=True)
     onnx.save(written, path)
 
@@ -65,6 +74,6 @@ def _settings(model: nn.Module, resize: ShortSideResize, with_nms: bool) -> dict
         pad_size_divisor=model.data_preprocessor.pad_size_divisor,
         score_thr=test_cfg['score_thr'],
         nms=None if with_nms else dict(test_cfg['nms'], max_per_img=test_cfg['max_per_img']),
-        keypoint_names=[metainfo['keypoint_id2name'][i]
-                        for i in range(metainfo['num_keypoints'])],
-        skeleton_links=metainfo['skeleton_links'])
+        keypoint_names=[metainfo['keypoint_id2name'][i] for i in range(metainfo['num_keypoints'])],
+        skeleton_links=metainfo['skeleton_links'],
+    )

@@ -2,6 +2,7 @@
 
 Importing it makes ``torch.load`` accept MMEngine's checkpoints, safely.
 """
+
 from .atomic_backend import AtomicLocalBackend
 from .checkpoint import allow_mmengine_checkpoints
 from .checkpoint_hook import AtomicCheckpointHook
@@ -13,6 +14,10 @@ from .train_loop import ResumableIterTrainLoop
 allow_mmengine_checkpoints()
 
 __all__ = [
-    'AtomicCheckpointHook', 'AtomicLocalBackend', 'BiasHeadOptimWrapperConstructor',
-    'ResumableInfiniteSampler', 'ResumableIterTrainLoop', 'SeededDataset'
+    'AtomicCheckpointHook',
+    'AtomicLocalBackend',
+    'BiasHeadOptimWrapperConstructor',
+    'ResumableInfiniteSampler',
+    'ResumableIterTrainLoop',
+    'SeededDataset',
 ]

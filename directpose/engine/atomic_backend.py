@@ -1,4 +1,5 @@
 """A file backend whose files are either whole or not there."""
+
 import os
 from contextlib import contextmanager
 from pathlib import Path

@@ -5,6 +5,7 @@ unpickling arbitrary objects runs code from the file. MMEngine's training checkp
 more things: numpy arrays, numpy numbers and its ``HistoryBuffer``. This module adds exactly
 these to torch's list, so that such checkpoints load and every other object is still refused.
 """
+
 import pickle
 import zipfile
 from functools import partial
@@ -38,25 +39,28 @@ def _history_buffer_method(*args):
     if len(args) == 2 and args[0] is HistoryBuffer and args[1] in _STATISTICS:
         return getattr(*args)
     raise pickle.UnpicklingError(
-        f'refused getattr{args!r}: only the statistics of HistoryBuffer are allowed')
+        f'refused getattr{args!r}: only the statistics of HistoryBuffer are allowed'
+    )
 
 
 def allow_mmengine_checkpoints() -> None:
     """Let ``torch.load(weights_only=True)`` read MMEngine's training checkpoints."""
     reconstruct = np.empty(0).__reduce__()[0]
     scalar = np.float64(0).__reduce__()[0]
-    torch.serialization.add_safe_globals([
-        HistoryBuffer,
-        (_history_buffer_method, 'builtins.getattr'),
-        np.ndarray,
-        np.dtype,
-        *(type(np.dtype(dtype)) for dtype in _DTYPES),
-        # The module is `numpy.core` in files written under numpy 1.
-        (reconstruct, 'numpy._core.multiarray._reconstruct'),
-        (reconstruct, 'numpy.core.multiarray._reconstruct'),
-        (scalar, 'numpy._core.multiarray.scalar'),
-        (scalar, 'numpy.core.multiarray.scalar'),
-    ])
+    torch.serialization.add_safe_globals(
+        [
+            HistoryBuffer,
+            (_history_buffer_method, 'builtins.getattr'),
+            np.ndarray,
+            np.dtype,
+            *(type(np.dtype(dtype)) for dtype in _DTYPES),
+            # The module is `numpy.core` in files written under numpy 1.
+            (reconstruct, 'numpy._core.multiarray._reconstruct'),
+            (reconstruct, 'numpy.core.multiarray._reconstruct'),
+            (scalar, 'numpy._core.multiarray.scalar'),
+            (scalar, 'numpy.core.multiarray.scalar'),
+        ]
+    )
     # What MMEngine downloads it unpickles without asking, whatever torch's default is.
     mmengine_checkpoint.load_url = partial(load_url, weights_only=True)
 
@@ -96,22 +100,32 @@ def load_checkpoint_file(path: str) -> dict:
     try:
         checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
     except FileNotFoundError as error:
-        raise UserError(f'{path}: no such checkpoint; give the path of a .pth file, such as '
-                        'work_dirs/<config>/iter_<n>.pth') from error
+        raise UserError(
+            f'{path}: no such checkpoint; give the path of a .pth file, such as '
+            'work_dirs/<config>/iter_<n>.pth'
+        ) from error
     except pickle.UnpicklingError as error:
-        raise UserError(f'{path}: not loaded, because it is damaged or holds more than tensors '
-                        'and plain values, which could run code; take a file saved by '
-                        'tools/train.py or by tools/model_converters/') from error
+        raise UserError(
+            f'{path}: not loaded, because it is damaged or holds more than tensors '
+            'and plain values, which could run code; take a file saved by '
+            'tools/train.py or by tools/model_converters/'
+        ) from error
     except URLError as error:
-        raise UserError(f'{path}: cannot be fetched ({error.reason}); see to the connection, or '
-                        'give the path of a file') from error
+        raise UserError(
+            f'{path}: cannot be fetched ({error.reason}); see to the connection, or '
+            'give the path of a file'
+        ) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise UserError(f'{path}: damaged, it cannot be read; take another checkpoint, or train '
-                        'on from the last good one with --resume') from error
+        raise UserError(
+            f'{path}: damaged, it cannot be read; take another checkpoint, or train '
+            'on from the last good one with --resume'
+        ) from error
     if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
-        raise UserError(f'{path}: has no state_dict, so it is no OpenMMLab checkpoint; a '
-                        'released DirectPose file becomes one by '
-                        'tools/model_converters/directpose_to_mmpose.py')
+        raise UserError(
+            f'{path}: has no state_dict, so it is no OpenMMLab checkpoint; a '
+            'released DirectPose file becomes one by '
+            'tools/model_converters/directpose_to_mmpose.py'
+        )
     return checkpoint
 
 
@@ -130,11 +144,15 @@ def check_weights(model: nn.Module, checkpoint: dict, path: str) -> None:
     ours = model.state_dict()
     missing = sorted(set(ours) - set(theirs))
     if missing:
-        raise UserError(f"{path}: lacks {len(missing)} weights of the config's model, such as "
-                        f'{missing[0]}; give the config that it was trained with')
+        raise UserError(
+            f"{path}: lacks {len(missing)} weights of the config's model, such as "
+            f'{missing[0]}; give the config that it was trained with'
+        )
     others = [name for name in ours if ours[name].shape != theirs[name].shape]
     if others:
         name = others[0]
-        raise UserError(f"{path}: {len(others)} weights have another shape than in the config's "
-                        f'model, such as {name}: {tuple(theirs[name].shape)}, not '
-                        f'{tuple(ours[name].shape)}; give the config that it was trained with')
+        raise UserError(
+            f"{path}: {len(others)} weights have another shape than in the config's "
+            f'model, such as {name}: {tuple(theirs[name].shape)}, not '
+            f'{tuple(ours[name].shape)}; give the config that it was trained with'
+        )

@@ -1,4 +1,5 @@
 """Checkpoints that survive a kill at any moment."""
+
 import os.path as osp
 from contextlib import contextmanager
 
@@ -45,12 +46,14 @@ class AtomicCheckpointHook(CheckpointHook):
             meta=meta,
             by_epoch=self.by_epoch,
             backend_args=self.backend_args,
-            **self.args)
+            **self.args,
+        )
         if is_main_process():
             self.file_backend.put_text(self.last_ckpt, osp.join(runner.work_dir, 'last_checkpoint'))
             if outdated is not None:
                 path = self.file_backend.join_path(
-                    self.out_dir, self.filename_tmpl.format(outdated))
+                    self.out_dir, self.filename_tmpl.format(outdated)
+                )
                 if self.file_backend.isfile(path):
                     self.file_backend.remove(path)
 

@@ -1,4 +1,5 @@
 """What the command lines change in a config before a Runner is built from it."""
+
 import os.path as osp
 from collections.abc import Iterator
 
@@ -26,8 +27,9 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
         UserError: If there is no such file.
     """
     if not osp.isfile(path):
-        raise UserError(f'{path}: no such config file; those of this project are in '
-                        'configs/directpose/')
+        raise UserError(
+            f'{path}: no such config file; those of this project are in configs/directpose/'
+        )
     cfg = Config.fromfile(path)
     if cfg_options:
         cfg.merge_from_dict(cfg_options)
@@ -85,13 +87,17 @@ def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
         for dataset in _datasets(cfg.get(f'{split}_dataloader')):
             root = dataset.get('data_root') or ''
             wanted = [('annotation file', dataset.get('ann_file'), osp.isfile)]
-            wanted += [('image folder', prefix, osp.isdir)
-                       for prefix in (dataset.get('data_prefix') or {}).values()]
+            wanted += [
+                ('image folder', prefix, osp.isdir)
+                for prefix in (dataset.get('data_prefix') or {}).values()
+            ]
             for what, path, exists in wanted:
                 path = path and osp.join(root, path)
                 if path and '://' not in path and not exists(path):
-                    raise UserError(f'{path}: no such {what}, which {split}_dataloader of the '
-                                    'config names; give the folder of the data with --data-root')
+                    raise UserError(
+                        f'{path}: no such {what}, which {split}_dataloader of the '
+                        'config names; give the folder of the data with --data-root'
+                    )
 
 
 def set_total_batch_size(cfg: Config, total: int, world_size: int) -> None:
@@ -112,8 +118,10 @@ def set_total_batch_size(cfg: Config, total: int, world_size: int) -> None:
     """
     share, rest = divmod(total, world_size)
     if share < 1 or rest:
-        raise UserError(f'--total-batch-size {total} does not divide by {world_size} processes; '
-                        f'give a multiple of {world_size}')
+        raise UserError(
+            f'--total-batch-size {total} does not divide by {world_size} processes; '
+            f'give a multiple of {world_size}'
+        )
     most = cfg.train_dataloader.batch_size
     accumulate = next(n for n in range(1, share + 1) if share % n == 0 and share // n <= most)
     cfg.train_dataloader.batch_size = share // accumulate
@@ -130,8 +138,10 @@ def enable_auto_scale_lr(cfg: Config) -> None:
         UserError: If the config does not say which batch size its learning rate is for.
     """
     if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
-        raise UserError(f'{cfg.filename}: --auto-scale-lr needs '
-                        'auto_scale_lr = dict(base_batch_size=...) in the config')
+        raise UserError(
+            f'{cfg.filename}: --auto-scale-lr needs '
+            'auto_scale_lr = dict(base_batch_size=...) in the config'
+        )
     cfg.auto_scale_lr.enable = True
     # MMEngine compares with batch_size * processes, without the accumulated batches.
     cfg.auto_scale_lr.base_batch_size /= cfg.optim_wrapper.get('accumulative_counts', 1)
@@ -151,8 +161,7 @@ def enable_amp(cfg: Config, precision: str) -> None:
         raise UserError('--amp needs a GPU; leave it out on the CPU')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.dtype = _AMP_DTYPES[precision]
-    cfg.optim_wrapper.loss_scale = (
-        'dynamic' if precision == 'fp16' else dict(enabled=False))
+    cfg.optim_wrapper.loss_scale = 'dynamic' if precision == 'fp16' else dict(enabled=False)
 
 
 def enable_tta(cfg: Config) -> None:
@@ -166,8 +175,10 @@ def enable_tta(cfg: Config) -> None:
     """
     for key in ('tta_model', 'tta_views'):
         if key not in cfg:
-            raise UserError(f'{cfg.filename}: --tta needs `{key}` in the config; '
-                            'configs/_base_/default_runtime.py has it')
+            raise UserError(
+                f'{cfg.filename}: --tta needs `{key}` in the config; '
+                'configs/_base_/default_runtime.py has it'
+            )
     cfg.model = ConfigDict(cfg.tta_model, module=cfg.model)
     for dataset in _datasets(cfg.test_dataloader):
         dataset.pipeline = [dict(cfg.tta_views, transforms=dataset.pipeline)]
@@ -184,8 +195,10 @@ def enable_drawing(cfg: Config, out_dir: str) -> None:
         UserError: If the config has no such hook.
     """
     if 'visualization' not in cfg.get('default_hooks', {}):
-        raise UserError(f'{cfg.filename}: --show-dir needs a hook named `visualization` in '
-                        'default_hooks of the config')
+        raise UserError(
+            f'{cfg.filename}: --show-dir needs a hook named `visualization` in '
+            'default_hooks of the config'
+        )
     cfg.default_hooks.visualization.update(enable=True, interval=1, out_dir=osp.abspath(out_dir))
 
 

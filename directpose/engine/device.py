@@ -1,4 +1,5 @@
 """A GPU is of use only with mmcv's operators for it."""
+
 from mmcv.ops import get_compiling_cuda_version
 from mmengine.device import get_device
 
@@ -15,8 +16,10 @@ def check_operators(device: str | None = None) -> None:
         UserError: If that is a GPU and mmcv was built for the CPU alone.
     """
     if (device or get_device()).startswith('cuda') and (
-            get_compiling_cuda_version() == 'not available'):
+        get_compiling_cuda_version() == 'not available'
+    ):
         raise UserError(
             'there is a GPU, but mmcv was built without operators for it; run `python '
             'tools/install_from_source.py mmcv` where the CUDA toolkit of torch is installed, or '
-            'hide the GPU with CUDA_VISIBLE_DEVICES=')
+            'hide the GPU with CUDA_VISIBLE_DEVICES='
+        )

@@ -1,4 +1,5 @@
 """Processes that work together: started also on CPUs, resumed from one file, and ended."""
+
 import gc
 import logging
 import os
@@ -12,8 +13,7 @@ from mmengine.logging import print_log
 
 from .errors import UserError
 
-_WORLD_SIZE_VARIABLES = dict(
-    pytorch='WORLD_SIZE', slurm='SLURM_NTASKS', mpi='OMPI_COMM_WORLD_SIZE')
+_WORLD_SIZE_VARIABLES = dict(pytorch='WORLD_SIZE', slurm='SLURM_NTASKS', mpi='OMPI_COMM_WORLD_SIZE')
 
 
 def get_launched_world_size(launcher: str) -> int:
@@ -32,8 +32,10 @@ def get_launched_world_size(launcher: str) -> int:
         return 1
     variable = _WORLD_SIZE_VARIABLES[launcher]
     if variable not in os.environ:
-        raise UserError(f'--launcher {launcher} needs {variable} in the environment; start with '
-                        'tools/dist_*.sh or tools/slurm_*.sh')
+        raise UserError(
+            f'--launcher {launcher} needs {variable} in the environment; start with '
+            'tools/dist_*.sh or tools/slurm_*.sh'
+        )
     return int(os.environ[variable])
 
 
@@ -54,21 +56,25 @@ def set_launcher(cfg: Config, launcher: str) -> None:
     if launcher == 'none' or get_device() != 'cpu':
         return
     if launcher != 'pytorch':
-        raise UserError(f'--launcher {launcher} needs GPUs; on CPUs use tools/dist_train.sh or '
-                        'tools/dist_test.sh')
+        raise UserError(
+            f'--launcher {launcher} needs GPUs; on CPUs use tools/dist_train.sh or '
+            'tools/dist_test.sh'
+        )
     torch.distributed.init_process_group('gloo')
     cfg.model_wrapper_cfg = dict(
         type='MMDistributedDataParallel',
         device_ids=None,
         broadcast_buffers=False,
-        find_unused_parameters=cfg.get('find_unused_parameters', False))
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
     if cfg.model.get('use_syncbn') or cfg.get('sync_bn'):
         cfg.model.use_syncbn = False
         cfg.sync_bn = None
         print_log(
             'There is no SyncBN on the CPU: every process normalises over its own batch (BN).',
             logger='current',
-            level=logging.WARNING)
+            level=logging.WARNING,
+        )
 
 
 def check_same_checkpoint(path: str | None) -> None:
@@ -83,8 +89,10 @@ def check_same_checkpoint(path: str | None) -> None:
     chosen = all_gather_object(path and osp.basename(path))
     if len(set(chosen)) > 1:
         told = ', '.join(f'{name or "none"} in process {rank}' for rank, name in enumerate(chosen))
-        raise UserError(f'--resume finds different checkpoints: {told}; copy the newest one to '
-                        'the same place on every machine, and name it: --resume PATH')
+        raise UserError(
+            f'--resume finds different checkpoints: {told}; copy the newest one to '
+            'the same place on every machine, and name it: --resume PATH'
+        )
 
 
 def leave_process_group() -> None:

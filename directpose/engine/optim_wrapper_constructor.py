@@ -1,4 +1,5 @@
 """Learning rate and weight decay of each parameter, as the original sets them."""
+
 from mmengine.optim import DefaultOptimWrapperConstructor
 from mmpose.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
@@ -36,9 +37,11 @@ class BiasHeadOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         super()._validate_cfg()
         unknown = set(self.paramwise_cfg) - {'bias_lr_mult', 'bias_decay_mult', 'head_lr_mult'}
         if unknown:
-            raise KeyError(f'paramwise_cfg of {type(self).__name__} has no option '
-                           f'{sorted(unknown)}; it takes bias_lr_mult, bias_decay_mult and '
-                           'head_lr_mult')
+            raise KeyError(
+                f'paramwise_cfg of {type(self).__name__} has no option '
+                f'{sorted(unknown)}; it takes bias_lr_mult, bias_decay_mult and '
+                'head_lr_mult'
+            )
 
     def add_params(self, params: list[dict], module: nn.Module, **kwargs) -> None:
         """Append the parameter groups of a model.

@@ -1,4 +1,5 @@
 """Which checkpoint an interrupted run goes on from."""
+
 import os.path as osp
 from glob import escape, glob
 
@@ -35,8 +36,12 @@ def find_resumable_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
         elif osp.isfile(last):
             candidates.append(last)
             folders.append(osp.dirname(last))
-    saved = [path for folder in folders for kind in ('iter', 'epoch')
-             for path in glob(osp.join(escape(folder), f'{kind}_*.pth'))]
+    saved = [
+        path
+        for folder in folders
+        for kind in ('iter', 'epoch')
+        for path in glob(osp.join(escape(folder), f'{kind}_*.pth'))
+    ]
     candidates += sorted(saved, key=osp.getmtime, reverse=True)
     damaged = []
     for path in dict.fromkeys(candidates):

@@ -1,4 +1,5 @@
 """An endless order of training samples that can be entered at any place."""
+
 from collections.abc import Iterator
 from itertools import islice
 

@@ -5,6 +5,7 @@ each sample draws from (seed, position of the sample in training) and each step 
 (seed, iteration, process). Nothing has to be saved, and it does not matter which worker loads a
 sample, or how many there are.
 """
+
 import random
 from contextlib import contextmanager
 

@@ -1,4 +1,5 @@
 """Training by iterations that can be interrupted and resumed."""
+
 from mmengine.runner import BaseLoop, IterBasedTrainLoop
 from mmpose.registry import LOOPS
 
@@ -37,23 +38,24 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
             anyway, and their order must be the same one.
     """
 
-    def __init__(self,
-                 runner,
-                 dataloader: dict,
-                 max_iters: int,
-                 val_begin: int = 1,
-                 val_interval: int = 1000) -> None:
+    def __init__(
+        self, runner, dataloader: dict, max_iters: int, val_begin: int = 1, val_interval: int = 1000
+    ) -> None:
         dataloader = dict(
-            dataloader, dataset=dict(type=SeededDataset, dataset=dataloader['dataset']))
+            dataloader, dataset=dict(type=SeededDataset, dataset=dataloader['dataset'])
+        )
         # Not IterBasedTrainLoop's, which starts the workers before a checkpoint is loaded.
         BaseLoop.__init__(self, runner, dataloader)
         if not isinstance(self.dataloader.sampler, ResumableInfiniteSampler):
             raise TypeError(
                 f'{type(self).__name__} cannot resume a {type(self.dataloader.sampler).__name__}: '
-                "set train_dataloader.sampler to dict(type='ResumableInfiniteSampler')")
+                "set train_dataloader.sampler to dict(type='ResumableInfiniteSampler')"
+            )
         if runner._randomness_cfg.get('diff_rank_seed'):
-            raise ValueError(f'{type(self).__name__} needs one seed for all processes: '
-                             'take diff_rank_seed out of `randomness`')
+            raise ValueError(
+                f'{type(self).__name__} needs one seed for all processes: '
+                'take diff_rank_seed out of `randomness`'
+            )
         self._max_iters = max_iters
         self._max_epochs = 1
         self._epoch = 0
@@ -72,7 +74,8 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
         if accumulate > 1:
             # The wrapper counts batches; the runner has told it iterations.
             self.runner.optim_wrapper.initialize_count_status(
-                self.runner.model, self._iter * accumulate, self._max_iters * accumulate)
+                self.runner.model, self._iter * accumulate, self._max_iters * accumulate
+            )
         batches = self._batches_from(self._iter * accumulate)
         if self._iter > 0:
             self._validate_if_due()
@@ -91,18 +94,15 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
             batches (list[dict]): The batches whose gradients are averaged. Hooks get the last.
         """
         seed_step(self.runner.seed, self._iter, self.runner.rank)
-        self.runner.call_hook(
-            'before_train_iter', batch_idx=self._iter, data_batch=batches[-1])
+        self.runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=batches[-1])
         logs = [
             self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
             for batch in batches
         ]
         outputs = {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
         self.runner.call_hook(
-            'after_train_iter',
-            batch_idx=self._iter,
-            data_batch=batches[-1],
-            outputs=outputs)
+            'after_train_iter', batch_idx=self._iter, data_batch=batches[-1], outputs=outputs
+        )
         self._iter += 1
 
     def _batches_from(self, number: int):
@@ -116,9 +116,12 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
     def _validate_if_due(self) -> None:
         """Validate after every ``val_interval`` iterations and the last, each time once."""
         hub = self.runner.message_hub
-        if (self.runner.val_loop is None or self._iter < self.val_begin
-                or (self._iter % self.val_interval and self._iter != self._max_iters)
-                or hub.get_info('last_validated_iter') == self._iter):
+        if (
+            self.runner.val_loop is None
+            or self._iter < self.val_begin
+            or (self._iter % self.val_interval and self._iter != self._max_iters)
+            or hub.get_info('last_validated_iter') == self._iter
+        ):
             return
         # Before the validation, because a new best score saves the checkpoint again.
         hub.update_info('last_validated_iter', self._iter)

@@ -7,6 +7,11 @@ from .resnet_aa import ResNetAA
 from .tta import PoseTTAModel
 
 __all__ = [
-    'BoxBranch', 'DirectPoseHead', 'HeatmapBranch', 'KPAlign', 'PlainKeypointBranch',
-    'PoseTTAModel', 'ResNetAA'
+    'BoxBranch',
+    'DirectPoseHead',
+    'HeatmapBranch',
+    'KPAlign',
+    'PlainKeypointBranch',
+    'PoseTTAModel',
+    'ResNetAA',
 ]

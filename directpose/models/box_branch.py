@@ -1,4 +1,5 @@
 """FCOS's boxes (arXiv 1904.01355) beside the keypoints, in the same shot."""
+
 from collections.abc import Sequence
 
 import torch
@@ -21,14 +22,21 @@ class BoxBranch(BaseModule):
         stacked_convs (int): Convolutions in the tower. Defaults to 4.
     """
 
-    def __init__(self, in_channels: int, feat_channels: int = 256,
-                 stacked_convs: int = 4) -> None:
+    def __init__(self, in_channels: int, feat_channels: int = 256, stacked_convs: int = 4) -> None:
         super().__init__(init_cfg=dict(type='Normal', layer='Conv2d', std=0.01))
-        self.tower = nn.Sequential(*[
-            ConvModule(
-                in_channels if i == 0 else feat_channels, feat_channels, 3, padding=1, bias=True,
-                norm_cfg=dict(type='GN', num_groups=32))
-            for i in range(stacked_convs)])
+        self.tower = nn.Sequential(
+            *[
+                ConvModule(
+                    in_channels if i == 0 else feat_channels,
+                    feat_channels,
+                    3,
+                    padding=1,
+                    bias=True,
+                    norm_cfg=dict(type='GN', num_groups=32),
+                )
+                for i in range(stacked_convs)
+            ]
+        )
         self.conv = nn.Conv2d(feat_channels, 4, 3, padding=1)
 
     def forward(self, feats: Sequence[Tensor]) -> list[Tensor]:

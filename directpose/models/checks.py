@@ -1,12 +1,14 @@
 """Training data and features that do not fit the head are refused, by name."""
+
 from collections.abc import Sequence
 
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 
-def check_levels(feats: Sequence[Tensor], strides: Sequence[int],
-                 input_shape: tuple[int, int] | None) -> None:
+def check_levels(
+    feats: Sequence[Tensor], strides: Sequence[int], input_shape: tuple[int, int] | None
+) -> None:
     """See that the neck fits: with other strides the head would learn wrong positions.
 
     Args:
@@ -22,15 +24,18 @@ def check_levels(feats: Sequence[Tensor], strides: Sequence[int],
     fits = len(shapes) == len(strides)
     if fits and input_shape is not None:
         # a neck may round a cell up or down where a stride does not divide the input
-        fits = all(abs(cells * stride - pixels) < stride
-                   for shape, stride in zip(shapes, strides)
-                   for cells, pixels in zip(shape, input_shape))
+        fits = all(
+            abs(cells * stride - pixels) < stride
+            for shape, stride in zip(shapes, strides)
+            for cells, pixels in zip(shape, input_shape)
+        )
     if not fits:
         raise ValueError(
             f'the neck gives {len(shapes)} levels of {shapes} cells for an input of '
             f'{input_shape} pixels, but DirectPoseHead has the strides {strides}: give '
             '`model.head` the `strides` and `regress_ranges` of the neck, or the neck other '
-            'levels')
+            'levels'
+        )
 
 
 def check_keypoints(instances: Sequence[InstanceData], metainfo: dict) -> None:
@@ -44,15 +49,18 @@ def check_keypoints(instances: Sequence[InstanceData], metainfo: dict) -> None:
         ValueError: If they lack what the head learns from, or have another number of keypoints.
     """
     for item in instances:
-        if missing := [key for key in ('bboxes', 'keypoints', 'keypoints_visible')
-                       if key not in item]:
+        if missing := [
+            key for key in ('bboxes', 'keypoints', 'keypoints_visible') if key not in item
+        ]:
             raise ValueError(
                 f'the training data lacks {missing}, which DirectPoseHead learns from: end the '
                 "training pipeline with dict(type='GenerateTarget', encoder=dict("
-                "type='YOLOXPoseAnnotationProcessor')) and dict(type='PackPoseInputs')")
+                "type='YOLOXPoseAnnotationProcessor')) and dict(type='PackPoseInputs')"
+            )
         if item.keypoints.shape[1] != metainfo['num_keypoints']:
             raise ValueError(
                 f'the data has {item.keypoints.shape[1]} keypoints a person, but the metainfo '
                 f'"{metainfo["dataset_name"]}" of DirectPoseHead has '
                 f"{metainfo['num_keypoints']}: give `model.head.metainfo` and the data sets' "
-                '`metainfo` the same value')
+                '`metainfo` the same value'
+            )

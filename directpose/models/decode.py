@@ -1,4 +1,5 @@
 """From raw maps to poses: candidates, keypoints, boxes and NMS, the only post-processing."""
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 class Poses(NamedTuple):
     """Poses of one image in input pixels."""
+
     scores: Tensor
     """(n, )."""
     keypoints: Tensor
@@ -18,8 +20,9 @@ class Poses(NamedTuple):
     """(n, 4) xyxy, clipped to the image: the extremes of the keypoints, or those predicted."""
 
 
-def select_candidates(cls_score: Tensor, centerness: Tensor, score_thr: float,
-                      nms_pre: int) -> tuple[Tensor, Tensor]:
+def select_candidates(
+    cls_score: Tensor, centerness: Tensor, score_thr: float, nms_pre: int
+) -> tuple[Tensor, Tensor]:
     """The best candidates of one level of one image.
 
     The threshold is on the classification alone; the rank, and the score of a person, is its
@@ -39,7 +42,7 @@ def select_candidates(cls_score: Tensor, centerness: Tensor, score_thr: float,
     scores = (prob * centerness.flatten().sigmoid()).where(prob > score_thr, -1)
     scores, index = scores.topk(min(nms_pre, len(scores)))
     index = index[scores >= 0]
-    return scores[:len(index)], index
+    return scores[: len(index)], index
 
 
 def keypoint_boxes(keypoints: Tensor, img_shape: tuple[int, int]) -> Tensor:
@@ -62,11 +65,20 @@ def _clip(boxes: Tensor, img_shape: tuple[int, int]) -> Tensor:
     return torch.minimum(boxes.clamp(min=0), limit)
 
 
-def decode_poses(cls_scores: Sequence[Tensor], keypoint_preds: Sequence[Tensor],
-                 centernesses: Sequence[Tensor], points: Sequence[Tensor],
-                 strides: Sequence[int], img_shape: tuple[int, int], score_thr: float,
-                 nms_pre: int, iou_threshold: float, offset: int, max_per_img: int,
-                 box_preds: Sequence[Tensor] | None = None) -> Poses:
+def decode_poses(
+    cls_scores: Sequence[Tensor],
+    keypoint_preds: Sequence[Tensor],
+    centernesses: Sequence[Tensor],
+    points: Sequence[Tensor],
+    strides: Sequence[int],
+    img_shape: tuple[int, int],
+    score_thr: float,
+    nms_pre: int,
+    iou_threshold: float,
+    offset: int,
+    max_per_img: int,
+    box_preds: Sequence[Tensor] | None = None,
+) -> Poses:
     """Poses of one image, best first.
 
     Args:
@@ -84,14 +96,19 @@ def decode_poses(cls_scores: Sequence[Tensor], keypoint_preds: Sequence[Tensor],
         box_preds (Sequence[Tensor], optional): (4, H, W) a level, distances to the left, top,
             right and bottom of the box, in strides. Without them a box is the keypoints'.
     """
-    selected = [select_candidates(cls.float(), ctr.float(), score_thr, nms_pre)
-                for cls, ctr in zip(cls_scores, centernesses)]
+    selected = [
+        select_candidates(cls.float(), ctr.float(), score_thr, nms_pre)
+        for cls, ctr in zip(cls_scores, centernesses)
+    ]
     scores = torch.cat([score for score, _ in selected])
 
     def gather(maps: Sequence[Tensor]) -> Tensor:
-        return torch.cat([
-            m.flatten(1)[:, index].T.float() * stride
-            for m, (_, index), stride in zip(maps, selected, strides)])  # (n, C), input pixels
+        return torch.cat(
+            [
+                m.flatten(1)[:, index].T.float() * stride
+                for m, (_, index), stride in zip(maps, selected, strides)
+            ]
+        )  # (n, C), input pixels
 
     points = torch.cat([p[index] for p, (_, index) in zip(points, selected)])  # (n, 2)
     keypoints = points[:, None] + gather(keypoint_preds).unflatten(1, (-1, 2))  # (n, K, 2)

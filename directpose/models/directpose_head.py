@@ -1,4 +1,5 @@
 """The dense head: towers, outputs, and the pieces of this folder put together."""
+
 from collections.abc import Sequence
 
 import torch
@@ -78,42 +79,52 @@ class DirectPoseHead(BaseHead):
         ValueError: If the groups or the number of sigmas do not fit the metainfo.
     """
 
-    def __init__(self,
-                 metainfo: dict,
-                 in_channels: int = 256,
-                 feat_channels: int = 256,
-                 group_channels: int = 64,
-                 groups: Sequence[Sequence[str]] | None = COCO_GROUPS,
-                 stacked_convs: int = 4,
-                 strides: Sequence[int] = (8, 16, 32, 64, 128),
-                 regress_ranges: Sequence[tuple[float, float]] = (
-                     (-1, 64), (64, 128), (128, 256), (256, 512), (512, float('inf'))),
-                 center_sample_radius: float = 1.5,
-                 assigner: dict | None = None,
-                 keypoint_branch: dict = dict(type='KPAlign'),
-                 heatmap_branch: dict | None = dict(type='HeatmapBranch'),
-                 box_branch: dict | None = None,
-                 loss_cls: dict = dict(type='mmdet.FocalLoss'),
-                 loss_centerness: dict = dict(
-                     type='mmdet.CrossEntropyLoss', use_sigmoid=True),
-                 loss_keypoint: dict = dict(type='mmdet.L1Loss'),
-                 loss_heatmap: dict = dict(
-                     type='mmdet.FocalLoss', loss_weight=4.0),
-                 loss_box: dict = dict(type='mmdet.GIoULoss'),
-                 loss_oks: dict | None = None,
-                 with_cp: bool = False,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        metainfo: dict,
+        in_channels: int = 256,
+        feat_channels: int = 256,
+        group_channels: int = 64,
+        groups: Sequence[Sequence[str]] | None = COCO_GROUPS,
+        stacked_convs: int = 4,
+        strides: Sequence[int] = (8, 16, 32, 64, 128),
+        regress_ranges: Sequence[tuple[float, float]] = (
+            (-1, 64),
+            (64, 128),
+            (128, 256),
+            (256, 512),
+            (512, float('inf')),
+        ),
+        center_sample_radius: float = 1.5,
+        assigner: dict | None = None,
+        keypoint_branch: dict = dict(type='KPAlign'),
+        heatmap_branch: dict | None = dict(type='HeatmapBranch'),
+        box_branch: dict | None = None,
+        loss_cls: dict = dict(type='mmdet.FocalLoss'),
+        loss_centerness: dict = dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True),
+        loss_keypoint: dict = dict(type='mmdet.L1Loss'),
+        loss_heatmap: dict = dict(type='mmdet.FocalLoss', loss_weight=4.0),
+        loss_box: dict = dict(type='mmdet.GIoULoss'),
+        loss_oks: dict | None = None,
+        with_cp: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
         if init_cfg is None:
             init_cfg = dict(
-                type='Normal', layer='Conv2d', std=0.01,
-                override=dict(type='Normal', name='conv_cls', std=0.01, bias_prob=0.01))
+                type='Normal',
+                layer='Conv2d',
+                std=0.01,
+                override=dict(type='Normal', name='conv_cls', std=0.01, bias_prob=0.01),
+            )
         super().__init__(init_cfg)
         self.metainfo = parse_metainfo(metainfo)
         self.num_keypoints = self.metainfo['num_keypoints']
         indices = group_indices(groups, self.metainfo)
         if len(strides) != len(regress_ranges):
-            raise ValueError(f'DirectPoseHead has {len(strides)} strides, '
-                             f'but {len(regress_ranges)} regress_ranges')
+            raise ValueError(
+                f'DirectPoseHead has {len(strides)} strides, '
+                f'but {len(regress_ranges)} regress_ranges'
+            )
         self.strides = tuple(strides)
         self.regress_ranges = tuple(regress_ranges)
         self.center_sample_radius = center_sample_radius
@@ -128,14 +139,17 @@ class DirectPoseHead(BaseHead):
         self.conv_cls = nn.Conv2d(feat_channels, 1, 3, padding=1)
         self.conv_centerness = nn.Conv2d(feat_channels, 1, 3, padding=1)
         width = group_channels * len(indices)
-        self.keypoint_tower = _tower(in_channels, width, stacked_convs,
-                                     num_norm_groups=width // 4, groups=len(indices))
-        self.keypoint_branch = MODELS.build(dict(
-            keypoint_branch, channels=group_channels, groups=indices, strides=self.strides))
+        self.keypoint_tower = _tower(
+            in_channels, width, stacked_convs, num_norm_groups=width // 4, groups=len(indices)
+        )
+        self.keypoint_branch = MODELS.build(
+            dict(keypoint_branch, channels=group_channels, groups=indices, strides=self.strides)
+        )
         self.heatmap_head = None
         if heatmap_branch is not None:
-            self.heatmap_head = MODELS.build(dict(
-                heatmap_branch, in_channels=in_channels, num_keypoints=self.num_keypoints))
+            self.heatmap_head = MODELS.build(
+                dict(heatmap_branch, in_channels=in_channels, num_keypoints=self.num_keypoints)
+            )
         self.box_branch = None
         if box_branch is not None:
             self.box_branch = MODELS.build(dict(box_branch, in_channels=in_channels))
@@ -171,7 +185,8 @@ class DirectPoseHead(BaseHead):
         cls_scores = [self.conv_cls(feat) for feat in cls_feats]
         centernesses = [self.conv_centerness(feat) for feat in cls_feats]
         keypoint_preds = self.keypoint_branch(
-            [self._run_tower(self.keypoint_tower, feat) for feat in feats])
+            [self._run_tower(self.keypoint_tower, feat) for feat in feats]
+        )
         if self.box_branch is None:
             return cls_scores, keypoint_preds, centernesses
         return cls_scores, keypoint_preds, centernesses, self.box_branch(feats)
@@ -184,10 +199,12 @@ class DirectPoseHead(BaseHead):
     def points(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """The locations of each level, (H * W, 2) as x, y in input pixels, in fp32."""
         return self.prior_generator.grid_priors(
-            [m.shape[-2:] for m in maps], dtype=torch.float32, device=maps[0].device)
+            [m.shape[-2:] for m in maps], dtype=torch.float32, device=maps[0].device
+        )
 
-    def loss(self, feats: Sequence[Tensor], batch_data_samples: list,
-             train_cfg: dict | None = None) -> dict[str, Tensor]:
+    def loss(
+        self, feats: Sequence[Tensor], batch_data_samples: list, train_cfg: dict | None = None
+    ) -> dict[str, Tensor]:
         """Losses of a batch; their sum is the total.
 
         Args:
@@ -210,15 +227,19 @@ class DirectPoseHead(BaseHead):
         instances = [sample.gt_instance_labels for sample in batch_data_samples]
         check_keypoints(instances, self.metainfo)
         cls_scores, keypoint_preds, centernesses, *box_preds = self(feats)
-        losses = self.loss_by_feat(
-            cls_scores, keypoint_preds, centernesses, instances, *box_preds)
+        losses = self.loss_by_feat(cls_scores, keypoint_preds, centernesses, instances, *box_preds)
         if self.heatmap_head is not None:
             losses['loss_heatmap'] = self._heatmap_loss(self.heatmap_head(feats), instances)
         return losses
 
-    def loss_by_feat(self, cls_scores: Sequence[Tensor], keypoint_preds: Sequence[Tensor],
-                     centernesses: Sequence[Tensor], instances: Sequence[InstanceData],
-                     box_preds: Sequence[Tensor] | None = None) -> dict[str, Tensor]:
+    def loss_by_feat(
+        self,
+        cls_scores: Sequence[Tensor],
+        keypoint_preds: Sequence[Tensor],
+        centernesses: Sequence[Tensor],
+        instances: Sequence[InstanceData],
+        box_preds: Sequence[Tensor] | None = None,
+    ) -> dict[str, Tensor]:
         """Losses of the raw maps that :meth:`forward` gives.
 
         Args:
@@ -240,8 +261,11 @@ class DirectPoseHead(BaseHead):
         if self.assigner is None:
             targets = positive_targets(locations, instances, self.center_sample_radius)
         else:
-            targets = targets_of(locations, instances, assign_by_oks(
-                self.assigner, locations, cls_score, keypoint_pred, instances))
+            targets = targets_of(
+                locations,
+                instances,
+                assign_by_oks(self.assigner, locations, cls_score, keypoint_pred, instances),
+            )
         image, location = targets.image, targets.location  # (P, ) each
         keypoint_pred = keypoint_pred[image, :, location].unflatten(1, (-1, 2))  # (P, K, 2)
         centerness = torch.cat([m.flatten(1) for m in centernesses], dim=1).float()  # (N, L)
@@ -251,20 +275,28 @@ class DirectPoseHead(BaseHead):
         weight, weight_sum = keypoint_weights(targets.visible, targets.centerness)
         losses = dict(
             loss_cls=self.loss_cls(
-                cls_score.view(-1, 1), labels.view(-1), avg_factor=len(image) + len(labels)),
+                cls_score.view(-1, 1), labels.view(-1), avg_factor=len(image) + len(labels)
+            ),
             loss_centerness=self.loss_centerness(
-                centerness[image, location], targets.centerness,
-                avg_factor=max(len(image), 1)),
+                centerness[image, location], targets.centerness, avg_factor=max(len(image), 1)
+            ),
             loss_keypoint=self.loss_keypoint(
-                keypoint_pred, targets.keypoints, weight, avg_factor=weight_sum))
+                keypoint_pred, targets.keypoints, weight, avg_factor=weight_sum
+            ),
+        )
         if box_preds is not None:
             losses['loss_box'] = self._box_loss(box_preds, locations, targets, instances)
         if self.loss_oks is not None:
             losses['loss_oks'] = self._oks_loss(keypoint_pred, locations, targets, instances)
         return losses
 
-    def _box_loss(self, box_preds: Sequence[Tensor], locations: Locations,
-                  targets: PositiveTargets, instances: Sequence[InstanceData]) -> Tensor:
+    def _box_loss(
+        self,
+        box_preds: Sequence[Tensor],
+        locations: Locations,
+        targets: PositiveTargets,
+        instances: Sequence[InstanceData],
+    ) -> Tensor:
         """Loss of the boxes that distances (N, 4, H, W) a level, in strides, make."""
         image, location = targets.image, targets.location
         distances = torch.cat([m.flatten(2) for m in box_preds], dim=2)  # (N, 4, L)
@@ -272,13 +304,20 @@ class DirectPoseHead(BaseHead):
         return self.loss_box(
             distance2bbox(locations.points[location], distances),
             of_persons([i.bboxes for i in instances], image, targets.person),
-            targets.centerness, avg_factor=targets.centerness.sum().clamp(min=1))
+            targets.centerness,
+            avg_factor=targets.centerness.sum().clamp(min=1),
+        )
 
-    def _oks_loss(self, keypoint_pred: Tensor, locations: Locations, targets: PositiveTargets,
-                  instances: Sequence[InstanceData]) -> Tensor:
+    def _oks_loss(
+        self,
+        keypoint_pred: Tensor,
+        locations: Locations,
+        targets: PositiveTargets,
+        instances: Sequence[InstanceData],
+    ) -> Tensor:
         """Loss of the similarity of keypoints (P, K, 2), in strides, averaged as the L1 loss."""
         areas = of_persons([i.areas for i in instances], targets.image, targets.person)  # (P, )
-        areas = areas / locations.strides[targets.location]**2
+        areas = areas / locations.strides[targets.location] ** 2
         weight = location_weights(targets.visible, targets.centerness)
         loss = self.loss_oks(keypoint_pred, targets.keypoints, targets.visible, areas)  # (P, )
         return (loss * weight).sum() / weight.sum().clamp(min=1)
@@ -286,18 +325,22 @@ class DirectPoseHead(BaseHead):
     def _heatmap_loss(self, logits: Tensor, instances: Sequence[InstanceData]) -> Tensor:
         """Focal loss of the heatmap logits (N, K, H, W)."""
         labels = heatmap_labels(
-            instances, self.num_keypoints, logits.shape[-2:], self.strides[0])  # (N, H, W)
+            instances, self.num_keypoints, logits.shape[-2:], self.strides[0]
+        )  # (N, H, W)
         num_labelled = (labels < self.num_keypoints).sum()
         return self.loss_heatmap(
             logits.float().permute(0, 2, 3, 1).reshape(-1, self.num_keypoints),  # (N * H * W, K)
-            labels.flatten(), avg_factor=num_labelled.clamp(min=1))
+            labels.flatten(),
+            avg_factor=num_labelled.clamp(min=1),
+        )
 
     def _locations(self, maps: Sequence[Tensor]) -> Locations:
         """The locations of these maps' levels."""
         return make_locations(self.points(maps), self.strides, self.regress_ranges)
 
-    def predict(self, feats: Sequence[Tensor], batch_data_samples: list,
-                test_cfg: dict) -> list[InstanceData]:
+    def predict(
+        self, feats: Sequence[Tensor], batch_data_samples: list, test_cfg: dict
+    ) -> list[InstanceData]:
         """Poses of each image.
 
         Args:
@@ -318,16 +361,19 @@ class DirectPoseHead(BaseHead):
                 lacks a key.
         """
         if not isinstance(feats[0], Tensor):
-            raise ValueError('DirectPoseHead takes the features of one image size: switch '
-                             '`model.test_cfg.flip_test` and `multiscale_test` off; '
-                             'tools/test.py --tta tests on mirrored images and several sizes')
+            raise ValueError(
+                'DirectPoseHead takes the features of one image size: switch '
+                '`model.test_cfg.flip_test` and `multiscale_test` off; '
+                'tools/test.py --tta tests on mirrored images and several sizes'
+            )
         required = ('score_thr', 'nms_pre', 'nms', 'max_per_img')
         if missing := [key for key in required if key not in test_cfg]:
             raise ValueError(f'`model.test_cfg` lacks {missing}')
         return self.predict_by_feat(self(feats), batch_data_samples, test_cfg)
 
-    def predict_by_feat(self, maps: Sequence[Sequence[Tensor]], batch_data_samples: list,
-                        test_cfg: dict) -> list[InstanceData]:
+    def predict_by_feat(
+        self, maps: Sequence[Sequence[Tensor]], batch_data_samples: list, test_cfg: dict
+    ) -> list[InstanceData]:
         """Poses of the raw maps that :meth:`forward` gives.
 
         Args:
@@ -343,32 +389,58 @@ class DirectPoseHead(BaseHead):
         """
         points = self.points(maps[0])
         return [
-            self._decode([[m[i] for m in levels] for levels in maps], points,
-                         sample.metainfo['img_shape'], test_cfg)
-            for i, sample in enumerate(batch_data_samples)]
+            self._decode(
+                [[m[i] for m in levels] for levels in maps],
+                points,
+                sample.metainfo['img_shape'],
+                test_cfg,
+            )
+            for i, sample in enumerate(batch_data_samples)
+        ]
 
-    def _decode(self, maps: Sequence[Sequence[Tensor]], points: Sequence[Tensor],
-                img_shape: tuple[int, int], test_cfg: dict) -> InstanceData:
+    def _decode(
+        self,
+        maps: Sequence[Sequence[Tensor]],
+        points: Sequence[Tensor],
+        img_shape: tuple[int, int],
+        test_cfg: dict,
+    ) -> InstanceData:
         """Poses of one image as numpy arrays."""
         poses = decode_poses(
-            *maps[:3], points, self.strides, img_shape,
+            *maps[:3],
+            points,
+            self.strides,
+            img_shape,
             box_preds=None if self.box_branch is None else maps[3],
-            score_thr=test_cfg['score_thr'], nms_pre=test_cfg['nms_pre'],
-            max_per_img=test_cfg['max_per_img'], **test_cfg['nms'])
+            score_thr=test_cfg['score_thr'],
+            nms_pre=test_cfg['nms_pre'],
+            max_per_img=test_cfg['max_per_img'],
+            **test_cfg['nms'],
+        )
         scores = poses.scores.cpu().numpy()
         return InstanceData(
             bboxes=poses.boxes.cpu().numpy(),
             bbox_scores=scores,
             keypoints=poses.keypoints.cpu().numpy(),
-            keypoint_scores=scores[:, None].repeat(self.num_keypoints, axis=1))
+            keypoint_scores=scores[:, None].repeat(self.num_keypoints, axis=1),
+        )
 
 
-def _tower(in_channels: int, channels: int, num_convs: int, num_norm_groups: int,
-           groups: int = 1) -> nn.Sequential:
+def _tower(
+    in_channels: int, channels: int, num_convs: int, num_norm_groups: int, groups: int = 1
+) -> nn.Sequential:
     """3x3 convolutions with GN and ReLU; the first is dense, the others have ``groups``."""
-    return nn.Sequential(*[
-        ConvModule(
-            in_channels if i == 0 else channels, channels, 3, padding=1, bias=True,
-            groups=1 if i == 0 else groups,
-            norm_cfg=dict(type='GN', num_groups=num_norm_groups))
-        for i in range(num_convs)])
+    return nn.Sequential(
+        *[
+            ConvModule(
+                in_channels if i == 0 else channels,
+                channels,
+                3,
+                padding=1,
+                bias=True,
+                groups=1 if i == 0 else groups,
+                norm_cfg=dict(type='GN', num_groups=num_norm_groups),
+            )
+            for i in range(num_convs)
+        ]
+    )

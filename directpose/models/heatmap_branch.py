@@ -1,4 +1,5 @@
 """The auxiliary heatmaps: they only regularise the training (paper section 3.3)."""
+
 from collections.abc import Sequence
 
 from mmcv.cnn import ConvModule
@@ -21,20 +22,27 @@ class HeatmapBranch(BaseModule):
         norm_cfg (dict): Their norm layers. Defaults to BN.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 num_keypoints: int,
-                 feat_channels: int = 128,
-                 norm_cfg: dict = dict(type='BN')) -> None:
-        super().__init__(init_cfg=dict(
-            type='Normal', layer='Conv2d', std=0.01,
-            override=dict(type='Normal', name='conv_heatmap', std=0.01, bias_prob=0.01)))
+    def __init__(
+        self,
+        in_channels: int,
+        num_keypoints: int,
+        feat_channels: int = 128,
+        norm_cfg: dict = dict(type='BN'),
+    ) -> None:
+        super().__init__(
+            init_cfg=dict(
+                type='Normal',
+                layer='Conv2d',
+                std=0.01,
+                override=dict(type='Normal', name='conv_heatmap', std=0.01, bias_prob=0.01),
+            )
+        )
         self.convs = nn.Sequential(
             ConvModule(in_channels, feat_channels, 3, padding=1, norm_cfg=norm_cfg),
-            ConvModule(feat_channels, feat_channels, 3, padding=1, norm_cfg=norm_cfg))
+            ConvModule(feat_channels, feat_channels, 3, padding=1, norm_cfg=norm_cfg),
+        )
         self.conv_heatmap = nn.Conv2d(feat_channels, num_keypoints, 3, padding=1)
 
     def forward(self, feats: Sequence[Tensor]) -> Tensor:
-        """The levels' features (N, C, H, W), finest first, to logits (N, K, H, W) of the finest.
-        """
+        """The levels' features (N, C, H, W), finest first, to logits (N, K, H, W) of the finest."""
         return self.conv_heatmap(self.convs(feats[0]))

@@ -1,17 +1,18 @@
 """Which keypoints share a feature: the groups of KPAlign, by keypoint names."""
+
 from collections import Counter
 from collections.abc import Sequence
 
 # Paper section 3.2 and the original's order: keypoints that move together share a locator.
 COCO_GROUPS = (
     ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear'),
-    ('left_shoulder', ),
+    ('left_shoulder',),
     ('left_elbow', 'left_wrist'),
-    ('right_shoulder', ),
+    ('right_shoulder',),
     ('right_elbow', 'right_wrist'),
-    ('left_hip', ),
+    ('left_hip',),
     ('left_knee', 'left_ankle'),
-    ('right_hip', ),
+    ('right_hip',),
     ('right_knee', 'right_ankle'),
 )
 
@@ -47,7 +48,10 @@ def group_indices(groups: Sequence[Sequence[str]] | None, metainfo: dict) -> lis
     if empty := [i for i, group in enumerate(groups) if not group]:
         problems.append(f'groups {empty} are empty')
     if problems:
-        raise ValueError('keypoint groups do not fit: ' + '; '.join(problems) +
-                         '. Give the head `groups`, a list of lists of keypoint names that '
-                         'holds each keypoint of its `metainfo` once')
+        raise ValueError(
+            'keypoint groups do not fit: '
+            + '; '.join(problems)
+            + '. Give the head `groups`, a list of lists of keypoint names that '
+            'holds each keypoint of its `metainfo` once'
+        )
     return [[name2id[name] for name in group] for group in groups]

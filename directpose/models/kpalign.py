@@ -3,6 +3,7 @@
 A *locator* regresses one coarse position for each group of keypoints, a *sampler* takes the
 features found there, and a *predictor* turns them into the offsets of the group's keypoints.
 """
+
 from collections.abc import Sequence
 
 import torch
@@ -29,8 +30,13 @@ def sample_bilinear(maps: Tensor, points: Tensor) -> Tensor:
     x, y = points.unbind(-1)  # (N, P) each
     # with align_corners=False cell j is at (2 j + 1) / W - 1, also where W is 1
     grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
-    samples = F.grid_sample(maps.to(grid.dtype), grid.unsqueeze(1), mode='bilinear',
-                            padding_mode='zeros', align_corners=False)  # (N, C, 1, P)
+    samples = F.grid_sample(
+        maps.to(grid.dtype),
+        grid.unsqueeze(1),
+        mode='bilinear',
+        padding_mode='zeros',
+        align_corners=False,
+    )  # (N, C, 1, P)
     return samples.squeeze(2)
 
 
@@ -80,30 +86,41 @@ class KPAlign(nn.Module):
         ValueError: If ``finest_groups`` has an index that is no group.
     """
 
-    def __init__(self,
-                 channels: int,
-                 groups: Sequence[Sequence[int]],
-                 strides: Sequence[int],
-                 finest_groups: Sequence[int] = (0, )) -> None:
+    def __init__(
+        self,
+        channels: int,
+        groups: Sequence[Sequence[int]],
+        strides: Sequence[int],
+        finest_groups: Sequence[int] = (0,),
+    ) -> None:
         super().__init__()
         num_groups = len(groups)
         if not set(finest_groups) <= set(range(num_groups)):
-            raise ValueError(f'finest_groups {tuple(finest_groups)} of KPAlign must be indices '
-                             f'of its {num_groups} groups')
+            raise ValueError(
+                f'finest_groups {tuple(finest_groups)} of KPAlign must be indices '
+                f'of its {num_groups} groups'
+            )
         width = channels * num_groups
         self.locator = nn.Conv2d(width, 2 * num_groups, 3, padding=1, groups=num_groups)
         self.feature_conv = ConvModule(
-            width, width, 3, padding=1, groups=num_groups, bias=True,
-            norm_cfg=dict(type='GN', num_groups=width // 4))
-        self.predictors = nn.ModuleList(
-            nn.Conv2d(channels, 2 * len(group), 1) for group in groups)
+            width,
+            width,
+            3,
+            padding=1,
+            groups=num_groups,
+            bias=True,
+            norm_cfg=dict(type='GN', num_groups=width // 4),
+        )
+        self.predictors = nn.ModuleList(nn.Conv2d(channels, 2 * len(group), 1) for group in groups)
 
         self.strides = tuple(strides)
         self.group_sizes = [len(group) for group in groups]
         others = [g for g in range(num_groups) if g not in finest_groups]
         # (the groups, the level that each level samples): handled together, a map at a time
-        kinds = [(sorted(finest_groups), [0] * len(strides)),
-                 (others, [max(level - 1, 0) for level in range(len(strides))])]
+        kinds = [
+            (sorted(finest_groups), [0] * len(strides)),
+            (others, [max(level - 1, 0) for level in range(len(strides))]),
+        ]
         self.kinds = [(members, sources) for members, sources in kinds if members]
 
         # Groups of a kind are padded to the size of its largest: where keypoint k then stands.
@@ -133,10 +150,12 @@ class KPAlign(nn.Module):
         num_sampled = 1 + max(source for _, sources in self.kinds for source in sources)
         return self.sample_and_predict(
             [self.locate(feat) for feat in feats],
-            [self.feature_conv(feat) for feat in feats[:num_sampled]])
+            [self.feature_conv(feat) for feat in feats[:num_sampled]],
+        )
 
-    def sample_and_predict(self, bases: Sequence[Tensor],
-                           sampled: Sequence[Tensor]) -> list[Tensor]:
+    def sample_and_predict(
+        self, bases: Sequence[Tensor], sampled: Sequence[Tensor]
+    ) -> list[Tensor]:
         """All after the 3x3 convolutions.
 
         Args:
@@ -157,8 +176,7 @@ class KPAlign(nn.Module):
 
     def locate(self, feat: Tensor) -> Tensor:
         """The locator: (N, G * channels, H, W) to vectors (N, G, 2, H, W) in strides, x first."""
-        base = self.locator(feat).view(
-            feat.shape[0], -1, 2, *feat.shape[-2:])  # (N, G, 2, H, W)
+        base = self.locator(feat).view(feat.shape[0], -1, 2, *feat.shape[-2:])  # (N, G, 2, H, W)
         # sampling positions need full precision, whatever the convolutions run in
         return base.to(torch.promote_types(base.dtype, torch.float32))
 
@@ -170,14 +188,20 @@ class KPAlign(nn.Module):
         size = 2 * max(self.group_sizes)
         weights = [predictor.weight for predictor in self.predictors]
         # not F.pad: ONNX's exporter must see a constant shape
-        weight = torch.cat([
-            torch.cat([w, w.new_zeros(size - w.shape[0], *w.shape[1:])])
-            for w in weights])  # (G * 2n, C, 1, 1)
+        weight = torch.cat(
+            [torch.cat([w, w.new_zeros(size - w.shape[0], *w.shape[1:])]) for w in weights]
+        )  # (G * 2n, C, 1, 1)
         return F.conv2d(feat, weight, groups=len(self.predictors)).view(
-            feat.shape[0], -1, size, *feat.shape[-2:])  # (N, G, 2n, H, W)
+            feat.shape[0], -1, size, *feat.shape[-2:]
+        )  # (N, G, 2n, H, W)
 
-    def align(self, bases: Sequence[Tensor], maps: Sequence[Tensor], members: Sequence[int],
-              sources: Sequence[int]) -> list[Tensor]:
+    def align(
+        self,
+        bases: Sequence[Tensor],
+        maps: Sequence[Tensor],
+        members: Sequence[int],
+        sources: Sequence[int],
+    ) -> list[Tensor]:
         """The sampler and the predictors' bias, for groups that sample the same maps.
 
         Args:
@@ -190,9 +214,9 @@ class KPAlign(nn.Module):
             List[Tensor]: Keypoints (N, m * n, 2, H * W) of every level, in its strides.
         """
         n = self._padded_size(members)
-        bias = torch.stack([
-            F.pad(self.predictors[g].bias, (0, 2 * (n - self.group_sizes[g])))
-            for g in members]).view(len(members), n, 2, 1)
+        bias = torch.stack(
+            [F.pad(self.predictors[g].bias, (0, 2 * (n - self.group_sizes[g]))) for g in members]
+        ).view(len(members), n, 2, 1)
         bases = [base[:, members] for base in bases]  # (N, m, 2, H, W)
         ratios = [stride // self.strides[source] for stride, source in zip(self.strides, sources)]
         preds = []
@@ -200,8 +224,9 @@ class KPAlign(nn.Module):
             levels = [level for level, s in enumerate(sources) if s == source]
             points = [sampling_points(bases[level], ratios[level]) for level in levels]
             offsets = sample_bilinear(
-                maps[source][:, members, :2 * n].flatten(0, 1),  # (N * m, 2n, H, W)
-                torch.cat(points, dim=2).flatten(0, 1))  # (N * m, 2n, P)
+                maps[source][:, members, : 2 * n].flatten(0, 1),  # (N * m, 2n, H, W)
+                torch.cat(points, dim=2).flatten(0, 1),
+            )  # (N * m, 2n, P)
             offsets = offsets.view(-1, len(members), n, 2, offsets.shape[-1]) + bias
             for level, part in zip(levels, offsets.split([p.shape[2] for p in points], dim=-1)):
                 base = bases[level].flatten(3).unsqueeze(2)  # (N, m, 1, 2, H * W)

@@ -1,4 +1,5 @@
 """Which location learns which person, decided by what the model predicts so far."""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,13 @@ from .targets import Locations
 
 
 @torch.no_grad()
-def assign_by_oks(assigner: Any, locations: Locations, cls_score: Tensor, keypoint_pred: Tensor,
-                  instances: Sequence[InstanceData]) -> Tensor:
+def assign_by_oks(
+    assigner: Any,
+    locations: Locations,
+    cls_score: Tensor,
+    keypoint_pred: Tensor,
+    instances: Sequence[InstanceData],
+) -> Tensor:
     """Let one of mmpose's assigners choose the positive locations, of whatever level.
 
     What it chooses outside of the person's box is left out: there is no centerness.
@@ -34,14 +40,19 @@ def assign_by_oks(assigner: Any, locations: Locations, cls_score: Tensor, keypoi
     keypoints = points[:, None] + offsets * strides[:, None, None]
     assigned = []
     for scores, poses, people in zip(cls_score.sigmoid(), keypoints, instances):
-        person = assigner.assign(
-            InstanceData(
-                priors=priors,
-                bboxes=torch.cat([poses.amin(dim=1), poses.amax(dim=1)], dim=1),  # (L, 4)
-                scores=scores[:, None],
-                keypoints=poses,
-                keypoints_visible=torch.ones_like(poses[..., 0])),
-            people)['gt_inds'] - 1  # (L, )
+        person = (
+            assigner.assign(
+                InstanceData(
+                    priors=priors,
+                    bboxes=torch.cat([poses.amin(dim=1), poses.amax(dim=1)], dim=1),  # (L, 4)
+                    scores=scores[:, None],
+                    keypoints=poses,
+                    keypoints_visible=torch.ones_like(poses[..., 0]),
+                ),
+                people,
+            )['gt_inds']
+            - 1
+        )  # (L, )
         if len(people):
             boxes = people.bboxes[person]  # (L, 4); of the background any
             inside = ((points > boxes[:, :2]) & (points < boxes[:, 2:])).all(dim=1)

@@ -1,4 +1,5 @@
 """The naive way, which KPAlign improves on: every keypoint from the location's own features."""
+
 from collections.abc import Sequence
 
 from mmpose.registry import MODELS
@@ -18,8 +19,9 @@ class PlainKeypointBranch(nn.Module):
         strides (Sequence[int]): Not used: the output is in strides, whatever they are.
     """
 
-    def __init__(self, channels: int, groups: Sequence[Sequence[int]],
-                 strides: Sequence[int]) -> None:
+    def __init__(
+        self, channels: int, groups: Sequence[Sequence[int]], strides: Sequence[int]
+    ) -> None:
         super().__init__()
         num_keypoints = sum(len(group) for group in groups)
         self.conv = nn.Conv2d(channels * len(groups), 2 * num_keypoints, 3, padding=1)

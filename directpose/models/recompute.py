@@ -1,4 +1,5 @@
 """Activations computed again in the backward pass instead of kept."""
+
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -19,15 +20,23 @@ def recompute(module: nn.Module, x: Tensor) -> Tensor:
     Returns:
         Tensor: Its output.
     """
-    return checkpoint(module, x, use_reentrant=False,
-                      context_fn=lambda: (nullcontext(), _without_statistics(module)))
+    return checkpoint(
+        module,
+        x,
+        use_reentrant=False,
+        context_fn=lambda: (nullcontext(), _without_statistics(module)),
+    )
 
 
 @contextmanager
 def _without_statistics(module: nn.Module) -> Iterator[None]:
     """Give batch norm copies of its statistics to update."""
-    buffers = [(norm, name, buffer) for norm in module.modules() if isinstance(norm, _BatchNorm)
-               for name, buffer in norm.named_buffers(recurse=False)]
+    buffers = [
+        (norm, name, buffer)
+        for norm in module.modules()
+        if isinstance(norm, _BatchNorm)
+        for name, buffer in norm.named_buffers(recurse=False)
+    ]
     for norm, name, buffer in buffers:
         setattr(norm, name, buffer.clone())
     try:

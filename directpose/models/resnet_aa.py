@@ -1,4 +1,5 @@
 """The anti-aliased ResNet: every stride is a blur (Zhang, arXiv 1904.11486)."""
+
 from collections.abc import Sequence
 
 import torch
@@ -23,7 +24,7 @@ class BlurPool(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        taps = torch.tensor([1., 2., 1.])
+        taps = torch.tensor([1.0, 2.0, 1.0])
         filt = torch.outer(taps, taps)
         filt = (filt / filt.sum()).expand(channels, 1, 3, 3)  # (C, 1, 3, 3)
         self.register_buffer('filt', filt.contiguous())
@@ -34,8 +35,7 @@ class BlurPool(nn.Module):
         return F.conv2d(x, self.filt, stride=2, groups=len(self.filt))
 
 
-def _shortcut(in_channels: int, channels: int, stride: int,
-              norm_cfg: dict) -> nn.Sequential | None:
+def _shortcut(in_channels: int, channels: int, stride: int, norm_cfg: dict) -> nn.Sequential | None:
     """What a block's input passes through to match its output."""
     if stride == 1 and in_channels == channels:
         return None
@@ -59,6 +59,7 @@ class BasicBlock(nn.Module):
         stride (int): 1 or 2.
         norm_cfg (dict): The norm layers.
     """
+
     expansion = 1
 
     def __init__(self, in_channels: int, width: int, stride: int, norm_cfg: dict) -> None:
@@ -88,6 +89,7 @@ class Bottleneck(nn.Module):
         stride (int): 1 or 2.
         norm_cfg (dict): The norm layers.
     """
+
     expansion = 4
 
     def __init__(self, in_channels: int, width: int, stride: int, norm_cfg: dict) -> None:
@@ -133,6 +135,7 @@ class ResNetAA(BaseModule):
     Raises:
         ValueError: If there is no ResNet of that depth or no such stage.
     """
+
     arch_settings = {
         18: (BasicBlock, (2, 2, 2, 2)),
         34: (BasicBlock, (3, 4, 6, 3)),
@@ -140,19 +143,21 @@ class ResNetAA(BaseModule):
         101: (Bottleneck, (3, 4, 23, 3)),
     }
 
-    def __init__(self,
-                 depth: int,
-                 base_channels: int = 64,
-                 out_indices: Sequence[int] = (1, 2, 3),
-                 norm_cfg: dict | None = None,
-                 with_cp: bool = False,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        depth: int,
+        base_channels: int = 64,
+        out_indices: Sequence[int] = (1, 2, 3),
+        norm_cfg: dict | None = None,
+        with_cp: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
         if depth not in self.arch_settings:
-            raise ValueError(f'ResNetAA has no depth {depth}; '
-                             f'it has {sorted(self.arch_settings)}')
+            raise ValueError(f'ResNetAA has no depth {depth}; it has {sorted(self.arch_settings)}')
         if not out_indices or not set(out_indices) <= {0, 1, 2, 3}:
-            raise ValueError(f'out_indices {tuple(out_indices)} of ResNetAA must name stages '
-                             'out of 0, 1, 2, 3')
+            raise ValueError(
+                f'out_indices {tuple(out_indices)} of ResNetAA must name stages out of 0, 1, 2, 3'
+            )
         if init_cfg is None:
             init_cfg = dict(type='Kaiming', layer='Conv2d')
         super().__init__(init_cfg)
@@ -164,8 +169,7 @@ class ResNetAA(BaseModule):
         self.conv1 = nn.Conv2d(3, base_channels, 7, stride=2, padding=3, bias=False)
         self.bn1 = build_norm_layer(norm_cfg, base_channels)[1]
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.Sequential(
-            nn.MaxPool2d(kernel_size=2, stride=1), BlurPool(base_channels))
+        self.maxpool = nn.Sequential(nn.MaxPool2d(kernel_size=2, stride=1), BlurPool(base_channels))
         channels = base_channels
         for i in range(max(out_indices) + 1):
             width = base_channels * 2**i

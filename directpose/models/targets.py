@@ -3,6 +3,7 @@
 The assignment is FCOS's with centre sampling (arXiv 1904.01355), on boxes around the labelled
 keypoints. Boxes, keypoints and locations are in input pixels, targets in strides.
 """
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 class Locations(NamedTuple):
     """The locations of all levels, L of them, level by level and row by row."""
+
     points: Tensor
     """(L, 2): x, y in input pixels."""
     strides: Tensor
@@ -25,6 +27,7 @@ class Locations(NamedTuple):
 
 class PositiveTargets(NamedTuple):
     """Targets of the P locations of a batch that belong to a person."""
+
     image: Tensor
     """(P, ): index of the image."""
     location: Tensor
@@ -39,8 +42,9 @@ class PositiveTargets(NamedTuple):
     """(P, ): of the location in the person's box, above 0 and up to 1."""
 
 
-def make_locations(points: Sequence[Tensor], strides: Sequence[int],
-                   regress_ranges: Sequence[tuple[float, float]]) -> Locations:
+def make_locations(
+    points: Sequence[Tensor], strides: Sequence[int], regress_ranges: Sequence[tuple[float, float]]
+) -> Locations:
     """Join the levels.
 
     Args:
@@ -57,7 +61,8 @@ def make_locations(points: Sequence[Tensor], strides: Sequence[int],
     return Locations(
         torch.cat(list(points)),
         torch.tensor(strides).repeat_interleave(counts).to(**like),
-        torch.tensor(regress_ranges).repeat_interleave(counts, dim=0).to(**like))
+        torch.tensor(regress_ranges).repeat_interleave(counts, dim=0).to(**like),
+    )
 
 
 def assign_persons(locations: Locations, boxes: Tensor, radius: float) -> Tensor:
@@ -80,8 +85,10 @@ def assign_persons(locations: Locations, boxes: Tensor, radius: float) -> Tensor
     low, high = boxes[:, None, :, :2], boxes[:, None, :, 2:]  # (N, 1, M, 2)
     centers = (low + high) / 2
     reach = radius * locations.strides[:, None, None]  # (L, 1, 1)
-    inside = ((points > torch.maximum(low, centers - reach)) &
-              (points < torch.minimum(high, centers + reach))).all(dim=-1)  # (N, L, M)
+    inside = (
+        (points > torch.maximum(low, centers - reach))
+        & (points < torch.minimum(high, centers + reach))
+    ).all(dim=-1)  # (N, L, M)
     farthest = torch.maximum(points - low, high - points).amax(dim=-1)  # (N, L, M)
     ranges = locations.regress_ranges[:, None]  # (L, 1, 2)
     in_range = (farthest >= ranges[..., 0]) & (farthest <= ranges[..., 1])
@@ -90,8 +97,9 @@ def assign_persons(locations: Locations, boxes: Tensor, radius: float) -> Tensor
     return person.where(area.isfinite(), -1)
 
 
-def positive_targets(locations: Locations, instances: Sequence[InstanceData],
-                     radius: float) -> PositiveTargets:
+def positive_targets(
+    locations: Locations, instances: Sequence[InstanceData], radius: float
+) -> PositiveTargets:
     """Targets of a batch, vectorised over its images and levels.
 
     Args:
@@ -110,8 +118,9 @@ def positive_targets(locations: Locations, instances: Sequence[InstanceData],
     return targets_of(locations, instances, assign_persons(locations, boxes, radius))
 
 
-def targets_of(locations: Locations, instances: Sequence[InstanceData],
-               assigned: Tensor) -> PositiveTargets:
+def targets_of(
+    locations: Locations, instances: Sequence[InstanceData], assigned: Tensor
+) -> PositiveTargets:
     """Targets of the locations that an assignment gave a person.
 
     Args:
@@ -130,10 +139,13 @@ def targets_of(locations: Locations, instances: Sequence[InstanceData],
     keypoints = of_persons([i.keypoints for i in instances], image, person)  # (P, K, 2)
     visible = of_persons([i.keypoints_visible for i in instances], image, person)  # (P, K)
     return PositiveTargets(
-        image, location, person,
+        image,
+        location,
+        person,
         (keypoints - points[:, None]) / locations.strides[location, None, None],
         (visible > 0).to(points.dtype),
-        centerness(points, of_persons([i.bboxes for i in instances], image, person)))
+        centerness(points, of_persons([i.bboxes for i in instances], image, person)),
+    )
 
 
 def of_persons(fields: Sequence[Tensor], image: Tensor, person: Tensor) -> Tensor:
@@ -165,8 +177,9 @@ def centerness(points: Tensor, boxes: Tensor) -> Tensor:
     return ratios.prod(dim=-1).sqrt()
 
 
-def heatmap_labels(instances: Sequence[InstanceData], num_keypoints: int, size: tuple[int, int],
-                   stride: int) -> Tensor:
+def heatmap_labels(
+    instances: Sequence[InstanceData], num_keypoints: int, size: tuple[int, int], stride: int
+) -> Tensor:
     """One map of keypoint types an image: not a Gaussian, a single cell a keypoint.
 
     Each labelled keypoint of each person takes the cell whose location is nearest in Chebyshev
@@ -184,9 +197,12 @@ def heatmap_labels(instances: Sequence[InstanceData], num_keypoints: int, size: 
     height, width = size
     keypoints = torch.cat([i.keypoints for i in instances]).flatten(0, 1)  # (n * K, 2)
     labelled = torch.cat([i.keypoints_visible for i in instances]).flatten() > 0
-    image = torch.cat([
-        i.keypoints_visible.new_full((i.keypoints_visible.numel(), ), index, dtype=torch.long)
-        for index, i in enumerate(instances)])
+    image = torch.cat(
+        [
+            i.keypoints_visible.new_full((i.keypoints_visible.numel(),), index, dtype=torch.long)
+            for index, i in enumerate(instances)
+        ]
+    )
     kind = torch.arange(len(keypoints), device=keypoints.device)  # grows with the order
     keypoints, image, kind = keypoints[labelled], image[labelled], kind[labelled]
 
@@ -200,7 +216,7 @@ def heatmap_labels(instances: Sequence[InstanceData], num_keypoints: int, size: 
     column = (dx <= nearest).int().argmax(dim=1)
     row = (dy <= nearest).int().argmax(dim=1)
     cell = (image * height + row) * width + column
-    last = kind.new_full((len(instances) * height * width, ), -1)
+    last = kind.new_full((len(instances) * height * width,), -1)
     last = last.scatter_reduce(0, cell, kind, 'amax')  # the last keypoint, in a fixed order
     labels = (last % num_keypoints).where(last >= 0, num_keypoints)
     return labels.view(len(instances), height, width)

@@ -1,4 +1,5 @@
 """Test-time augmentation: the poses of several views of an image, merged by one more NMS."""
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,8 +31,8 @@ class PoseTTAModel(BaseTTAModel):
     """
 
     def merge_preds(
-            self,
-            data_samples_list: Sequence[Sequence[PoseDataSample]]) -> list[PoseDataSample]:
+        self, data_samples_list: Sequence[Sequence[PoseDataSample]]
+    ) -> list[PoseDataSample]:
         """Merge the poses of the views of each image.
 
         Args:
@@ -53,8 +54,11 @@ class PoseTTAModel(BaseTTAModel):
         boxes = poses.bboxes * np.tile(to_input, 2)  # (n, 4)
         test_cfg = self.module.test_cfg
         _, keep = nms(
-            boxes.astype(np.float32), poses.bbox_scores.astype(np.float32), **test_cfg['nms'],
-            max_num=test_cfg['max_per_img'])
+            boxes.astype(np.float32),
+            poses.bbox_scores.astype(np.float32),
+            **test_cfg['nms'],
+            max_num=test_cfg['max_per_img'],
+        )
         first.pred_instances = poses[keep]
         return first
 
@@ -84,18 +88,22 @@ def upright_poses(view: PoseDataSample) -> InstanceData:
     if not meta.get('flip'):
         return poses
     if meta['flip_direction'] != 'horizontal':
-        raise ValueError(f"'{meta['img_path']}' was mirrored in direction "
-                         f"'{meta['flip_direction']}'; PoseTTAModel only turns 'horizontal' back: "
-                         'correct RandomFlip in tta_pipeline')
+        raise ValueError(
+            f"'{meta['img_path']}' was mirrored in direction "
+            f"'{meta['flip_direction']}'; PoseTTAModel only turns 'horizontal' back: "
+            'correct RandomFlip in tta_pipeline'
+        )
     (width, height), (input_width, _) = meta['input_scale'], meta['input_size']
     # MMPose's functions mirror x about (width - 1) / 2
     about = 2 * meta['input_center'][0] - width / input_width
     size = (about + 1, height)
     keypoints, keypoint_scores = flip_keypoints(
-        poses.keypoints, poses.keypoint_scores, size, meta['flip_indices'])
+        poses.keypoints, poses.keypoint_scores, size, meta['flip_indices']
+    )
     return InstanceData(
         bboxes=flip_bbox(poses.bboxes, size, bbox_format='xyxy'),
         bbox_scores=poses.bbox_scores,
         keypoints=keypoints,
         keypoint_scores=keypoint_scores,
-        keypoints_visible=keypoint_scores)
+        keypoints_visible=keypoint_scores,
+    )

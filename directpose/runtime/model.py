@@ -1,4 +1,5 @@
 """Poses on pictures, from a file that ``tools/deployment/export_onnx.py`` wrote."""
+
 import json
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ METADATA_KEY = 'directpose'
 
 class Poses(NamedTuple):
     """The people of one picture, best first, in pixels of the picture."""
+
     keypoints: np.ndarray
     """(n, K, 2) float32, x first; they may lie outside of the picture."""
     scores: np.ndarray
@@ -42,19 +44,26 @@ class DirectPose:
         ValueError: If the file was written by something else.
     """
 
-    def __init__(self, path: str | PathLike, score_thr: float | None = None,
-                 providers: Sequence = ('CPUExecutionProvider', )) -> None:
+    def __init__(
+        self,
+        path: str | PathLike,
+        score_thr: float | None = None,
+        providers: Sequence = ('CPUExecutionProvider',),
+    ) -> None:
         try:
             import onnxruntime
             import PIL  # noqa: F401
         except ImportError as error:
             raise ImportError(
-                f"{error.name} is not installed; pip install 'directpose[runtime]'") from error
+                f"{error.name} is not installed; pip install 'directpose[runtime]'"
+            ) from error
         self._session = onnxruntime.InferenceSession(fspath(path), providers=list(providers))
         metadata = self._session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in metadata:
-            raise ValueError(f'{path} was not written by tools/deployment/export_onnx.py: it lacks '
-                             f'the metadata "{METADATA_KEY}"; export the model with that tool')
+            raise ValueError(
+                f'{path} was not written by tools/deployment/export_onnx.py: it lacks '
+                f'the metadata "{METADATA_KEY}"; export the model with that tool'
+            )
         self._settings = json.loads(metadata[METADATA_KEY])
         self.score_thr = self._settings['score_thr'] if score_thr is None else score_thr
         self.keypoint_names: list[str] = self._settings['keypoint_names']
@@ -99,7 +108,7 @@ class DirectPose:
         poses = [None] * len(images)
         for shape, members in groups.items():
             for start in range(0, len(members), batch_size):
-                batch = members[start:start + batch_size]
+                batch = members[start : start + batch_size]
                 found = self._predict_batch([images[index] for index in batch], shape)
                 for index, one in zip(batch, found):
                     poses[index] = one
@@ -109,7 +118,8 @@ class DirectPose:
         """Width and height that the picture is resized to."""
         height, width = image.shape[:2]
         return short_side_resize(
-            (width, height), self._settings['short_side'], self._settings['max_long_side'])
+            (width, height), self._settings['short_side'], self._settings['max_long_side']
+        )
 
     def _padded_shape(self, size: tuple[int, int]) -> tuple[int, int]:
         """Height and width of a batch for pictures of this width and height."""
@@ -117,21 +127,30 @@ class DirectPose:
         width, height = (-(-pixels // divisor) * divisor for pixels in size)
         return height, width
 
-    def _predict_batch(self, images: Sequence[np.ndarray],
-                       shape: tuple[int, int]) -> list[Poses]:
+    def _predict_batch(self, images: Sequence[np.ndarray], shape: tuple[int, int]) -> list[Poses]:
         inputs = np.zeros((len(images), 3, *shape), dtype=np.float32)
         sizes = [self._input_size(image) for image in images]
         for padded, image, size in zip(inputs, images, sizes):
             width, height = size
             padded[:, :height, :width] = _resize(image, size).transpose(2, 0, 1)
-        outputs = self._session.run(['keypoints', 'scores', 'boxes'], dict(
-            images=inputs,
-            image_sizes=np.array([(height, width) for width, height in sizes]),
-            score_thr=np.array([self.score_thr], dtype=np.float32)))
+        outputs = self._session.run(
+            ['keypoints', 'scores', 'boxes'],
+            dict(
+                images=inputs,
+                image_sizes=np.array([(height, width) for width, height in sizes]),
+                score_thr=np.array([self.score_thr], dtype=np.float32),
+            ),
+        )
         return [self._to_poses(*one) for one in zip(images, sizes, *outputs)]
 
-    def _to_poses(self, image: np.ndarray, size: tuple[int, int], keypoints: np.ndarray,
-                  scores: np.ndarray, boxes: np.ndarray) -> Poses:
+    def _to_poses(
+        self,
+        image: np.ndarray,
+        size: tuple[int, int],
+        keypoints: np.ndarray,
+        scores: np.ndarray,
+        boxes: np.ndarray,
+    ) -> Poses:
         """Poses of a picture from the rows of its outputs, of which some only fill up."""
         found = scores >= 0
         keypoints, scores, boxes = keypoints[found], scores[found], boxes[found]
@@ -145,16 +164,20 @@ class DirectPose:
 
 def _check_image(image: np.ndarray, index: int) -> None:
     if not isinstance(image, np.ndarray):
-        raise ValueError(f'image {index} is {type(image).__name__}; give an array of (H, W, 3) '
-                         'uint8 in BGR')
+        raise ValueError(
+            f'image {index} is {type(image).__name__}; give an array of (H, W, 3) uint8 in BGR'
+        )
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ValueError(f'image {index} is an array of {image.shape} {image.dtype}; give one of '
-                         '(H, W, 3) uint8 in BGR')
+        raise ValueError(
+            f'image {index} is an array of {image.shape} {image.dtype}; give one of '
+            '(H, W, 3) uint8 in BGR'
+        )
 
 
 def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The picture at a width and height, by the filter that the network was trained with."""
     from PIL import Image
+
     if (image.shape[1], image.shape[0]) == size:
         return image
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))

@@ -1,9 +1,11 @@
 """NMS for files that were exported without it."""
+
 import numpy as np
 
 
-def nms(boxes: np.ndarray, scores: np.ndarray, iou_threshold: float, offset: int,
-        max_per_img: int) -> np.ndarray:
+def nms(
+    boxes: np.ndarray, scores: np.ndarray, iou_threshold: float, offset: int, max_per_img: int
+) -> np.ndarray:
     """Which boxes stay, best first.
 
     Args:

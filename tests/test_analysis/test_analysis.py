@@ -1,4 +1,5 @@
 """What is timed is what is said to be timed."""
+
 import importlib.util
 import json
 import re
@@ -38,14 +39,17 @@ def load_tool(name):
 def test_every_call_once_in_each_round_and_warm_up_not_counted():
     order = []
     timings = time_in_turn(
-        {name: lambda name=name: order.append(name) for name in 'ab'}, rounds=3, warmup=2)
+        {name: lambda name=name: order.append(name) for name in 'ab'}, rounds=3, warmup=2
+    )
     assert order == list('ab') * 5
     assert {name: timing.seconds.shape for name, timing in timings.items()} == {
-        'a': (3, ), 'b': (3, )}
+        'a': (3,),
+        'b': (3,),
+    }
 
 
 def test_ratio_is_of_the_same_rounds():
-    slow_minute = np.array([1., 1., 10., 10.])
+    slow_minute = np.array([1.0, 1.0, 10.0, 10.0])
     assert Timing(2 * slow_minute).ratio(Timing(slow_minute)) == 2
 
 
@@ -57,8 +61,11 @@ def test_no_rounds_are_refused():
 @pytest.mark.parametrize('mode', [torch.no_grad, torch.inference_mode])
 def test_records_every_convolution_and_nothing_else(mode):
     net = nn.Sequential(
-        ConvModule(3, 8, 3, norm_cfg=dict(type='BN')), nn.MaxPool2d(2),
-        nn.Conv2d(8, 8, 3, groups=8), nn.ConvTranspose2d(8, 4, 2, stride=2)).eval()
+        ConvModule(3, 8, 3, norm_cfg=dict(type='BN')),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 8, 3, groups=8),
+        nn.ConvTranspose2d(8, 4, 2, stride=2),
+    ).eval()
     image = torch.randn(1, 3, 16, 16)
     convolve = record_convolutions(mode()(lambda: net(image)))
     with torch.profiler.profile() as profile:
@@ -110,8 +117,9 @@ def test_loads_and_preprocesses_as_the_test_does(subject, tmp_path):
     pipeline = cfg.test_dataloader.dataset.pipeline
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         packed = Compose(pipeline)(dict(img_path=path))
-    expected = subject.model.data_preprocessor(dict(
-        inputs=[packed['inputs']] * 2, data_samples=[packed['data_samples']] * 2))
+    expected = subject.model.data_preprocessor(
+        dict(inputs=[packed['inputs']] * 2, data_samples=[packed['data_samples']] * 2)
+    )
     for _ in range(2):  # the same again: nothing is changed on the way
         batch = stages['preprocess']()
         torch.testing.assert_close(batch['inputs'], expected['inputs'], rtol=0, atol=0)
@@ -133,9 +141,17 @@ def test_memory_grows_with_the_image_and_by_training():
     peaks = []
     for options in (['64', '64'], ['512', '512'], ['512', '512', '--train']):
         output = subprocess.run(
-            [sys.executable, 'tools/analysis_tools/get_memory.py', CONFIG,
-             '--input-size', *options],
-            check=True, capture_output=True, text=True).stdout
+            [
+                sys.executable,
+                'tools/analysis_tools/get_memory.py',
+                CONFIG,
+                '--input-size',
+                *options,
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
         peaks.append(int(re.search(r'peak memory: (\d+) MiB', output)[1]))
     assert peaks[1] > peaks[0] + 15 and peaks[2] > 2 * peaks[1]
 
@@ -147,23 +163,59 @@ def test_unknown_variant_is_refused():
 
 def test_command_lines(tmp_path, capsys):
     out = tmp_path / 'figures.json'
-    load_tool('benchmark').main([
-        CONFIG, '--input-size', '64', '64', '--people', '1', '--rounds', '2', '--out', str(out),
-        '--train',
-        '--against', 'mmdet::fcos/fcos_r18_fpn_gn-head-center-normbbox-centeronreg-giou_8xb8-amp-'
-        'lsj-200e_coco.py'])
+    load_tool('benchmark').main(
+        [
+            CONFIG,
+            '--input-size',
+            '64',
+            '64',
+            '--people',
+            '1',
+            '--rounds',
+            '2',
+            '--out',
+            str(out),
+            '--train',
+            '--against',
+            'mmdet::fcos/fcos_r18_fpn_gn-head-center-normbbox-centeronreg-giou_8xb8-amp-'
+            'lsj-200e_coco.py',
+        ]
+    )
     figures = json.loads(out.read_text())
     assert [row['variant'] for row in figures['forward']] == ['plain'] * 3 + ['fp32'] * 3
     assert [row['stage'] for row in figures['stages']] == [
-        'forward', 'load', 'preprocess', 'backbone', 'neck', 'head', 'decode 1 people']
+        'forward',
+        'load',
+        'preprocess',
+        'backbone',
+        'neck',
+        'head',
+        'decode 1 people',
+    ]
     assert [row['model'] for row in figures['training']] == [
-        'its convolutions alone', 'training step']
-    assert all(row['seconds'] > 0 and row['ratio'] > 0
-               for part in ('forward', 'stages', 'training') for row in figures[part])
+        'its convolutions alone',
+        'training step',
+    ]
+    assert all(
+        row['seconds'] > 0 and row['ratio'] > 0
+        for part in ('forward', 'stages', 'training')
+        for row in figures[part]
+    )
     load_tool('get_flops').main([CONFIG, '--input-size', '64', '64'])
     assert 'parameters: ' in capsys.readouterr().out
-    load_tool('plot_cost').main([
-        CONFIG, str(tmp_path / 'cost.png'), '--sizes', '64', '128', '--people', '0', '1',
-        '--rounds', '1'])
+    load_tool('plot_cost').main(
+        [
+            CONFIG,
+            str(tmp_path / 'cost.png'),
+            '--sizes',
+            '64',
+            '128',
+            '--people',
+            '0',
+            '1',
+            '--rounds',
+            '1',
+        ]
+    )
     height, width, _ = cv2.imread(str(tmp_path / 'cost.png')).shape
     assert width > height > 100

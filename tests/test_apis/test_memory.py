@@ -1,4 +1,5 @@
 """What a process does with the memory that it has freed."""
+
 import subprocess
 import sys
 
@@ -23,6 +24,11 @@ print(resident() - before > 2**27)
 
 @pytest.mark.parametrize('argument, kept', [('keep', 'True'), ('default', 'False')])
 def test_keeps_freed_memory(argument, kept):
-    done = subprocess.run([sys.executable, '-c', PROGRAM, argument],
-                          capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, '-c', PROGRAM, argument],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     assert done.stdout.strip() == kept

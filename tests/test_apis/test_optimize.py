@@ -1,4 +1,5 @@
 """A prepared model against the plain one."""
+
 import copy
 
 import pytest
@@ -24,14 +25,21 @@ def build(name):
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.running_mean.normal_(std=0.1)
             module.running_var.uniform_(0.5, 1.5)
-            nn.init.uniform_(module.weight, 0.5, 1.)
+            nn.init.uniform_(module.weight, 0.5, 1.0)
             nn.init.normal_(module.bias, std=0.1)
     return model
 
 
-@pytest.mark.parametrize('name', [
-    TINY, 'r50-aa_fpn_8xb4-180k_coco', 'r50_fpn_8xb4-180k_coco',
-    'mobilenetv2_fpn_8xb8-90k_coco-416', 'cspnext-s_pafpn_8xb8-90k_coco-640'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        TINY,
+        'r50-aa_fpn_8xb4-180k_coco',
+        'r50_fpn_8xb4-180k_coco',
+        'mobilenetv2_fpn_8xb8-90k_coco-416',
+        'cspnext-s_pafpn_8xb8-90k_coco-640',
+    ],
+)
 def test_equals_the_plain_model_and_has_no_batch_norm(name):
     model = build(name)
     image = torch.randn(1, 3, 96, 128)
@@ -44,7 +52,7 @@ def test_equals_the_plain_model_and_has_no_batch_norm(name):
     maps = model(image, None, mode='tensor')
     for got, want in zip(sum(maps, []), sum(map(list, wanted), []), strict=True):  # noqa: RUF017
         assert got.is_inference()
-        scale = max(1., float(want.abs().max()))
+        scale = max(1.0, float(want.abs().max()))
         torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4 * scale)
 
 
@@ -68,6 +76,7 @@ def test_compiled_equals_the_plain_model(monkeypatch):
         """As ever but for the compiler's last stage, which takes most of a minute."""
         compiled.append(forward.__self__)
         return compiler(forward, backend='aot_eager')
+
     monkeypatch.setattr(torch, 'compile', compile)
     model = build(TINY)
     image = torch.randn(1, 3, 64, 96)

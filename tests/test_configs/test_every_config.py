@@ -1,4 +1,5 @@
 """Every config builds, predicts and trains a step, on an input of a few pixels."""
+
 from pathlib import Path
 
 import pytest

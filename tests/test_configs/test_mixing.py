@@ -2,6 +2,7 @@
 
 The configs are files as docs/en/mixing.md tells to write them.
 """
+
 import re
 import shutil
 from pathlib import Path
@@ -18,8 +19,10 @@ from tests.steps import build_model, make_batch, train_a_step, without_downloads
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / 'docs/en/mixing.md').read_text()
-EXAMPLES = {name: text for text, name in re.findall(
-    r'```python\n(# configs/(\S+)\n_base_.*?)```', GUIDE, re.DOTALL)}
+EXAMPLES = {
+    name: text
+    for text, name in re.findall(r'```python\n(# configs/(\S+)\n_base_.*?)```', GUIDE, re.DOTALL)
+}
 SIZE = 128  # of the pictures; NAS-FPN needs a multiple of 128
 
 BACKBONE = """\
@@ -40,26 +43,48 @@ del zoo
 TOP_DOWN = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_'
 # zoo config, changes of the backbone, the neck
 BACKBONES = [
-    ('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py', '',
-     'in_channels=[256, 512, 1024, 2048], start_level=1'),
-    ('mmdet::retinanet/retinanet_x101-32x4d_fpn_1x_coco.py', '',
-     'in_channels=[256, 512, 1024, 2048], start_level=1'),
-    ('mmdet::res2net/faster-rcnn_res2net-101_fpn_2x_coco.py', '',
-     'in_channels=[256, 512, 1024, 2048], start_level=1'),
-    ('mmdet::regnet/retinanet_regnetx-800MF_fpn_1x_coco.py', '',
-     'in_channels=[64, 128, 288, 672], start_level=1'),
-    ('mmdet::hrnet/fcos_hrnetv2p-w18-gn-head_4xb4-1x_coco.py', '',
-     "zoo.neck, _delete_=True, _scope_='mmdet'"),
-    ('mmdet::swin/retinanet_swin-t-p4-w7_fpn_1x_coco.py', '',
-     'in_channels=[192, 384, 768]'),
-    ('mmdet::pvt/retinanet_pvtv2-b0_fpn_1x_coco.py', '',
-     'in_channels=[32, 64, 160, 256], start_level=1'),
-    ('mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py', '',
-     'in_channels=[96, 192, 384]'),
-    (TOP_DOWN + 'seresnet50_8xb64-210e_coco-256x192.py', 'out_indices=(1, 2, 3),',
-     'in_channels=[512, 1024, 2048]'),
-    (TOP_DOWN + 'shufflenetv2_8xb64-210e_coco-256x192.py', 'out_indices=(0, 1, 3),',
-     'in_channels=[116, 232, 1024]'),
+    (
+        'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+        '',
+        'in_channels=[256, 512, 1024, 2048], start_level=1',
+    ),
+    (
+        'mmdet::retinanet/retinanet_x101-32x4d_fpn_1x_coco.py',
+        '',
+        'in_channels=[256, 512, 1024, 2048], start_level=1',
+    ),
+    (
+        'mmdet::res2net/faster-rcnn_res2net-101_fpn_2x_coco.py',
+        '',
+        'in_channels=[256, 512, 1024, 2048], start_level=1',
+    ),
+    (
+        'mmdet::regnet/retinanet_regnetx-800MF_fpn_1x_coco.py',
+        '',
+        'in_channels=[64, 128, 288, 672], start_level=1',
+    ),
+    (
+        'mmdet::hrnet/fcos_hrnetv2p-w18-gn-head_4xb4-1x_coco.py',
+        '',
+        "zoo.neck, _delete_=True, _scope_='mmdet'",
+    ),
+    ('mmdet::swin/retinanet_swin-t-p4-w7_fpn_1x_coco.py', '', 'in_channels=[192, 384, 768]'),
+    (
+        'mmdet::pvt/retinanet_pvtv2-b0_fpn_1x_coco.py',
+        '',
+        'in_channels=[32, 64, 160, 256], start_level=1',
+    ),
+    ('mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py', '', 'in_channels=[96, 192, 384]'),
+    (
+        TOP_DOWN + 'seresnet50_8xb64-210e_coco-256x192.py',
+        'out_indices=(1, 2, 3),',
+        'in_channels=[512, 1024, 2048]',
+    ),
+    (
+        TOP_DOWN + 'shufflenetv2_8xb64-210e_coco-256x192.py',
+        'out_indices=(0, 1, 3),',
+        'in_channels=[116, 232, 1024]',
+    ),
 ]
 
 NECK = """\
@@ -79,8 +104,11 @@ THREE_LEVELS = 'strides=(8, 16, 32), regress_ranges=((-1, 64), (64, 128), (128, 
 NECKS = [
     ('mmdet::pafpn/faster-rcnn_r50_pafpn_1x_coco.py', "add_extra_convs='on_output',", ''),
     ('mmdet::nas_fpn/retinanet_r50_nasfpn_crop640-50e_coco.py', 'start_level=0,', ''),
-    ('mmdet::fpg/retinanet_r50_fpg-chn128_crop640_50e_coco.py', 'start_level=0,',
-     'in_channels=128'),
+    (
+        'mmdet::fpg/retinanet_r50_fpg-chn128_crop640_50e_coco.py',
+        'start_level=0,',
+        'in_channels=128',
+    ),
     ('mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py', '', f'in_channels=96, {THREE_LEVELS}'),
     ('mmdet::yolox/yolox_tiny_8xb8-300e_coco.py', '', f'in_channels=96, {THREE_LEVELS}'),
 ]
@@ -100,9 +128,11 @@ def configs(tmp_path_factory):
 @pytest.fixture
 def load(configs):
     """Write a config file and read it."""
+
     def write_and_read(text, name='directpose/mixed.py'):
         (configs / name).write_text(text)
         return Config.fromfile(configs / name)
+
     return write_and_read
 
 
@@ -111,7 +141,12 @@ def assert_is_of_zoo(module, part, zoo_part, scope):
     assert type(module).__module__.startswith(f'{scope}.models.')
     assert type(module).__name__ == zoo_part.type
     assert {key for key in zoo_part if part.get(key) != zoo_part[key]} <= {
-        'init_cfg', 'in_channels', 'out_indices', 'start_level', 'add_extra_convs'}
+        'init_cfg',
+        'in_channels',
+        'out_indices',
+        'start_level',
+        'add_extra_convs',
+    }
 
 
 @pytest.mark.parametrize('zoo,changes,neck', BACKBONES, ids=names(BACKBONES))
@@ -172,8 +207,7 @@ def test_run_time_and_schedule_of_the_zoo(load, synthetic_coco, tmp_path):
     assert runner.iter == 6
     assert (tmp_path / 'epoch_2.pth').is_file()
     # the zoo's schedule: warmed up from a thousandth over 500 steps
-    assert runner.optim_wrapper.get_lr()['lr'][0] == pytest.approx(
-        0.02 * (0.001 + 0.999 * 6 / 499))
+    assert runner.optim_wrapper.get_lr()['lr'][0] == pytest.approx(0.02 * (0.001 + 0.999 * 6 / 499))
 
 
 @pytest.mark.slow
@@ -197,12 +231,14 @@ class TestBrokenInTheZoo:
     """When one of these fails, MMPose has mended it: take it out of the guide."""
 
     def test_yoloxpose_tiny(self):
-        cfg = get_config('mmpose::body_2d_keypoint/yoloxpose/coco/'
-                         'yoloxpose_tiny_4xb64-300e_coco-416.py')
+        cfg = get_config(
+            'mmpose::body_2d_keypoint/yoloxpose/coco/yoloxpose_tiny_4xb64-300e_coco-416.py'
+        )
         with pytest.raises(TypeError, match='extra_mapping_labels'):
             Compose(cfg.train_dataloader.dataset.pipeline)
 
     def test_edpose(self):
         with pytest.raises(ConfigParsingError, match='not found'):
-            get_config('mmpose::body_2d_keypoint/edpose/coco/'
-                       'edpose_res50_8xb2-50e_coco-800x1333.py')
+            get_config(
+                'mmpose::body_2d_keypoint/edpose/coco/edpose_res50_8xb2-50e_coco-800x1333.py'
+            )

@@ -1,4 +1,5 @@
 """mmpose's inference APIs on a config of ours find what a test run finds."""
+
 import json
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def randomize(model):
     for module in model.modules():
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(module.weight)
-    torch.nn.init.constant_(model.head.conv_cls.bias, -1.)
+    torch.nn.init.constant_(model.head.conv_cls.bias, -1.0)
 
 
 @pytest.fixture(scope='module')
@@ -37,8 +38,8 @@ def tested(synthetic_coco, tmp_path_factory):
     runner = Runner.from_cfg(cfg)
     randomize(runner.model)
     runner.save_checkpoint(
-        str(folder), 'random.pth', save_optimizer=False, save_param_scheduler=False,
-        by_epoch=False)
+        str(folder), 'random.pth', save_optimizer=False, save_param_scheduler=False, by_epoch=False
+    )
     runner.test()
     poses = {r['img_path']: r['pred_instances'] for r in mmengine.load(folder / 'poses.pkl')}
     assert len(poses) == 4
@@ -65,25 +66,33 @@ def assert_same_poses(found, expected):
 @pytest.mark.parametrize('read', [str, mmcv.imread], ids=['paths', 'arrays'])
 def test_inferencer(inferencer, tested, read):
     _, poses = tested
-    results = list(inferencer(
-        [read(path) for path in poses], batch_size=3, bbox_thr=SCORE_THR, return_datasamples=True))
+    results = list(
+        inferencer(
+            [read(path) for path in poses],
+            batch_size=3,
+            bbox_thr=SCORE_THR,
+            return_datasamples=True,
+        )
+    )
     assert len(results) == len(poses)
     for result, expected in zip(results, poses.values()):
-        sample, = result['predictions']
+        (sample,) = result['predictions']
         assert_same_poses(sample.pred_instances, expected)
 
 
 def test_inferencer_draws_and_writes(inferencer, tested, tmp_path):
     path, expected = next(iter(tested[1].items()))
-    result, = inferencer(
-        path, bbox_thr=SCORE_THR, kpt_thr=0, out_dir=str(tmp_path), return_vis=True)
+    (result,) = inferencer(
+        path, bbox_thr=SCORE_THR, kpt_thr=0, out_dir=str(tmp_path), return_vis=True
+    )
     image = mmcv.imread(path, channel_order='rgb')
-    drawn, = result['visualization']
+    (drawn,) = result['visualization']
     assert drawn.shape == image.shape and (drawn != image).any()
     assert (tmp_path / 'visualizations' / Path(path).name).is_file()
     people = json.loads((tmp_path / f'predictions/{Path(path).stem}.json').read_text())
     np.testing.assert_allclose(
-        [person['keypoints'] for person in people], expected['keypoints'], rtol=1e-4, atol=1e-3)
+        [person['keypoints'] for person in people], expected['keypoints'], rtol=1e-4, atol=1e-3
+    )
 
 
 def test_thresholds_of_the_inferencer(inferencer, tested):
@@ -91,25 +100,27 @@ def test_thresholds_of_the_inferencer(inferencer, tested):
     checkpoint, poses = tested
     path = next(iter(poses))
     model = init_model(
-        CONFIG, checkpoint, device='cpu', cfg_options={'model.test_cfg.score_thr': 0.3})
+        CONFIG, checkpoint, device='cpu', cfg_options={'model.test_cfg.score_thr': 0.3}
+    )
     expected = inference_bottomup(model, path)[0].pred_instances
     assert 0 < len(expected) < len(poses[path]['keypoints'])
     for options in (dict(), dict(nms_thr=0.9)):
-        result, = inferencer(path, return_datasamples=True, **options)
+        (result,) = inferencer(path, return_datasamples=True, **options)
         assert_same_poses(result['predictions'][0].pred_instances, expected)
 
 
 def test_nobody_is_found(inferencer, model, tmp_path):
     grey = np.full((100, 180, 3), 128, np.uint8)
-    result, = inferencer(
-        grey, bbox_thr=1., draw_bbox=True, return_vis=True, out_dir=str(tmp_path))
+    (result,) = inferencer(
+        grey, bbox_thr=1.0, draw_bbox=True, return_vis=True, out_dir=str(tmp_path)
+    )
     assert result['predictions'] == [[]]
     np.testing.assert_array_equal(result['visualization'], grey[None])
-    written, = (tmp_path / 'predictions').iterdir()
+    (written,) = (tmp_path / 'predictions').iterdir()
     assert json.loads(written.read_text()) == []
 
-    model.test_cfg['score_thr'], score_thr = 1., model.test_cfg['score_thr']
-    sample, = inference_bottomup(model, grey)
+    model.test_cfg['score_thr'], score_thr = 1.0, model.test_cfg['score_thr']
+    (sample,) = inference_bottomup(model, grey)
     model.test_cfg['score_thr'] = score_thr
     assert sample.pred_instances.keypoints.shape == (0, 17, 2)
     assert sample.pred_instances.bboxes.shape == (0, 4)
@@ -118,7 +129,7 @@ def test_nobody_is_found(inferencer, model, tmp_path):
 @pytest.mark.parametrize('read', [str, mmcv.imread], ids=['path', 'array'])
 def test_inference_bottomup(model, tested, read):
     for path, expected in tested[1].items():
-        sample, = inference_bottomup(model, read(path))
+        (sample,) = inference_bottomup(model, read(path))
         assert_same_poses(sample.pred_instances, expected)
 
 
@@ -127,10 +138,12 @@ def test_pictures_of_a_size_in_a_batch(model, tested):
     path, expected = next(iter(tested[1].items()))
     pipeline = Compose(model.cfg.test_dataloader.dataset.pipeline)
     image = mmcv.imread(path)
-    batch = pseudo_collate([
-        pipeline(dict(img=img, **model.dataset_meta)) for img in (image[::-1].copy(), image)])
+    batch = pseudo_collate(
+        [pipeline(dict(img=img, **model.dataset_meta)) for img in (image[::-1].copy(), image)]
+    )
     with torch.no_grad():
         turned, upright = model.test_step(batch)
     assert_same_poses(upright.pred_instances, expected)
     assert_same_poses(
-        turned.pred_instances, inference_bottomup(model, image[::-1].copy())[0].pred_instances)
+        turned.pred_instances, inference_bottomup(model, image[::-1].copy())[0].pred_instances
+    )

@@ -1,4 +1,5 @@
 """docs/en/model_zoo.md lists the configs that there are."""
+
 import re
 from pathlib import Path
 

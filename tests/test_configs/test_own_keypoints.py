@@ -1,4 +1,5 @@
 """docs/en/own_keypoints.md, followed word by word on drawn mice."""
+
 import json
 import os
 import re
@@ -18,7 +19,8 @@ STEPS = 130
 FEWER_STEPS = (
     f'--seed 0 --cfg-options train_cfg.max_iters={STEPS} train_cfg.val_interval={STEPS} '
     f'param_scheduler.0.end=10 param_scheduler.1.begin=10 param_scheduler.1.end={STEPS} '
-    'train_dataloader.batch_size=4')
+    'train_dataloader.batch_size=4'
+)
 
 
 def blocks(language):
@@ -41,11 +43,21 @@ def workspace(tmp_path):
 def call(line, folder):
     """Run a line of the guide with this Python and return what it prints."""
     environment = dict(
-        os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(folder),
-        PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}')
+        os.environ,
+        OMP_NUM_THREADS='1',
+        PYTHONPATH=str(folder),
+        PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
+    )
     done = subprocess.run(
-        line, shell=True, cwd=folder, env=environment, text=True, timeout=300,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        line,
+        shell=True,
+        cwd=folder,
+        env=environment,
+        text=True,
+        timeout=300,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     assert done.returncode == 0, f'{line}\n{done.stdout}'
     return done.stdout
 
@@ -57,7 +69,8 @@ def test_guide_leads_to_a_model_that_finds_mice(workspace):
         assert '0 error(s)' in call(line, workspace)
 
     train, test, demo = (
-        line.replace('iter_1200.pth', f'iter_{STEPS}.pth') for line in use.splitlines())
+        line.replace('iter_1200.pth', f'iter_{STEPS}.pth') for line in use.splitlines()
+    )
     log = call(f'{train} {FEWER_STEPS}', workspace)
     assert "'mice' has no sigmas: 0.067" in log
     assert 'no flip pairs' not in log
@@ -71,8 +84,10 @@ def test_guide_leads_to_a_model_that_finds_mice(workspace):
     assert len(list((workspace / 'work_dirs/mice/poses').iterdir())) == 8
 
     call(demo, workspace)
-    found = [json.loads(file.read_text())
-             for file in (workspace / 'work_dirs/mice/demo/predictions').iterdir()]
+    found = [
+        json.loads(file.read_text())
+        for file in (workspace / 'work_dirs/mice/demo/predictions').iterdir()
+    ]
     assert len(found) == 32 + 8
     assert all(len(mouse['keypoints']) == 5 for picture in found for mouse in picture)
 
@@ -80,9 +95,10 @@ def test_guide_leads_to_a_model_that_finds_mice(workspace):
 def test_annotations_of_the_guide_are_sound(workspace):
     """The example alone, with the picture of another mouse."""
     mice = workspace / 'data/mice'
-    example, = blocks('json')
+    (example,) = blocks('json')
     (mice / 'annotations/example.json').write_text(example)
     data = load_annotations(
-        str(mice / 'annotations/example.json'), str(mice / 'images'), str(mice / 'metainfo.py'))
+        str(mice / 'annotations/example.json'), str(mice / 'images'), str(mice / 'metainfo.py')
+    )
     findings = check_annotations(data, min_keypoints=1)
     assert [finding.kind for finding in findings] == ['sigmas-default']

@@ -77,9 +77,7 @@ def defect(level, kind, where, message, also=(), **options):
 
     def register(damage):
         DEFECTS.append(
-            pytest.param(
-                damage, level, kind, where, message, also, options, id=damage.__name__
-            )
+            pytest.param(damage, level, kind, where, message, also, options, id=damage.__name__)
         )
         return damage
 
@@ -525,11 +523,7 @@ def test_errors_break_training_or_evaluation(sound, damage):
 
 @pytest.mark.parametrize(
     'damage',
-    [
-        pytest.param(param.values[0], id=param.id)
-        for param in DEFECTS
-        if param.values[1] != 'error'
-    ],
+    [pytest.param(param.values[0], id=param.id) for param in DEFECTS if param.values[1] != 'error'],
 )
 def test_warnings_and_notes_stop_nothing(sound, damage):
     damage(sound)

@@ -118,8 +118,7 @@ def two_points(swap):
     return dict(
         dataset_name='ab',
         keypoint_info={
-            i: dict(name=name, swap=names[1 - i] if swap else '')
-            for i, name in enumerate(names)
+            i: dict(name=name, swap=names[1 - i] if swap else '') for i, name in enumerate(names)
         },
         skeleton_info={},
         joint_weights=[1.0, 1.0],
@@ -153,10 +152,13 @@ def test_without_flip_pairs_nothing_is_mirrored_and_the_log_says_so(tmp_path, ca
         np.testing.assert_array_equal(mirrored['img'], image)
         points = [[23, 30], [58, 6]] if swap else [[5, 6], [40, 30]]  # 63 - x, left is right
         assert mirrored['keypoints'][0].tolist() == points
-    sizes = [(image.shape[1], bool(sample.flip)) for image, sample in zip(
-        augmented['inputs'], augmented['data_samples'], strict=True)]
-    assert sizes == ([(48, False), (48, True), (24, False), (24, True)] if swap else
-                     [(48, False), (24, False)])
+    sizes = [
+        (image.shape[1], bool(sample.flip))
+        for image, sample in zip(augmented['inputs'], augmented['data_samples'], strict=True)
+    ]
+    assert sizes == (
+        [(48, False), (48, True), (24, False), (24, True)] if swap else [(48, False), (24, False)]
+    )
     said = caplog.text.count("the metainfo 'ab' has no flip pairs")
     assert said == (0 if swap else 3)
 

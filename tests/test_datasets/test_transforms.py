@@ -434,7 +434,5 @@ def test_random_draws_can_be_shared_between_images():
     ):
         people['bbox'] = np.array([[29, 19, 51, 45]], dtype=np.float32)
         with cache_random_params(transform):
-            outcomes = {
-                transform({**people, 'img': people['img'].copy()})[key] for _ in range(8)
-            }
+            outcomes = {transform({**people, 'img': people['img'].copy()})[key] for _ in range(8)}
         assert len(outcomes) == 1

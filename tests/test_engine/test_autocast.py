@@ -2,6 +2,7 @@
 
 AmpOptimWrapper needs a GPU, so here the step is made by hand, on the CPU.
 """
+
 import copy
 from pathlib import Path
 
@@ -18,8 +19,7 @@ from mmpose.structures import PoseDataSample
 
 import directpose  # noqa: F401, registers what the config names
 
-CONFIG = (
-    Path(__file__).resolve().parents[2] / 'configs/_base_/models/directpose_r18-aa-tiny_fpn.py')
+CONFIG = Path(__file__).resolve().parents[2] / 'configs/_base_/models/directpose_r18-aa-tiny_fpn.py'
 
 
 @pytest.fixture(scope='module')
@@ -38,16 +38,16 @@ def batch(model):
     samples = []
     for _ in range(2):
         corners = random.uniform(4, 40, (2, 1, 2))
-        keypoints = torch.tensor(
-            corners + random.uniform(0, 60, (2, 17, 2)), dtype=torch.float32)
+        keypoints = torch.tensor(corners + random.uniform(0, 60, (2, 17, 2)), dtype=torch.float32)
         instances = InstanceData(
             keypoints=keypoints,
             keypoints_visible=torch.ones(2, 17),
-            bboxes=torch.cat((keypoints.amin(1) - 1, keypoints.amax(1) + 1), dim=1))
-        samples.append(PoseDataSample(
-            metainfo=dict(img_shape=(128, 128)), gt_instance_labels=instances))
-    images = [torch.tensor(random.integers(0, 255, (3, 128, 128), dtype=np.uint8))
-              for _ in samples]
+            bboxes=torch.cat((keypoints.amin(1) - 1, keypoints.amax(1) + 1), dim=1),
+        )
+        samples.append(
+            PoseDataSample(metainfo=dict(img_shape=(128, 128)), gt_instance_labels=instances)
+        )
+    images = [torch.tensor(random.integers(0, 255, (3, 128, 128), dtype=np.uint8)) for _ in samples]
     return model.data_preprocessor(dict(inputs=images, data_samples=samples), training=True)
 
 
@@ -98,11 +98,14 @@ def test_sampling_and_losses_are_in_fp32(model, batch, monkeypatch):
     monkeypatch.setattr(F, 'grid_sample', spy)
     head = model.head
     losses = (head.loss_cls, head.loss_centerness, head.loss_keypoint, head.loss_heatmap)
-    handles = [loss.register_forward_pre_hook(lambda _, args: lost.append(args[0].dtype))
-               for loss in losses]
+    handles = [
+        loss.register_forward_pre_hook(lambda _, args: lost.append(args[0].dtype))
+        for loss in losses
+    ]
     convolved = []
-    handles.append(head.conv_cls.register_forward_hook(
-        lambda module, args, out: convolved.append(out.dtype)))
+    handles.append(
+        head.conv_cls.register_forward_hook(lambda module, args, out: convolved.append(out.dtype))
+    )
     step(model, batch, enabled=True)
     for handle in handles:
         handle.remove()
@@ -113,9 +116,10 @@ def test_sampling_and_losses_are_in_fp32(model, batch, monkeypatch):
 
 def test_poses_are_in_fp32(model, batch):
     model = model.eval()
-    test_cfg = dict(model.test_cfg, score_thr=0.)
+    test_cfg = dict(model.test_cfg, score_thr=0.0)
     with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
         poses, *_ = model.head.predict(
-            model.extract_feat(batch['inputs']), batch['data_samples'], test_cfg)
+            model.extract_feat(batch['inputs']), batch['data_samples'], test_cfg
+        )
     assert len(poses) > 10
     assert poses.keypoints.dtype == poses.bbox_scores.dtype == poses.bboxes.dtype == np.float32

@@ -1,4 +1,5 @@
 """Checkpoints load safely: MMEngine's own do, anything else does not."""
+
 import pickle
 import sys
 
@@ -53,14 +54,17 @@ def test_runner_checkpoint_resumes(last_checkpoint, tmp_path):
     assert len(runner.message_hub.get_scalar('train/loss').data[0]) == 5
 
 
-@pytest.mark.parametrize('evil', [
-    Pickled(eval, '__import__("pathlib").Path("{}").touch()'),
-    Pickled(getattr, HistoryBuffer, '__init__'),
-    Pickled(getattr, HistoryBuffer, '__globals__'),
-    Pickled(getattr, np.ndarray, 'tofile'),
-    Pickled(getattr, sys, 'modules'),
-    Pickled(getattr, HistoryBuffer),
-])
+@pytest.mark.parametrize(
+    'evil',
+    [
+        Pickled(eval, '__import__("pathlib").Path("{}").touch()'),
+        Pickled(getattr, HistoryBuffer, '__init__'),
+        Pickled(getattr, HistoryBuffer, '__globals__'),
+        Pickled(getattr, np.ndarray, 'tofile'),
+        Pickled(getattr, sys, 'modules'),
+        Pickled(getattr, HistoryBuffer),
+    ],
+)
 def test_code_in_a_checkpoint_is_refused(evil, tmp_path):
     trace = tmp_path / 'executed'
     function, args = evil.call
@@ -82,6 +86,7 @@ def test_downloads_are_loaded_safely(tmp_path):
     path = tmp_path / 'evil.pth'
     torch.save(dict(x=Pickled(print, 'executed')), path)
     from mmengine.runner.checkpoint import load_url
+
     with pytest.raises(pickle.UnpicklingError):
         load_url(path.as_uri(), model_dir=str(tmp_path / 'cache'), progress=False)
 
@@ -90,7 +95,7 @@ def test_downloads_are_loaded_safely(tmp_path):
 def test_truncated_file_is_not_intact(last_checkpoint, share):
     content = last_checkpoint.read_bytes()
     assert is_intact(last_checkpoint)
-    last_checkpoint.write_bytes(content[:int(len(content) * share)])
+    last_checkpoint.write_bytes(content[: int(len(content) * share)])
     assert not is_intact(last_checkpoint)
     with pytest.raises(UserError, match=r'iter_4\.pth'):
         load_checkpoint_file(str(last_checkpoint))
@@ -102,16 +107,18 @@ def test_altered_tensor_is_not_intact(last_checkpoint):
     content = last_checkpoint.read_bytes()
     stored = weight.numpy().tobytes()
     at = content.index(stored)
-    last_checkpoint.write_bytes(
-        content[:at] + bytes([content[at] ^ 1]) + content[at + 1:])
+    last_checkpoint.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
     assert not is_intact(last_checkpoint)
 
 
-@pytest.mark.parametrize('content, told', [
-    (None, 'no such checkpoint'),
-    (dict(model=dict(weight=torch.zeros(1)), iteration=9), 'directpose_to_mmpose'),
-    ([1, 2], 'no state_dict'),
-])
+@pytest.mark.parametrize(
+    'content, told',
+    [
+        (None, 'no such checkpoint'),
+        (dict(model=dict(weight=torch.zeros(1)), iteration=9), 'directpose_to_mmpose'),
+        ([1, 2], 'no state_dict'),
+    ],
+)
 def test_error_names_file_and_remedy(tmp_path, content, told):
     path = tmp_path / 'wrong.pth'
     if content is not None:

@@ -1,4 +1,5 @@
 """At every moment of saving there is a good checkpoint on the disk."""
+
 import os
 from pathlib import Path
 
@@ -44,16 +45,19 @@ def validated(scores: list[float], **changes) -> dict:
         val_dataloader=dict(
             batch_size=2,
             sampler=dict(type='DefaultSampler', shuffle=False),
-            dataset=dict(type='ToyDataset', length=2)),
+            dataset=dict(type='ToyDataset', length=2),
+        ),
         val_evaluator=dict(type='ScriptedMetric', scores=scores),
         default_hooks__checkpoint__save_best='score',
         default_hooks__checkpoint__rule='greater',
-        **changes)
+        **changes,
+    )
 
 
 def saved(work_dir: Path) -> list[str]:
-    return sorted(path.name for path in work_dir.iterdir() if path.is_file()
-                  and not path.name.endswith('.py'))
+    return sorted(
+        path.name for path in work_dir.iterdir() if path.is_file() and not path.name.endswith('.py')
+    )
 
 
 def test_keeps_the_last_ones(tmp_path):
@@ -65,7 +69,11 @@ def test_keeps_the_last_ones(tmp_path):
 def test_keeps_the_best(tmp_path):
     train(tmp_path, 6, **validated([0.2, 0.5, 0.3]))
     assert saved(tmp_path) == [
-        'best_score_iter_4.pth', 'iter_4.pth', 'iter_6.pth', 'last_checkpoint']
+        'best_score_iter_4.pth',
+        'iter_4.pth',
+        'iter_6.pth',
+        'last_checkpoint',
+    ]
 
 
 @pytest.mark.slow
@@ -81,6 +89,7 @@ def test_kill_at_any_change_of_the_disk(tmp_path, monkeypatch):
             if changes == stop_at:
                 raise Killed
             return function(*args, **kwargs)
+
         return change
 
     for owner, name in ((os, 'replace'), (os, 'fsync'), (LocalBackend, 'remove')):
@@ -107,6 +116,7 @@ def test_kill_at_any_change_of_the_disk(tmp_path, monkeypatch):
 
 def test_interrupted_validation_is_made_up_for(tmp_path):
     """A kill between a checkpoint and the end of its validation loses no score."""
+
     class Interrupted(ScriptedMetric):
         def evaluate(self, size):
             raise Killed
@@ -129,7 +139,6 @@ def test_completed_validation_is_not_repeated(tmp_path):
 
 
 class TestAtomicLocalBackend:
-
     def test_failed_write_leaves_the_old_file(self, tmp_path):
         path = tmp_path / 'file'
         backend = AtomicLocalBackend()

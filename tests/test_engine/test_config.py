@@ -1,4 +1,5 @@
 """What the options of the command lines do to a config."""
+
 import pytest
 from mmengine.config import Config
 
@@ -8,38 +9,62 @@ from directpose.engine.errors import UserError
 
 @pytest.fixture
 def cfg():
-    return Config(dict(
-        model=dict(type='BottomupPoseEstimator', use_syncbn=True),
-        train_dataloader=dict(
-            batch_size=4,
-            dataset=dict(
-                type='CombinedDataset',
-                datasets=[
-                    dict(type='CocoDataset', data_root='data/coco/', ann_file='a/train.json',
-                         data_prefix=dict(img='train/')),
-                    dict(type='RepeatDataset', times=2, dataset=dict(
-                        type='CocoDataset', data_root='data/coco/', ann_file='a/more.json',
-                        data_prefix=dict(img='more/'))),
-                ])),
-        test_dataloader=dict(dataset=dict(
-            type='CocoDataset', data_root='data/coco/', ann_file='a/val.json',
-            data_prefix=dict(img='val/'))),
-        test_evaluator=dict(type='CocoMetric', ann_file='data/coco/a/val.json'),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
-        auto_scale_lr=dict(enable=False, base_batch_size=32),
-        default_hooks=dict(visualization=dict(type='PoseComparisonHook', enable=False))))
+    return Config(
+        dict(
+            model=dict(type='BottomupPoseEstimator', use_syncbn=True),
+            train_dataloader=dict(
+                batch_size=4,
+                dataset=dict(
+                    type='CombinedDataset',
+                    datasets=[
+                        dict(
+                            type='CocoDataset',
+                            data_root='data/coco/',
+                            ann_file='a/train.json',
+                            data_prefix=dict(img='train/'),
+                        ),
+                        dict(
+                            type='RepeatDataset',
+                            times=2,
+                            dataset=dict(
+                                type='CocoDataset',
+                                data_root='data/coco/',
+                                ann_file='a/more.json',
+                                data_prefix=dict(img='more/'),
+                            ),
+                        ),
+                    ],
+                ),
+            ),
+            test_dataloader=dict(
+                dataset=dict(
+                    type='CocoDataset',
+                    data_root='data/coco/',
+                    ann_file='a/val.json',
+                    data_prefix=dict(img='val/'),
+                )
+            ),
+            test_evaluator=dict(type='CocoMetric', ann_file='data/coco/a/val.json'),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
+            auto_scale_lr=dict(enable=False, base_batch_size=32),
+            default_hooks=dict(visualization=dict(type='PoseComparisonHook', enable=False)),
+        )
+    )
 
 
-@pytest.mark.parametrize('total, world_size, batch_size, accumulate', [
-    (32, 8, 4, 1),  # the paper's
-    (32, 4, 4, 2),
-    (32, 2, 4, 4),
-    (32, 1, 4, 8),
-    (32, 16, 2, 1),  # a smaller share than a process could take
-    (24, 4, 3, 2),  # 6 images as 2 x 3, because 4 does not divide 6
-    (14, 2, 1, 7),
-    (8, 8, 1, 1),
-])
+@pytest.mark.parametrize(
+    'total, world_size, batch_size, accumulate',
+    [
+        (32, 8, 4, 1),  # the paper's
+        (32, 4, 4, 2),
+        (32, 2, 4, 4),
+        (32, 1, 4, 8),
+        (32, 16, 2, 1),  # a smaller share than a process could take
+        (24, 4, 3, 2),  # 6 images as 2 x 3, because 4 does not divide 6
+        (14, 2, 1, 7),
+        (8, 8, 1, 1),
+    ],
+)
 def test_total_batch_size(cfg, total, world_size, batch_size, accumulate):
     config.set_total_batch_size(cfg, total, world_size)
     assert cfg.train_dataloader.batch_size == batch_size
@@ -87,8 +112,10 @@ def test_check_data(cfg, tmp_path):
     (tmp_path / 'a').mkdir()
     (tmp_path / 'train').mkdir()
     missing = [
-        (tmp_path / 'a/train.json', 'touch'), (tmp_path / 'a/more.json', 'touch'),
-        (tmp_path / 'more', 'mkdir')]
+        (tmp_path / 'a/train.json', 'touch'),
+        (tmp_path / 'a/more.json', 'touch'),
+        (tmp_path / 'more', 'mkdir'),
+    ]
     for path, make in missing:
         with pytest.raises(UserError, match='--data-root') as raised:
             config.check_data(cfg, ('train', 'val'))
@@ -103,8 +130,10 @@ def test_amp_on_the_cpu_is_refused(cfg, monkeypatch):
         config.enable_amp(cfg, 'fp16')
 
 
-@pytest.mark.parametrize('precision, dtype, loss_scale', [
-    ('fp16', 'float16', 'dynamic'), ('bf16', 'bfloat16', dict(enabled=False))])
+@pytest.mark.parametrize(
+    'precision, dtype, loss_scale',
+    [('fp16', 'float16', 'dynamic'), ('bf16', 'bfloat16', dict(enabled=False))],
+)
 def test_amp(cfg, precision, dtype, loss_scale, monkeypatch):
     monkeypatch.setattr(config, 'get_device', lambda: 'cuda')
     config.enable_amp(cfg, precision)
@@ -120,7 +149,7 @@ def test_tta(cfg):
     config.enable_tta(cfg)
     assert cfg.model.type == 'PoseTTAModel'
     assert cfg.model.module.type == 'BottomupPoseEstimator'
-    views, = cfg.test_dataloader.dataset.pipeline
+    (views,) = cfg.test_dataloader.dataset.pipeline
     assert views == dict(type='PoseTestTimeAug', scales=(1, 2), transforms=pipeline)
 
 
@@ -132,7 +161,8 @@ def test_tta_that_the_config_lacks(cfg):
 def test_drawing(cfg, tmp_path):
     config.enable_drawing(cfg, str(tmp_path))
     assert cfg.default_hooks.visualization == dict(
-        type='PoseComparisonHook', enable=True, interval=1, out_dir=str(tmp_path))
+        type='PoseComparisonHook', enable=True, interval=1, out_dir=str(tmp_path)
+    )
     del cfg.default_hooks.visualization
     with pytest.raises(UserError, match='visualization'):
         config.enable_drawing(cfg, str(tmp_path))
@@ -148,7 +178,6 @@ def test_dump_beside_the_metrics(cfg):
 
 
 class TestLoadConfig:
-
     @pytest.fixture
     def path(self, tmp_path):
         path = tmp_path / 'tiny.py'

@@ -1,4 +1,5 @@
 """Processes that belong together: what they resume, and their end."""
+
 import subprocess
 import sys
 
@@ -28,8 +29,12 @@ distributed.leave_process_group()  # nothing to leave
 
 
 def test_no_thread_is_left_to_abort_the_process(tmp_path):
-    done = subprocess.run([sys.executable, '-c', PROGRAM, str(tmp_path / 'store')],
-                          capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, '-c', PROGRAM, str(tmp_path / 'store')],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -59,6 +64,10 @@ torch.multiprocessing.start_processes(run, (sys.argv[1], ), 2, start_method='for
 
 
 def test_processes_that_find_different_checkpoints_are_refused(tmp_path):
-    done = subprocess.run([sys.executable, '-c', TWO_PROCESSES, str(tmp_path / 'store')],
-                          capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, '-c', TWO_PROCESSES, str(tmp_path / 'store')],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr[-3000:]

@@ -1,4 +1,5 @@
 """Kill -9 at random moments: nothing is lost but the work since the last checkpoint."""
+
 import multiprocessing
 import os
 import random
@@ -27,11 +28,15 @@ def run(work_dir: Path, started=None) -> None:
     path, damaged = find_resumable_checkpoint(str(work_dir))
     assert not damaged
     runner = build(
-        work_dir, ITERS, resume=path is not None, load_from=path,
+        work_dir,
+        ITERS,
+        resume=path is not None,
+        load_from=path,
         # 5 MB with the optimiser's state, so that saving takes a while.
         model__width=30000,
         train_dataloader__num_workers=2,
-        default_hooks__checkpoint__interval=INTERVAL)
+        default_hooks__checkpoint__interval=INTERVAL,
+    )
     with open(work_dir / 'resumed_at', 'a') as f:
         f.write(f'{0 if path is None else torch.load(path)["meta"]["iter"]}\n')
     if started is not None:
@@ -71,7 +76,7 @@ def test_killed_ten_times(tmp_path):
     whole.mkdir(), killed.mkdir()
 
     begin = time.monotonic()
-    uninterrupted = context.Process(target=run, args=(whole, ))
+    uninterrupted = context.Process(target=run, args=(whole,))
     uninterrupted.start()
     uninterrupted.join()
     assert uninterrupted.exitcode == 0
@@ -96,7 +101,7 @@ def test_killed_ten_times(tmp_path):
         torn_writes += being_written(killed, begin)
         saved.append(newest(killed))
     assert torn_writes
-    resumed = context.Process(target=run, args=(killed, ))
+    resumed = context.Process(target=run, args=(killed,))
     resumed.start()
     resumed.join()
     assert resumed.exitcode == 0
@@ -104,8 +109,7 @@ def test_killed_ten_times(tmp_path):
     resumed_at = [int(line) for line in (killed / 'resumed_at').read_text().split()]
     assert len(resumed_at) == KILLS + 1
     # A checkpoint counts from when `last_checkpoint` names it, an instant after it is there.
-    assert all(last - INTERVAL <= at <= last
-               for at, last in zip(resumed_at, saved, strict=True))
+    assert all(last - INTERVAL <= at <= last for at, last in zip(resumed_at, saved, strict=True))
     assert resumed_at[-1] >= 10
     ends = [torch.load(work_dir / 'weights.pth') for work_dir in (whole, killed)]
     for name, value in ends[0].items():

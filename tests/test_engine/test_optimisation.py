@@ -1,4 +1,5 @@
 """The original's learning rates, decays and schedule, for every parameter and iteration."""
+
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,8 @@ def test_every_parameter(recipe, model):
             for kind, param in module.named_parameters(recurse=False):
                 assert kind in ('weight', 'bias')
                 expected[param] = (
-                    (0.01 * head_mult, 1e-4) if kind == 'weight' else (0.02 * head_mult, 0))
+                    (0.01 * head_mult, 1e-4) if kind == 'weight' else (0.02 * head_mult, 0)
+                )
     assert set(expected) == set(model.parameters())
 
     optimizer = build_optim_wrapper(model, recipe.optim_wrapper).optimizer
@@ -48,20 +50,23 @@ def test_every_parameter(recipe, model):
     assert set(seen) == set(expected)
 
 
-@pytest.mark.parametrize('name, lr, decay', [
-    ('backbone.conv1.weight', 0.01, 1e-4),
-    ('backbone.bn1.weight', 0.01, 1e-4),
-    ('backbone.bn1.bias', 0.02, 0),
-    ('neck.lateral_convs.0.conv.weight', 0.01, 1e-4),
-    ('neck.lateral_convs.0.conv.bias', 0.02, 0),
-    ('head.cls_tower.0.conv.weight', 0.1, 1e-4),
-    ('head.cls_tower.0.gn.weight', 0.1, 1e-4),
-    ('head.cls_tower.0.gn.bias', 0.2, 0),
-    ('head.conv_cls.bias', 0.2, 0),
-    ('head.keypoint_branch.predictors.8.bias', 0.2, 0),
-    ('head.heatmap_head.convs.0.bn.weight', 0.1, 1e-4),
-    ('head.heatmap_head.convs.0.bn.bias', 0.2, 0),
-])
+@pytest.mark.parametrize(
+    'name, lr, decay',
+    [
+        ('backbone.conv1.weight', 0.01, 1e-4),
+        ('backbone.bn1.weight', 0.01, 1e-4),
+        ('backbone.bn1.bias', 0.02, 0),
+        ('neck.lateral_convs.0.conv.weight', 0.01, 1e-4),
+        ('neck.lateral_convs.0.conv.bias', 0.02, 0),
+        ('head.cls_tower.0.conv.weight', 0.1, 1e-4),
+        ('head.cls_tower.0.gn.weight', 0.1, 1e-4),
+        ('head.cls_tower.0.gn.bias', 0.2, 0),
+        ('head.conv_cls.bias', 0.2, 0),
+        ('head.keypoint_branch.predictors.8.bias', 0.2, 0),
+        ('head.heatmap_head.convs.0.bn.weight', 0.1, 1e-4),
+        ('head.heatmap_head.convs.0.bn.bias', 0.2, 0),
+    ],
+)
 def test_named_parameters(recipe, model, name, lr, decay):
     param = model.get_parameter(name)
     for group in build_optim_wrapper(model, recipe.optim_wrapper).optimizer.param_groups:
@@ -89,7 +94,7 @@ def test_gradient_is_clipped_over_all_parameters_together(recipe):
     model = ToyModel()
     wrapper = build_optim_wrapper(model, recipe.optim_wrapper.copy())
     for i, param in enumerate(model.parameters()):
-        param.grad = torch.full_like(param, 10. * (i + 1))
+        param.grad = torch.full_like(param, 10.0 * (i + 1))
     before = [param.grad.clone() for param in model.parameters()]
     norm = torch.cat([grad.flatten() for grad in before]).double().norm()
     assert norm > 5
@@ -103,7 +108,8 @@ def test_schedule_over_all_iterations(recipe, tmp_path):
     """lr(t) = lr * w(t) * (1 - t / 180000), by the schedulers of a Runner."""
     assert recipe.train_cfg.max_iters == 180000
     runner = build(
-        tmp_path, optim_wrapper=recipe.optim_wrapper, param_scheduler=recipe.param_scheduler)
+        tmp_path, optim_wrapper=recipe.optim_wrapper, param_scheduler=recipe.param_scheduler
+    )
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     schedulers = runner.build_param_scheduler(runner.param_schedulers)
     assert len(schedulers) == 2
@@ -123,11 +129,11 @@ def test_schedule_over_all_iterations(recipe, tmp_path):
 def test_first_update_is_made_with_the_first_rate(recipe, tmp_path):
     """The hook steps the schedule after the update, so t = 0 is used and not skipped."""
     runner = build(
-        tmp_path, 2, optim_wrapper=recipe.optim_wrapper, param_scheduler=recipe.param_scheduler)
+        tmp_path, 2, optim_wrapper=recipe.optim_wrapper, param_scheduler=recipe.param_scheduler
+    )
     rates = []
 
     class Record(torch.optim.SGD):
-
         def step(self, closure=None):
             rates.append(self.param_groups[0]['lr'])
 

@@ -1,4 +1,5 @@
 """An interrupted and resumed run is, to the bit, the run that was not interrupted."""
+
 import os
 import shutil
 
@@ -16,14 +17,19 @@ def assert_same_weights(a: dict, b: dict) -> None:
         assert torch.equal(a[name], b[name]), name
 
 
-@pytest.mark.parametrize('changes', [
-    dict(),
-    dict(train_dataloader__num_workers=2),
-    dict(optim_wrapper__accumulative_counts=2),
-    dict(optim_wrapper__optimizer=dict(
-        _delete_=True, type='AdamW', lr=1e-3, weight_decay=1e-4)),
-    dict(custom_hooks=[dict(type='EMAHook', momentum=0.1)]),
-], ids=['plain', 'workers', 'accumulation', 'adamw', 'ema'])
+@pytest.mark.parametrize(
+    'changes',
+    [
+        dict(),
+        dict(train_dataloader__num_workers=2),
+        dict(optim_wrapper__accumulative_counts=2),
+        dict(
+            optim_wrapper__optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=1e-4)
+        ),
+        dict(custom_hooks=[dict(type='EMAHook', momentum=0.1)]),
+    ],
+    ids=['plain', 'workers', 'accumulation', 'adamw', 'ema'],
+)
 def test_resumed_is_uninterrupted(tmp_path, changes):
     whole = train(tmp_path / 'whole', 8, **changes)
     assert whole.iter == 8
@@ -32,7 +38,8 @@ def test_resumed_is_uninterrupted(tmp_path, changes):
     shutil.copytree(tmp_path / 'whole', tmp_path / 'cut')
     os.remove(tmp_path / 'cut/iter_8.pth')
     resumed = train(
-        tmp_path / 'cut', 8, resume=True, load_from=str(tmp_path / 'cut/iter_6.pth'), **changes)
+        tmp_path / 'cut', 8, resume=True, load_from=str(tmp_path / 'cut/iter_6.pth'), **changes
+    )
     assert_same_weights(weights(whole), weights(resumed))
     checkpoints = [torch.load(tmp_path / run / 'iter_8.pth') for run in ('whole', 'cut')]
     for part in ('state_dict', 'ema_state_dict'):
@@ -41,7 +48,7 @@ def test_resumed_is_uninterrupted(tmp_path, changes):
     for a, b in zip(*(c['optimizer']['state'].values() for c in checkpoints), strict=True):
         assert all(torch.equal(torch.as_tensor(a[k]), torch.as_tensor(b[k])) for k in a)
     # It went on with the data, and did not start again.
-    assert resumed.model.seen == whole.model.seen[-len(resumed.model.seen):]
+    assert resumed.model.seen == whole.model.seen[-len(resumed.model.seen) :]
     assert len(resumed.model.seen) == 2 * changes.get('optim_wrapper__accumulative_counts', 1)
 
 
@@ -61,14 +68,18 @@ def test_another_seed_is_another_run(tmp_path):
 def test_drawn_seed_is_resumed(tmp_path):
     """Without a seed one is drawn; a resumed run takes it over from the checkpoint."""
     whole = train(tmp_path / 'whole', 6, randomness=dict(seed=None))
-    resumed = train(tmp_path / 'cut', 6, randomness=dict(seed=None), resume=True,
-                    load_from=str(tmp_path / 'whole/iter_4.pth'))
+    resumed = train(
+        tmp_path / 'cut',
+        6,
+        randomness=dict(seed=None),
+        resume=True,
+        load_from=str(tmp_path / 'whole/iter_4.pth'),
+    )
     assert resumed.seed == whole.seed
     assert_same_weights(weights(whole), weights(resumed))
 
 
 class TestFindResumableCheckpoint:
-
     @pytest.fixture
     def work_dir(self, tmp_path):
         train(tmp_path, 6)
@@ -85,7 +96,9 @@ class TestFindResumableCheckpoint:
         torn = work_dir / 'iter_6.pth'
         torn.write_bytes(torn.read_bytes()[:-100])
         assert find_resumable_checkpoint(str(work_dir)) == (
-            str(work_dir / 'iter_4.pth'), [str(torn)])
+            str(work_dir / 'iter_4.pth'),
+            [str(torn)],
+        )
 
     @pytest.mark.parametrize('pointer', [b'', b'\xff\xfe', b'/gone/iter_2.pth', None])
     def test_torn_pointer(self, work_dir, pointer):

@@ -1,4 +1,5 @@
 """What an iteration is, and which samples and random numbers it gets."""
+
 import random
 from itertools import chain
 
@@ -26,14 +27,18 @@ class RatesHook(Hook):
 
 class TestGradientAccumulation:
     # Without dropout, and with batch norm in eval, a loss is a mean over images.
-    model = dict(type='ToyModel', dropout=0., norm_eval=True)
+    model = dict(type='ToyModel', dropout=0.0, norm_eval=True)
 
     def run(self, work_dir, batch_size, accumulate, iters=4):
         RatesHook.rates = []
         runner = train(
-            work_dir, iters, model=self.model, custom_hooks=[dict(type='RatesHook')],
+            work_dir,
+            iters,
+            model=self.model,
+            custom_hooks=[dict(type='RatesHook')],
             train_dataloader__batch_size=batch_size,
-            optim_wrapper__accumulative_counts=accumulate)
+            optim_wrapper__accumulative_counts=accumulate,
+        )
         return runner, RatesHook.rates
 
     def test_is_the_whole_batch(self, tmp_path):
@@ -42,8 +47,7 @@ class TestGradientAccumulation:
         assert parts_rates == whole_rates
         assert len(set(whole_rates)) == 4
         assert list(chain(*parts.model.seen)) == list(chain(*whole.model.seen))
-        for (name, a), b in zip(
-                weights(whole).items(), weights(parts).values(), strict=True):
+        for (name, a), b in zip(weights(whole).items(), weights(parts).values(), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7, msg=name)
 
     def test_an_iteration_is_an_optimiser_step(self, tmp_path):
@@ -75,7 +79,6 @@ def test_seed_of_its_own_for_each_process_is_refused(tmp_path):
 
 
 class TestSampler:
-
     @staticmethod
     def draw(number, rank=0, world_size=1, start=0, shuffle=True):
         sampler = ResumableInfiniteSampler(range(7), shuffle=shuffle, seed=3)
@@ -85,7 +88,7 @@ class TestSampler:
     def test_passes_over_the_whole_data(self):
         order = [index for index, _ in self.draw(21)]
         for i in (0, 7, 14):
-            assert sorted(order[i:i + 7]) == list(range(7))
+            assert sorted(order[i : i + 7]) == list(range(7))
         assert order[:7] != order[7:14] != list(range(7))
 
     def test_without_shuffle(self):
@@ -103,12 +106,12 @@ class TestSampler:
 
     def test_index_survives_the_way_to_a_worker(self):
         import pickle
+
         index = pickle.loads(pickle.dumps(PositionedIndex(3, 40)))
         assert index == 3 and index.position == 40
 
 
 class TestSeededDataset:
-
     @pytest.fixture
     def dataset(self):
         return SeededDataset(dict(type='ToyDataset', length=5), seed=2)

@@ -3,6 +3,7 @@
 They use every source of randomness that a real run has: each sample draws from ``random``,
 ``numpy`` and ``torch``, and the model has dropout and batch norm.
 """
+
 import itertools
 import random
 
@@ -36,7 +37,7 @@ class ToyDataset:
 
     def __getitem__(self, index: int) -> dict:
         noise = torch.tensor([random.random(), np.random.rand()])
-        inputs = torch.full((16, ), float(index)) / self.length + torch.randn(16)
+        inputs = torch.full((16,), float(index)) / self.length + torch.randn(16)
         return dict(inputs=torch.cat((inputs, noise)), index=index)
 
 
@@ -74,30 +75,39 @@ def build(work_dir, max_iters: int = 6, **changes) -> Runner:
         max_iters (int): Optimiser steps.
         changes: Settings by dotted names, with ``__`` for the dots.
     """
-    cfg = Config(dict(
-        work_dir=str(work_dir),
-        default_scope='mmpose',
-        model=dict(type='ToyModel'),
-        train_dataloader=dict(
-            batch_size=3,
-            num_workers=0,
-            sampler=dict(type='ResumableInfiniteSampler'),
-            dataset=dict(type='ToyDataset')),
-        train_cfg=dict(type='ResumableIterTrainLoop', max_iters=max_iters),
-        optim_wrapper=dict(
-            constructor='BiasHeadOptimWrapperConstructor',
-            optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=1e-4),
-            paramwise_cfg=dict(bias_lr_mult=2, bias_decay_mult=0, head_lr_mult=10),
-            clip_grad=dict(max_norm=5.0)),
-        param_scheduler=[
-            dict(type='PolyLR', power=1.0, eta_min=0, end=max_iters + 1, by_epoch=False)],
-        default_hooks=dict(checkpoint=dict(
-            type='AtomicCheckpointHook', interval=2, by_epoch=False, max_keep_ckpts=2)),
-        log_processor=dict(by_epoch=False),
-        log_level='WARNING',
-        # MMEngine's hubs and loggers are global by name, the time to the second by default.
-        experiment_name=f'toy_{next(_numbers)}',
-        randomness=dict(seed=7)))
+    cfg = Config(
+        dict(
+            work_dir=str(work_dir),
+            default_scope='mmpose',
+            model=dict(type='ToyModel'),
+            train_dataloader=dict(
+                batch_size=3,
+                num_workers=0,
+                sampler=dict(type='ResumableInfiniteSampler'),
+                dataset=dict(type='ToyDataset'),
+            ),
+            train_cfg=dict(type='ResumableIterTrainLoop', max_iters=max_iters),
+            optim_wrapper=dict(
+                constructor='BiasHeadOptimWrapperConstructor',
+                optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=1e-4),
+                paramwise_cfg=dict(bias_lr_mult=2, bias_decay_mult=0, head_lr_mult=10),
+                clip_grad=dict(max_norm=5.0),
+            ),
+            param_scheduler=[
+                dict(type='PolyLR', power=1.0, eta_min=0, end=max_iters + 1, by_epoch=False)
+            ],
+            default_hooks=dict(
+                checkpoint=dict(
+                    type='AtomicCheckpointHook', interval=2, by_epoch=False, max_keep_ckpts=2
+                )
+            ),
+            log_processor=dict(by_epoch=False),
+            log_level='WARNING',
+            # MMEngine's hubs and loggers are global by name, the time to the second by default.
+            experiment_name=f'toy_{next(_numbers)}',
+            randomness=dict(seed=7),
+        )
+    )
     cfg.merge_from_dict({name.replace('__', '.'): value for name, value in changes.items()})
     # Not from_cfg: it formats the config's text for every checkpoint, which takes longest.
     return Runner(**cfg)

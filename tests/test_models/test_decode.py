@@ -1,4 +1,5 @@
 """Decoding against loops over locations and pairs of boxes."""
+
 import math
 
 import pytest
@@ -20,9 +21,13 @@ def raw_maps(seed=0, num_keypoints=3):
 
 
 def points():
-    return [torch.tensor([[k * j + k // 2, k * i + k // 2] for i in range(s[0])
-                          for j in range(s[1])], dtype=torch.float)
-            for s, k in zip(SIZES, STRIDES)]
+    return [
+        torch.tensor(
+            [[k * j + k // 2, k * i + k // 2] for i in range(s[0]) for j in range(s[1])],
+            dtype=torch.float,
+        )
+        for s, k in zip(SIZES, STRIDES)
+    ]
 
 
 def iou(a, b):
@@ -34,8 +39,9 @@ def iou(a, b):
     return both / (sum(area) - both)
 
 
-def decode_by_hand(cls, kpt, ctr, img_shape, score_thr, nms_pre, iou_threshold, offset,
-                   max_per_img):
+def decode_by_hand(
+    cls, kpt, ctr, img_shape, score_thr, nms_pre, iou_threshold, offset, max_per_img
+):
     assert offset == 1
     height, width = img_shape
     people = []
@@ -48,11 +54,17 @@ def decode_by_hand(cls, kpt, ctr, img_shape, score_thr, nms_pre, iou_threshold, 
                     continue
                 score = prob / (1 + math.exp(-ctr[level][0, i, j].item()))
                 values = kpt[level][:, i, j].tolist()
-                pose = [(stride * (j + x) + stride // 2, stride * (i + y) + stride // 2)
-                        for x, y in zip(values[::2], values[1::2])]
+                pose = [
+                    (stride * (j + x) + stride // 2, stride * (i + y) + stride // 2)
+                    for x, y in zip(values[::2], values[1::2])
+                ]
                 xs, ys = zip(*pose)
-                box = [min(max(min(xs), 0), width - 1), min(max(min(ys), 0), height - 1),
-                       min(max(max(xs), 0), width - 1), min(max(max(ys), 0), height - 1)]
+                box = [
+                    min(max(min(xs), 0), width - 1),
+                    min(max(min(ys), 0), height - 1),
+                    min(max(max(xs), 0), width - 1),
+                    min(max(max(ys), 0), height - 1),
+                ]
                 found.append((score, pose, box))
         people += sorted(found, key=lambda p: -p[0])[:nms_pre]
     kept = []
@@ -62,8 +74,10 @@ def decode_by_hand(cls, kpt, ctr, img_shape, score_thr, nms_pre, iou_threshold, 
     return kept[:max_per_img]
 
 
-@pytest.mark.parametrize('change', [
-    {}, dict(score_thr=0.8), dict(nms_pre=5), dict(max_per_img=3), dict(iou_threshold=0.8)])
+@pytest.mark.parametrize(
+    'change',
+    [{}, dict(score_thr=0.8), dict(nms_pre=5), dict(max_per_img=3), dict(iou_threshold=0.8)],
+)
 def test_equals_a_loop(change):
     maps, cfg = raw_maps(), {**CFG, **change}
     poses = decode_poses(*maps, points(), STRIDES, (45, 70), **cfg)
@@ -77,25 +91,26 @@ def test_equals_a_loop(change):
 def test_nobody():
     cls, kpt, ctr = raw_maps()
     poses = decode_poses([c - 100 for c in cls], kpt, ctr, points(), STRIDES, (45, 70), **CFG)
-    assert poses.scores.shape == (0, ) and poses.keypoints.shape == (0, 3, 2)
+    assert poses.scores.shape == (0,) and poses.keypoints.shape == (0, 3, 2)
     assert poses.boxes.shape == (0, 4)
 
 
 def test_a_person_found_at_many_locations_is_one_pose():
     """Every location of both levels points at the same three keypoints."""
-    pose = torch.tensor([[10., 10.], [40., 12.], [25., 38.]])
+    pose = torch.tensor([[10.0, 10.0], [40.0, 12.0], [25.0, 38.0]])
     kpt = []
     for pts, size, stride in zip(points(), SIZES, STRIDES):
         offsets = (pose - pts[:, None]) / stride  # (H * W, K, 2)
         kpt.append(offsets.flatten(1).T.reshape(-1, *size))
-    cls = [torch.full((1, *s), 2.) for s in SIZES]
-    cls[0][0, 2, 3] = 4.
-    poses = decode_poses(cls, kpt, [torch.zeros(1, *s) for s in SIZES], points(), STRIDES,
-                         (48, 72), **CFG)
+    cls = [torch.full((1, *s), 2.0) for s in SIZES]
+    cls[0][0, 2, 3] = 4.0
+    poses = decode_poses(
+        cls, kpt, [torch.zeros(1, *s) for s in SIZES], points(), STRIDES, (48, 72), **CFG
+    )
     assert len(poses.scores) == 1
     torch.testing.assert_close(poses.keypoints[0], pose)
 
 
 def test_boxes_are_clipped_to_the_image_without_padding_and_keypoints_are_not():
-    keypoints = torch.tensor([[[-5., 3.], [99., 50.]], [[-9., -9.], [-8., -7.]]])
+    keypoints = torch.tensor([[[-5.0, 3.0], [99.0, 50.0]], [[-9.0, -9.0], [-8.0, -7.0]]])
     assert keypoint_boxes(keypoints, (40, 60)).tolist() == [[0, 3, 59, 39], [0, 0, 0, 0]]

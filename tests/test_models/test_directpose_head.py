@@ -1,4 +1,5 @@
 """The head: what it refuses, what it promises, and batches without people."""
+
 import copy
 import math
 import re
@@ -13,26 +14,40 @@ from mmpose.structures import PoseDataSample
 from directpose.models.keypoint_groups import COCO_GROUPS
 
 COCO = dict(from_file='configs/_base_/datasets/coco.py')
-TEST_CFG = dict(score_thr=0.05, nms_pre=100, nms=dict(iou_threshold=0.4, offset=1),
-                max_per_img=20)
+TEST_CFG = dict(score_thr=0.05, nms_pre=100, nms=dict(iou_threshold=0.4, offset=1), max_per_img=20)
 # K = 5: nothing of the head may depend on COCO
 ANIMAL = dict(
     dataset_name='animal',
     paper_info=dict(),
     keypoint_info={
         i: dict(name=name, id=i, color=[0, 0, 0], type='', swap=swap)
-        for i, (name, swap) in enumerate([('nose', ''), ('left_paw', 'right_paw'),
-                                          ('right_paw', 'left_paw'), ('back', ''), ('tail', '')])},
+        for i, (name, swap) in enumerate(
+            [
+                ('nose', ''),
+                ('left_paw', 'right_paw'),
+                ('right_paw', 'left_paw'),
+                ('back', ''),
+                ('tail', ''),
+            ]
+        )
+    },
     skeleton_info=dict(),
-    joint_weights=[1.] * 5,
-    sigmas=[0.05] * 5)
+    joint_weights=[1.0] * 5,
+    sigmas=[0.05] * 5,
+)
 ANIMAL_GROUPS = [['nose'], ['right_paw', 'left_paw'], ['tail', 'back']]
 
 
 def make_head(**kwargs):
     torch.manual_seed(0)
-    cfg = dict(type='DirectPoseHead', metainfo=COCO, in_channels=32, feat_channels=32,
-               group_channels=8, stacked_convs=2)
+    cfg = dict(
+        type='DirectPoseHead',
+        metainfo=COCO,
+        in_channels=32,
+        feat_channels=32,
+        group_channels=8,
+        stacked_convs=2,
+    )
     head = MODELS.build({**cfg, **kwargs})
     head.init_weights()
     return head
@@ -40,8 +55,10 @@ def make_head(**kwargs):
 
 def features(n=2, size=(16, 24), channels=32):
     torch.manual_seed(1)
-    return [torch.randn(n, channels, -(-size[0] // 2**i), -(-size[1] // 2**i), requires_grad=True)
-            for i in range(5)]
+    return [
+        torch.randn(n, channels, -(-size[0] // 2**i), -(-size[1] // 2**i), requires_grad=True)
+        for i in range(5)
+    ]
 
 
 def sample(boxes=(), num_keypoints=17, labelled=True, size=(128, 192)):
@@ -51,9 +68,11 @@ def sample(boxes=(), num_keypoints=17, labelled=True, size=(128, 192)):
     places = torch.rand(n, num_keypoints, 2) * (boxes[:, None, 2:] - boxes[:, None, :2])
     out = PoseDataSample(metainfo=dict(img_shape=size))
     out.gt_instance_labels = InstanceData(
-        bboxes=boxes, labels=torch.zeros(n, dtype=torch.long),
+        bboxes=boxes,
+        labels=torch.zeros(n, dtype=torch.long),
         keypoints=boxes[:, None, :2] + places,
-        keypoints_visible=torch.full((n, num_keypoints), float(labelled)))
+        keypoints_visible=torch.full((n, num_keypoints), float(labelled)),
+    )
     return out
 
 
@@ -62,9 +81,11 @@ TWO = sample([[10, 10, 60, 90], [70, 20, 180, 120]])
 UNLABELLED = sample([[10, 10, 60, 90]], labelled=False)
 
 
-@pytest.mark.parametrize('batch', [
-    [TWO, NOBODY], [NOBODY, NOBODY], [UNLABELLED, UNLABELLED], [UNLABELLED, TWO]],
-    ids=['one empty', 'no person', 'no labelled keypoint', 'mixed'])
+@pytest.mark.parametrize(
+    'batch',
+    [[TWO, NOBODY], [NOBODY, NOBODY], [UNLABELLED, UNLABELLED], [UNLABELLED, TWO]],
+    ids=['one empty', 'no person', 'no labelled keypoint', 'mixed'],
+)
 def test_losses_are_finite_and_every_parameter_has_a_gradient(batch):
     head = make_head()
     losses = head.loss(features(), batch)
@@ -85,7 +106,8 @@ def test_gradient_checkpointing_gives_the_same_gradients_and_keeps_less():
         head.zero_grad()
         feats, sizes = features(), []
         with torch.autograd.graph.saved_tensors_hooks(
-                lambda t, sizes=sizes: sizes.append(t.numel()) or t, lambda t: t):
+            lambda t, sizes=sizes: sizes.append(t.numel()) or t, lambda t: t
+        ):
             losses = head.loss(feats, [TWO, NOBODY])
         kept.append(sum(sizes))
         sum(losses.values()).backward()
@@ -99,8 +121,9 @@ def test_losses_do_not_depend_on_how_people_are_ordered():
     head = make_head()
     swapped = sample()
     swapped.gt_instance_labels = TWO.gt_instance_labels[torch.tensor([1, 0])]
-    first, second = (head.loss_by_feat(*head(features()), [s.gt_instance_labels] * 2)
-                     for s in (TWO, swapped))
+    first, second = (
+        head.loss_by_feat(*head(features()), [s.gt_instance_labels] * 2) for s in (TWO, swapped)
+    )
     for key in first:
         torch.testing.assert_close(first[key], second[key])
 
@@ -110,7 +133,8 @@ def test_initial_scores_are_low_and_convolutions_narrow():
     probability = head.conv_cls.bias.sigmoid()
     torch.testing.assert_close(probability, torch.full_like(probability, 0.01))
     torch.testing.assert_close(
-        head.heatmap_head.conv_heatmap.bias.sigmoid(), torch.full((17, ), 0.01))
+        head.heatmap_head.conv_heatmap.bias.sigmoid(), torch.full((17,), 0.01)
+    )
     for name, module in head.named_modules():
         if isinstance(module, torch.nn.Conv2d):
             assert 0.005 < module.weight.std() < 0.02, name
@@ -121,7 +145,7 @@ def test_initial_scores_are_low_and_convolutions_narrow():
 def test_predictions_are_numpy_best_first_and_in_input_pixels():
     head = make_head()
     with torch.no_grad():
-        head.conv_cls.bias.fill_(0.)
+        head.conv_cls.bias.fill_(0.0)
         head.conv_cls.weight.mul_(30)
         predictions = head.predict(features(), [TWO, NOBODY], TEST_CFG)
     for prediction in predictions:
@@ -132,7 +156,8 @@ def test_predictions_are_numpy_best_first_and_in_input_pixels():
         assert prediction.keypoints.shape == (n, 17, 2) and prediction.bboxes.shape == (n, 4)
         assert prediction.keypoints[..., 0].max() > 100  # not strides
         np.testing.assert_array_equal(
-            prediction.keypoint_scores, np.repeat(prediction.bbox_scores[:, None], 17, axis=1))
+            prediction.keypoint_scores, np.repeat(prediction.bbox_scores[:, None], 17, axis=1)
+        )
 
 
 def test_heatmap_branch_costs_nothing_at_test():
@@ -168,11 +193,14 @@ def test_data_of_another_codec_is_refused():
         make_head().loss(features(), [TWO, heatmaps_only])
 
 
-@pytest.mark.parametrize('feats, what', [
-    (features(size=(16, 24))[:3], '3 levels'),
-    (features(size=(32, 48)), 'an input of (128, 192) pixels'),  # strides 4, 8, ...
-    (features(size=(8, 12)), 'an input of (128, 192) pixels'),  # strides 16, 32, ...
-])
+@pytest.mark.parametrize(
+    'feats, what',
+    [
+        (features(size=(16, 24))[:3], '3 levels'),
+        (features(size=(32, 48)), 'an input of (128, 192) pixels'),  # strides 4, 8, ...
+        (features(size=(8, 12)), 'an input of (128, 192) pixels'),  # strides 16, 32, ...
+    ],
+)
 def test_a_neck_of_other_strides_is_refused(feats, what):
     padded = sample([[10, 10, 60, 90]])
     padded.set_metainfo(dict(batch_input_shape=(128, 192)))
@@ -185,8 +213,10 @@ def test_a_neck_of_other_strides_is_refused(feats, what):
 def test_a_neck_may_round(divide):
     padded = sample([[10, 10, 60, 90]])
     padded.set_metainfo(dict(batch_input_shape=(320, 448)))
-    feats = [torch.randn(1, 32, divide(320 / stride), divide(448 / stride))
-             for stride in (8, 16, 32, 64, 128)]
+    feats = [
+        torch.randn(1, 32, divide(320 / stride), divide(448 / stride))
+        for stride in (8, 16, 32, 64, 128)
+    ]
     assert make_head().loss(feats, [padded])['loss_cls'].isfinite()
 
 
@@ -197,8 +227,14 @@ def test_groups_that_do_not_fit_are_refused_by_name():
     with pytest.raises(ValueError) as error:
         make_head(groups=[*without_nose, []])
     message = str(error.value)
-    for part in (r"['left_hand'] are not keypoints", "['left_hip'] stand in more than one",
-                 "['nose']", '"coco" (K = 17)', 'groups [9] are empty', '`groups`'):
+    for part in (
+        r"['left_hand'] are not keypoints",
+        "['left_hip'] stand in more than one",
+        "['nose']",
+        '"coco" (K = 17)',
+        'groups [9] are empty',
+        '`groups`',
+    ):
         assert part in message
     with pytest.raises(ValueError, match=r'left_eye.*not keypoints.*animal.*left_paw'):
         make_head(metainfo=ANIMAL)
@@ -216,5 +252,6 @@ def test_flip_test_is_refused():
 
 def test_incomplete_test_cfg_is_refused():
     with pytest.raises(ValueError, match=r"lacks \['nms_pre'\]"):
-        make_head().predict(features(), [TWO] * 2, {
-            k: v for k, v in TEST_CFG.items() if k != 'nms_pre'})
+        make_head().predict(
+            features(), [TWO] * 2, {k: v for k, v in TEST_CFG.items() if k != 'nms_pre'}
+        )

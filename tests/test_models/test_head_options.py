@@ -1,4 +1,5 @@
 """What the head can do beside the paper's default: plain regression, boxes, OKS."""
+
 import math
 
 import pytest
@@ -16,16 +17,27 @@ COCO_FILE = 'configs/_base_/datasets/coco.py'
 STRIDES = (8, 16, 32, 64, 128)
 SIZE = (128, 192)  # height and width of the images in input pixels
 OKS_LOSS = dict(type='OKSLoss', metainfo=COCO_FILE, reduction='none', norm_target_weight=True)
-SIM_OTA = dict(type='SimOTAAssigner', dynamic_k_indicator='oks', iou_weight=0.,
-               oks_calculator=dict(type='PoseOKS', metainfo=COCO_FILE))
+SIM_OTA = dict(
+    type='SimOTAAssigner',
+    dynamic_k_indicator='oks',
+    iou_weight=0.0,
+    oks_calculator=dict(type='PoseOKS', metainfo=COCO_FILE),
+)
 
 
 def make_head(**kwargs):
     torch.manual_seed(0)
-    head = MODELS.build(dict(
-        type='DirectPoseHead', metainfo=dict(from_file=COCO_FILE), in_channels=32,
-        feat_channels=32, group_channels=8, stacked_convs=1,
-        **kwargs))
+    head = MODELS.build(
+        dict(
+            type='DirectPoseHead',
+            metainfo=dict(from_file=COCO_FILE),
+            in_channels=32,
+            feat_channels=32,
+            group_channels=8,
+            stacked_convs=1,
+            **kwargs,
+        )
+    )
     head.init_weights()
     return head
 
@@ -41,9 +53,12 @@ def people(boxes=()):
     boxes = torch.tensor(boxes, dtype=torch.float).reshape(n, 4)
     extent = boxes[:, 2:] - boxes[:, :2]
     return InstanceData(
-        bboxes=boxes, labels=torch.zeros(n, dtype=torch.long), areas=extent.prod(dim=1) / 2,
+        bboxes=boxes,
+        labels=torch.zeros(n, dtype=torch.long),
+        areas=extent.prod(dim=1) / 2,
         keypoints=boxes[:, None, :2] + torch.rand(n, 17, 2) * extent[:, None],
-        keypoints_visible=(torch.rand(n, 17) < 0.8).float())
+        keypoints_visible=(torch.rand(n, 17) < 0.8).float(),
+    )
 
 
 def batch(*images):
@@ -58,14 +73,18 @@ TWO = people([[10, 10, 60, 90], [70, 20, 180, 120]])
 NOBODY = people()
 
 
-@pytest.mark.parametrize('options, losses', [
-    (dict(keypoint_branch=dict(type='PlainKeypointBranch'), groups=None), set()),
-    (dict(groups=None), set()),
-    (dict(keypoint_branch=dict(type='KPAlign', finest_groups=())), set()),
-    (dict(box_branch=dict(type='BoxBranch', feat_channels=32, stacked_convs=1)), {'loss_box'}),
-    (dict(loss_oks=OKS_LOSS), {'loss_oks'}),
-    (dict(assigner=SIM_OTA), set()),
-], ids=['plain', 'one group', 'nothing from the finest', 'box', 'oks loss', 'oks assignment'])
+@pytest.mark.parametrize(
+    'options, losses',
+    [
+        (dict(keypoint_branch=dict(type='PlainKeypointBranch'), groups=None), set()),
+        (dict(groups=None), set()),
+        (dict(keypoint_branch=dict(type='KPAlign', finest_groups=())), set()),
+        (dict(box_branch=dict(type='BoxBranch', feat_channels=32, stacked_convs=1)), {'loss_box'}),
+        (dict(loss_oks=OKS_LOSS), {'loss_oks'}),
+        (dict(assigner=SIM_OTA), set()),
+    ],
+    ids=['plain', 'one group', 'nothing from the finest', 'box', 'oks loss', 'oks assignment'],
+)
 def test_every_option_learns_with_and_without_people(options, losses):
     head = make_head(**options)
     expected = {'loss_cls', 'loss_centerness', 'loss_keypoint', 'loss_heatmap'} | losses
@@ -100,7 +119,6 @@ def test_plain_branch_looks_at_its_own_location_alone():
 
 
 class TestBoxes:
-
     BRANCH = dict(type='BoxBranch', feat_channels=32, stacked_convs=1)
 
     def test_distances_are_positive_and_start_at_a_stride(self):
@@ -124,27 +142,28 @@ class TestBoxes:
 
     def test_nms_is_on_the_predicted_boxes(self):
         """Two poses that look the same, in boxes that do not overlap, are two people."""
-        cls = torch.full((1, 4, 6), -9.)
-        cls[0, 1, 1] = cls[0, 1, 3] = 9.
+        cls = torch.full((1, 4, 6), -9.0)
+        cls[0, 1, 1] = cls[0, 1, 3] = 9.0
         ctr = torch.zeros(1, 4, 6)
-        xs, ys = torch.meshgrid(torch.arange(6) * 8 + 4., torch.arange(4) * 8 + 4., indexing='xy')
+        xs, ys = torch.meshgrid(torch.arange(6) * 8 + 4.0, torch.arange(4) * 8 + 4.0, indexing='xy')
         points = torch.stack([xs.flatten(), ys.flatten()], dim=1)
         kpt = -torch.stack([xs, ys, xs - 30, ys - 20]) / 8  # (0, 0) and (30, 20) from everywhere
-        maps = ([cls], [kpt], [ctr], [points], (8, ), (32, 48))
+        maps = ([cls], [kpt], [ctr], [points], (8,), (32, 48))
         options = dict(score_thr=0.05, nms_pre=9, iou_threshold=0.4, offset=1, max_per_img=9)
         poses = decode_poses(*maps, **options)
         assert poses.boxes.tolist() == [[0, 0, 30, 20]]
         distances = torch.full((4, 4, 6), 0.5)
-        distances[1] = 4.  # top: beyond the image
+        distances[1] = 4.0  # top: beyond the image
         poses = decode_poses(*maps, **options, box_preds=[distances])
         assert sorted(poses.boxes.tolist()) == [[8, 0, 16, 16], [24, 0, 32, 16]]
         assert poses.keypoints.tolist() == [[[0, 0], [30, 20]]] * 2
 
     def test_the_head_returns_them(self):
         head = make_head(box_branch=self.BRANCH)
-        torch.nn.init.constant_(head.conv_cls.bias, 2.)
-        cfg = dict(score_thr=0.05, nms_pre=50, nms=dict(iou_threshold=0.4, offset=1),
-                   max_per_img=20)
+        torch.nn.init.constant_(head.conv_cls.bias, 2.0)
+        cfg = dict(
+            score_thr=0.05, nms_pre=50, nms=dict(iou_threshold=0.4, offset=1), max_per_img=20
+        )
         with torch.no_grad():
             pred = head.predict(features(), batch(TWO, NOBODY), cfg)[0]
         size = pred.bboxes[:, 2:] - pred.bboxes[:, :2]
@@ -155,25 +174,37 @@ def test_oks_loss_is_one_minus_cocos_similarity():
     """Against a loop in input pixels; a location weighs its centerness target."""
     head = make_head(loss_oks=OKS_LOSS)
     maps = head(features())
-    total, weights = 0., 0.
+    total, weights = 0.0, 0.0
     sigmas = head.metainfo['sigmas'].tolist()
     for level, (points, stride, pred) in enumerate(zip(head.points(maps[0]), STRIDES, maps[1])):
         low, high = head.regress_ranges[level]
         for cell, (x, y) in enumerate(points.tolist()):
             for box, area, keypoints, visible in zip(
-                    TWO.bboxes.tolist(), TWO.areas.tolist(), TWO.keypoints, TWO.keypoints_visible):
+                TWO.bboxes.tolist(), TWO.areas.tolist(), TWO.keypoints, TWO.keypoints_visible
+            ):
                 sides = (x - box[0], y - box[1], box[2] - x, box[3] - y)
-                central = (abs(x - (box[0] + box[2]) / 2) < 1.5 * stride
-                           and abs(y - (box[1] + box[3]) / 2) < 1.5 * stride)
+                central = (
+                    abs(x - (box[0] + box[2]) / 2) < 1.5 * stride
+                    and abs(y - (box[1] + box[3]) / 2) < 1.5 * stride
+                )
                 if min(sides) <= 0 or not central or not low <= max(sides) <= high:
                     continue
                 offsets = pred[0].flatten(1)[:, cell].reshape(17, 2) * stride
                 oks = [
-                    math.exp(-((x + dx - u)**2 + (y + dy - v)**2) / (2 * area * (2 * sigma)**2))
+                    math.exp(
+                        -((x + dx - u) ** 2 + (y + dy - v) ** 2) / (2 * area * (2 * sigma) ** 2)
+                    )
                     for (dx, dy), (u, v), sigma, seen in zip(
-                        offsets.tolist(), keypoints.tolist(), sigmas, visible.tolist()) if seen]
-                weight = math.sqrt(min(sides[0], sides[2]) / max(sides[0], sides[2])
-                                   * min(sides[1], sides[3]) / max(sides[1], sides[3]))
+                        offsets.tolist(), keypoints.tolist(), sigmas, visible.tolist()
+                    )
+                    if seen
+                ]
+                weight = math.sqrt(
+                    min(sides[0], sides[2])
+                    / max(sides[0], sides[2])
+                    * min(sides[1], sides[3])
+                    / max(sides[1], sides[3])
+                )
                 total += weight * (1 - sum(oks) / len(oks))
                 weights += weight
     loss = head.loss_by_feat(*maps, [TWO, NOBODY])['loss_oks']
@@ -182,23 +213,31 @@ def test_oks_loss_is_one_minus_cocos_similarity():
 
 
 class TestOksAssignment:
-
     def setup_method(self):
-        self.points = [torch.stack(torch.meshgrid(
-            torch.arange(24 * 8 // s) * s + s // 2., torch.arange(16 * 8 // s) * s + s // 2.,
-            indexing='xy'), dim=-1).flatten(0, 1) for s in (8, 16)]
+        self.points = [
+            torch.stack(
+                torch.meshgrid(
+                    torch.arange(24 * 8 // s) * s + s // 2.0,
+                    torch.arange(16 * 8 // s) * s + s // 2.0,
+                    indexing='xy',
+                ),
+                dim=-1,
+            ).flatten(0, 1)
+            for s in (8, 16)
+        ]
         self.locations = make_locations(self.points, (8, 16), ((-1, 64), (64, 1e5)))
         self.assigner = TASK_UTILS.build(SIM_OTA)
 
     def assign(self, good, instances):
         """``good`` maps an index of a location to the person that it predicts perfectly."""
         num = len(self.locations.points)
-        pred = torch.full((1, 34, num), 500.)  # far away from everybody
+        pred = torch.full((1, 34, num), 500.0)  # far away from everybody
         for index, person in good.items():
             offset = instances.keypoints[person] - self.locations.points[index]
             pred[0, :, index] = (offset / self.locations.strides[index]).flatten()
         person = assign_by_oks(
-            self.assigner, self.locations, torch.zeros(1, num), pred, [instances])[0]
+            self.assigner, self.locations, torch.zeros(1, num), pred, [instances]
+        )[0]
         return {i: p for i, p in enumerate(person.tolist()) if p >= 0}
 
     def near(self, box, count):
@@ -208,11 +247,13 @@ class TestOksAssignment:
 
     def test_who_predicts_well_is_positive(self):
         boxes = TWO.bboxes.tolist()
-        good = {**dict.fromkeys(self.near(boxes[0], 3), 0),
-                **dict.fromkeys(self.near(boxes[1], 6), 1)}
+        good = {
+            **dict.fromkeys(self.near(boxes[0], 3), 0),
+            **dict.fromkeys(self.near(boxes[1], 6), 1),
+        }
         assert self.assign(good, TWO) == good
         strides = {float(self.locations.strides[i]) for i in good}
-        assert strides == {8., 16.}  # the level is free
+        assert strides == {8.0, 16.0}  # the level is free
 
     def test_nothing_outside_of_a_box(self):
         """A person too small to hold a location has none, even where a prediction is perfect."""

@@ -1,4 +1,5 @@
 """KPAlign against the slow, obvious formulation: a deformable convolution a group and level."""
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -27,23 +28,25 @@ def pyramid(sizes, channels, seed=1):
 
 
 @pytest.mark.parametrize('spread', [0.3, 3.0, 30.0], ids=['near', 'far', 'mostly outside'])
-@pytest.mark.parametrize('finest_groups', [(0, ), (), (1, 3), (0, 1, 2, 3)])
+@pytest.mark.parametrize('finest_groups', [(0,), (), (1, 3), (0, 1, 2, 3)])
 def test_equals_deformable_convolutions(spread, finest_groups):
     module = make(spread=spread, finest_groups=finest_groups)
     sizes = [(20, 28), (10, 14), (5, 7), (3, 4), (2, 2)]
     mine, theirs = pyramid(sizes, 32), pyramid(sizes, 32)
     results = []
-    for feats, function in ((mine, module),
-                            (theirs, lambda f: deformable_kpalign(
-                                module, f, GROUPS, finest_groups))):
+    for feats, function in (
+        (mine, module),
+        (theirs, lambda f: deformable_kpalign(module, f, GROUPS, finest_groups)),
+    ):
         for feat in feats:
             feat.requires_grad_()
         module.zero_grad()
         preds = function(feats)
         weights = [torch.linspace(-1, 1, p.numel()).view_as(p) for p in preds]
         sum((p * w).sum() for p, w in zip(preds, weights, strict=True)).backward()
-        results.append((preds, [f.grad for f in feats],
-                        [p.grad.clone() for p in module.parameters()]))
+        results.append(
+            (preds, [f.grad for f in feats], [p.grad.clone() for p in module.parameters()])
+        )
     for ours, reference in zip(*results, strict=True):
         for a, b in zip(ours, reference, strict=True):
             # None is the gradient of a level that nothing samples in a given formulation
@@ -52,7 +55,7 @@ def test_equals_deformable_convolutions(spread, finest_groups):
 
 def test_keypoints_stand_in_the_order_of_the_data_set():
     """With features that do nothing, keypoint k is its group's base plus its bias."""
-    module = make(spread=0.)
+    module = make(spread=0.0)
     module.feature_conv.requires_grad_(False)
     for g, predictor in enumerate(module.predictors):
         predictor.weight.data.zero_()
@@ -64,24 +67,27 @@ def test_keypoints_stand_in_the_order_of_the_data_set():
         for k in range(7):
             ratio = 2**level if k in head else min(2**level, 2)
             want = torch.tensor([k / ratio, (k + 0.5) / ratio])
-            torch.testing.assert_close(pred[0, 2 * k:2 * k + 2, 0, 0], want)
+            torch.testing.assert_close(pred[0, 2 * k : 2 * k + 2, 0, 0], want)
 
 
 def test_gradcheck():
     """Also with respect to the positions, away from the kinks at cell borders."""
-    module = make(groups=[[0, 1], [2]], channels=4, strides=(8, 16), spread=0.).double()
+    module = make(groups=[[0, 1], [2]], channels=4, strides=(8, 16), spread=0.0).double()
     module.locator.weight.data.zero_()
     module.locator.bias.data = torch.tensor([0.31, -0.42, 1.37, 9.21]).double()
-    feats = [torch.randn(1, 8, *size, dtype=torch.double, requires_grad=True)
-             for size in ((4, 5), (2, 3))]
+    feats = [
+        torch.randn(1, 8, *size, dtype=torch.double, requires_grad=True)
+        for size in ((4, 5), (2, 3))
+    ]
     parameters = [p.requires_grad_() for p in module.parameters()]
     assert torch.autograd.gradcheck(
-        lambda *_: tuple(module(feats)), (*feats, *parameters), eps=1e-6, atol=1e-5)
+        lambda *_: tuple(module(feats)), (*feats, *parameters), eps=1e-6, atol=1e-5
+    )
 
 
 def bilinear_by_hand(image, x, y):
     """image is (H, W)."""
-    total = 0.
+    total = 0.0
     x0, y0 = int(x // 1), int(y // 1)
     for j in (x0, x0 + 1):
         for i in (y0, y0 + 1):
@@ -91,10 +97,13 @@ def bilinear_by_hand(image, x, y):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(1, 5), st.integers(1, 5),
-       st.lists(st.tuples(st.floats(-4, 9), st.floats(-4, 9)), min_size=1, max_size=8))
+@given(
+    st.integers(1, 5),
+    st.integers(1, 5),
+    st.lists(st.tuples(st.floats(-4, 9), st.floats(-4, 9)), min_size=1, max_size=8),
+)
 def test_sampling_is_bilinear_and_zero_outside(height, width, points):
-    maps = torch.arange(1., height * width + 1, dtype=torch.double).view(1, 1, height, width)
+    maps = torch.arange(1.0, height * width + 1, dtype=torch.double).view(1, 1, height, width)
     got = sample_bilinear(maps, torch.tensor(points, dtype=torch.double)[None])[0, 0]
     want = [bilinear_by_hand(maps[0, 0], x, y) for x, y in points]
     torch.testing.assert_close(got, torch.tensor(want, dtype=torch.double), rtol=0, atol=1e-9)
@@ -102,10 +111,10 @@ def test_sampling_is_bilinear_and_zero_outside(height, width, points):
 
 def test_sampling_points_of_a_finer_map():
     base = torch.zeros(1, 1, 2, 2, 3)
-    base[0, 0, :, 1, 2] = torch.tensor([0.5, -1.])
+    base[0, 0, :, 1, 2] = torch.tensor([0.5, -1.0])
     points = sampling_points(base, 4)[0, 0]
     assert points[0].tolist() == [2, 2]
-    assert points[5].tolist() == [4 * 2.5 + 2, 4 * 0. + 2]
+    assert points[5].tolist() == [4 * 2.5 + 2, 4 * 0.0 + 2]
 
 
 def test_positions_keep_full_precision_in_half_precision():
@@ -115,9 +124,9 @@ def test_positions_keep_full_precision_in_half_precision():
 
 
 def test_single_level_and_single_cell():
-    assert make(strides=(8, ))(pyramid([(1, 1)], 32))[0].shape == (2, 14, 1, 1)
+    assert make(strides=(8,))(pyramid([(1, 1)], 32))[0].shape == (2, 14, 1, 1)
 
 
 def test_unknown_finest_group_is_refused():
     with pytest.raises(ValueError, match=r'finest_groups \(7,\).*4 groups'):
-        KPAlign(8, GROUPS, STRIDES, finest_groups=(7, ))
+        KPAlign(8, GROUPS, STRIDES, finest_groups=(7,))

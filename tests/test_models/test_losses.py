@@ -1,4 +1,5 @@
 """The weights of the keypoint loss against its definition, one person at a time."""
+
 import pytest
 import torch
 from mmdet.models.losses import L1Loss
@@ -7,7 +8,7 @@ from directpose.models.losses import keypoint_weights
 
 
 def keypoint_loss_by_hand(pred, target, visible, centerness):
-    total, weights = 0., 0.
+    total, weights = 0.0, 0.0
     for p in range(len(pred)):
         seen = [k for k in range(pred.shape[1]) if visible[p, k] > 0]
         if not seen:
@@ -15,7 +16,7 @@ def keypoint_loss_by_hand(pred, target, visible, centerness):
         person = sum((pred[p, k] - target[p, k]).abs().mean().item() for k in seen) / len(seen)
         total += centerness[p].item() * person
         weights += centerness[p].item()
-    return total / max(weights, 1.)
+    return total / max(weights, 1.0)
 
 
 @pytest.mark.parametrize('num_positives', [0, 1, 2, 40])

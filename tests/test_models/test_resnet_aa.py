@@ -1,4 +1,5 @@
 """The anti-aliased ResNet against a formulation written out by hand."""
+
 import copy
 
 import numpy as np
@@ -17,7 +18,7 @@ def blur_by_hand(image):
     taps = np.outer([1, 2, 1], [1, 2, 1]) / 16
     padded = np.pad(image, 1, mode='reflect')
     rows, columns = range(0, image.shape[0], 2), range(0, image.shape[1], 2)
-    return np.array([[(padded[i:i + 3, j:j + 3] * taps).sum() for j in columns] for i in rows])
+    return np.array([[(padded[i : i + 3, j : j + 3] * taps).sum() for j in columns] for i in rows])
 
 
 @pytest.mark.parametrize('size', [(8, 8), (7, 10), (2, 3)])
@@ -28,16 +29,17 @@ def test_blur_pool_equals_its_definition(size):
 
 
 def test_blur_pool_keeps_constant_images():
-    assert torch.allclose(BlurPool(3)(torch.full((1, 3, 9, 9), 5.)), torch.full((1, 3, 5, 5), 5.))
+    assert torch.allclose(BlurPool(3)(torch.full((1, 3, 9, 9), 5.0)), torch.full((1, 3, 5, 5), 5.0))
 
 
 def norm(x, state, name):
-    return F.batch_norm(x, *(state[f'{name}.{k}'] for k in (
-        'running_mean', 'running_var', 'weight', 'bias')))
+    return F.batch_norm(
+        x, *(state[f'{name}.{k}'] for k in ('running_mean', 'running_var', 'weight', 'bias'))
+    )
 
 
 def blur(x):
-    taps = torch.tensor([1., 2., 1.], dtype=x.dtype)
+    taps = torch.tensor([1.0, 2.0, 1.0], dtype=x.dtype)
     kernel = torch.outer(taps, taps)[None, None].repeat(x.shape[1], 1, 1, 1) / 16
     x = F.conv2d(F.pad(x, (1, 1, 1, 1), mode='reflect'), kernel, groups=x.shape[1])
     return x[..., ::2, ::2]
@@ -134,4 +136,4 @@ def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match='depth 42.*18, 34, 50, 101'):
         ResNetAA(42)
     with pytest.raises(ValueError, match=r'out_indices \(4,\)'):
-        ResNetAA(18, out_indices=(4, ))
+        ResNetAA(18, out_indices=(4,))

@@ -1,4 +1,5 @@
 """Targets against loops over every location, person and keypoint."""
+
 import math
 
 import pytest
@@ -21,8 +22,14 @@ SIZES = ((8, 12), (4, 6), (2, 3))
 
 
 def grid(size, stride):
-    return torch.tensor([[stride * j + stride // 2, stride * i + stride // 2]
-                         for i in range(size[0]) for j in range(size[1])], dtype=torch.float)
+    return torch.tensor(
+        [
+            [stride * j + stride // 2, stride * i + stride // 2]
+            for i in range(size[0])
+            for j in range(size[1])
+        ],
+        dtype=torch.float,
+    )
 
 
 def locations():
@@ -38,8 +45,7 @@ def person_of(x, y, stride, low, high, boxes, radius=1.5):
         top, bottom = max(cy - radius * stride, y1), min(cy + radius * stride, y2)
         farthest = max(x - x1, y - y1, x2 - x, y2 - y)
         area = (x2 - x1 + 1) * (y2 - y1 + 1)
-        if (left < x < right and top < y < bottom and low <= farthest <= high
-                and area < smallest):
+        if left < x < right and top < y < bottom and low <= farthest <= high and area < smallest:
             best, smallest = index, area
     return best
 
@@ -47,21 +53,24 @@ def person_of(x, y, stride, low, high, boxes, radius=1.5):
 # whole and half pixels, so that borders and ranges are hit exactly
 coordinate = st.integers(0, 190).map(lambda v: v / 2)
 box = st.tuples(coordinate, coordinate, coordinate, coordinate).map(
-    lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3])))
+    lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3]))
+)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(box, max_size=6), min_size=1, max_size=3))
 def test_assignment_equals_its_definition(batch):
     most = max(map(len, batch)) + 1
-    padded = torch.tensor([b + [(0., 0., 0., 0.)] * (most - len(b)) for b in batch])
+    padded = torch.tensor([b + [(0.0, 0.0, 0.0, 0.0)] * (most - len(b)) for b in batch])
     got = assign_persons(locations(), padded, radius=1.5)
     want = []
     for boxes in batch:
         want.append([])
         for level, (size, stride) in enumerate(zip(SIZES, STRIDES)):
-            want[-1] += [person_of(x, y, stride, *RANGES[level], boxes)
-                         for x, y in grid(size, stride).tolist()]
+            want[-1] += [
+                person_of(x, y, stride, *RANGES[level], boxes)
+                for x, y in grid(size, stride).tolist()
+            ]
     assert got.tolist() == want
 
 
@@ -71,8 +80,12 @@ def people(boxes, keypoints=None, visible=None, num_keypoints=4):
     if keypoints is None:
         keypoints = torch.rand(n, num_keypoints, 2) * 60
         visible = torch.randint(0, 2, (n, num_keypoints)).float()
-    return InstanceData(bboxes=boxes, keypoints=keypoints, keypoints_visible=visible,
-                        labels=torch.zeros(n, dtype=torch.long))
+    return InstanceData(
+        bboxes=boxes,
+        keypoints=keypoints,
+        keypoints_visible=visible,
+        labels=torch.zeros(n, dtype=torch.long),
+    )
 
 
 def test_targets_of_positive_locations():
@@ -92,8 +105,9 @@ def test_targets_of_positive_locations():
             torch.testing.assert_close(targets.keypoints[p, k], want)
         assert torch.equal(targets.visible[p], batch[image].keypoints_visible[person])
         x1, y1, x2, y2 = boxes[person]
-        want = math.sqrt(min(x - x1, x2 - x) / max(x - x1, x2 - x)
-                         * min(y - y1, y2 - y) / max(y - y1, y2 - y))
+        want = math.sqrt(
+            min(x - x1, x2 - x) / max(x - x1, x2 - x) * min(y - y1, y2 - y) / max(y - y1, y2 - y)
+        )
         assert targets.centerness[p].item() == pytest.approx(want, abs=1e-6)
 
 
@@ -107,9 +121,9 @@ def test_no_person_anywhere(batch_size):
 
 
 def test_centerness_is_one_at_the_centre():
-    box = torch.tensor([[0., 0., 8., 4.]])
-    assert centerness(torch.tensor([[4., 2.]]), box).item() == 1
-    assert centerness(torch.tensor([[2., 2.]]), box).item() == pytest.approx((2 / 6)**0.5)
+    box = torch.tensor([[0.0, 0.0, 8.0, 4.0]])
+    assert centerness(torch.tensor([[4.0, 2.0]]), box).item() == 1
+    assert centerness(torch.tensor([[2.0, 2.0]]), box).item() == pytest.approx((2 / 6) ** 0.5)
 
 
 def heatmap_by_hand(instances, num_keypoints, size, stride):
@@ -119,23 +133,42 @@ def heatmap_by_hand(instances, num_keypoints, size, stride):
             for k, (x, y) in enumerate(person):
                 if seen[k] == 0:
                     continue
-                cells = [(max(abs(x - stride * j - stride // 2), abs(y - stride * i - stride // 2)),
-                          i, j) for i in range(size[0]) for j in range(size[1])]
+                cells = [
+                    (
+                        max(abs(x - stride * j - stride // 2), abs(y - stride * i - stride // 2)),
+                        i,
+                        j,
+                    )
+                    for i in range(size[0])
+                    for j in range(size[1])
+                ]
                 _, i, j = min(cells)  # the first in row-major order on a tie
                 labels[n, i, j] = k
     return labels
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.lists(st.lists(st.tuples(st.integers(-10, 60), st.integers(-10, 40),
-                                            st.integers(0, 1)), min_size=3, max_size=3),
-                         max_size=4), min_size=1, max_size=3))
+@given(
+    st.lists(
+        st.lists(
+            st.lists(
+                st.tuples(st.integers(-10, 60), st.integers(-10, 40), st.integers(0, 1)),
+                min_size=3,
+                max_size=3,
+            ),
+            max_size=4,
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
 def test_heatmap_labels_equal_their_definition(batch):
     """Whole pixels: ties between cells, several keypoints in a cell, points outside the map."""
     instances = []
     for persons in batch:
         values = torch.tensor(persons, dtype=torch.float).reshape(-1, 3, 3)
-        instances.append(people(torch.zeros(len(values), 4).tolist(), values[..., :2],
-                                values[..., 2]))
+        instances.append(
+            people(torch.zeros(len(values), 4).tolist(), values[..., :2], values[..., 2])
+        )
     got = heatmap_labels(instances, 3, (4, 6), 8)
     assert torch.equal(got, heatmap_by_hand(instances, 3, (4, 6), 8))

@@ -1,4 +1,5 @@
 """Test-time augmentation against poses that are found, turned back and merged by hand."""
+
 import re
 
 import cv2
@@ -55,9 +56,15 @@ def batch(cfg, ann_file, **views):
     pipeline = cfg.test_dataloader.dataset.pipeline
     if views:
         pipeline = [dict(cfg.tta_views, transforms=pipeline, **views)]
-    dataset = DATASETS.build(dict(
-        type='BottomupCocoDataset', ann_file=str(ann_file), test_mode=True, pipeline=pipeline,
-        data_prefix=dict(img=str(ann_file.parents[1] / 'train2017'))))
+    dataset = DATASETS.build(
+        dict(
+            type='BottomupCocoDataset',
+            ann_file=str(ann_file),
+            test_mode=True,
+            pipeline=pipeline,
+            data_prefix=dict(img=str(ann_file.parents[1] / 'train2017')),
+        )
+    )
     return pseudo_collate([dataset[0], dataset[1]])
 
 
@@ -73,8 +80,10 @@ def poses_by_hand(model, image_file, scale, flip):
     image = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float()  # (3, H, W)
     padded[0, :, :height, :width] = (image - cfg.mean.cpu()) / cfg.std.cpu()
     found = model.head.predict(
-        model.extract_feat(padded), [PoseDataSample(metainfo=dict(img_shape=(height, width)))],
-        model.test_cfg)[0]
+        model.extract_feat(padded),
+        [PoseDataSample(metainfo=dict(img_shape=(height, width)))],
+        model.test_cfg,
+    )[0]
 
     names = list(model.head.metainfo['keypoint_name2id'])
     original_width, original_height = ORIGINAL
@@ -115,18 +124,23 @@ def merged_by_hand(poses, iou_threshold, max_per_img):
     return kept[:max_per_img]
 
 
-@pytest.mark.parametrize('scales, flip', [((1, ), True), ((1, 0.5, 1.5), True), ((1, 1.5), False)])
+@pytest.mark.parametrize('scales, flip', [((1,), True), ((1, 0.5, 1.5), True), ((1, 1.5), False)])
 def test_equals_poses_merged_by_hand(cfg, model, ann_file, scales, flip):
     tta = MODELS.build(dict(cfg.tta_model, module=model))
     samples = tta.test_step(batch(cfg, ann_file, scales=scales, flip=flip))
     assert [sample.img_id for sample in samples] == [1, 2]
     for sample in samples:
-        views = [poses_by_hand(model, sample.img_path, scale, mirrored)
-                 for scale in scales for mirrored in (False, True)[:1 + flip]]
+        views = [
+            poses_by_hand(model, sample.img_path, scale, mirrored)
+            for scale in scales
+            for mirrored in (False, True)[: 1 + flip]
+        ]
         assert all(len(poses) > 5 for poses in views)
         expected = merged_by_hand(
-            [pose for poses in views for pose in poses], model.test_cfg.nms.iou_threshold,
-            model.test_cfg.max_per_img)
+            [pose for poses in views for pose in poses],
+            model.test_cfg.nms.iou_threshold,
+            model.test_cfg.max_per_img,
+        )
         assert len(views[0]) < len(expected) < sum(map(len, views))  # NMS and more than one view
         found = sample.pred_instances
         scores, keypoints, boxes = map(np.array, zip(*expected))
@@ -138,7 +152,7 @@ def test_equals_poses_merged_by_hand(cfg, model, ann_file, scales, flip):
 
 def test_one_upright_view_is_the_plain_model(cfg, model, ann_file):
     tta = MODELS.build(dict(cfg.tta_model, module=model))
-    merged = tta.test_step(batch(cfg, ann_file, scales=(1, ), flip=False))
+    merged = tta.test_step(batch(cfg, ann_file, scales=(1,), flip=False))
     plain = model.test_step(batch(cfg, ann_file))
     for one, other in zip(merged, plain):
         assert len(one.pred_instances) > 5
@@ -170,8 +184,7 @@ def test_images_without_poses(cfg, model, ann_file):
 def test_ground_truth_stays_in_original_pixels(cfg, ann_file):
     plain = batch(cfg, ann_file)['data_samples'][0]
     for views in batch(cfg, ann_file, scales=(1, 0.5), flip=True)['data_samples']:
-        np.testing.assert_array_equal(
-            views[0].gt_instances.keypoints, plain.gt_instances.keypoints)
+        np.testing.assert_array_equal(views[0].gt_instances.keypoints, plain.gt_instances.keypoints)
 
 
 def test_other_mirrors_are_refused():
@@ -181,12 +194,15 @@ def test_other_mirrors_are_refused():
         upright_poses(view)
 
 
-@pytest.mark.parametrize('change, message', [
-    (dict(scales=(1, 0)), 'scales of PoseTestTimeAug must be above 0'),
-    (dict(scales=()), 'scales of PoseTestTimeAug must be above 0'),
-    (dict(transforms=[dict(type='LoadImage'), dict(type='PackPoseInputs')]), 'ShortSideResize'),
-    (dict(meta_keys=('img_shape', )), "lack ['flip', 'flip_direction', 'flip_indices']"),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (dict(scales=(1, 0)), 'scales of PoseTestTimeAug must be above 0'),
+        (dict(scales=()), 'scales of PoseTestTimeAug must be above 0'),
+        (dict(transforms=[dict(type='LoadImage'), dict(type='PackPoseInputs')]), 'ShortSideResize'),
+        (dict(meta_keys=('img_shape',)), "lack ['flip', 'flip_direction', 'flip_indices']"),
+    ],
+)
 def test_views_that_cannot_be_are_refused(cfg, change, message):
     *steps, pack = cfg.test_dataloader.dataset.pipeline
     pack = dict(pack, **({'meta_keys': change.pop('meta_keys')} if 'meta_keys' in change else {}))

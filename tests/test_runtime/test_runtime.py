@@ -1,4 +1,5 @@
 """The runtime where there is no torch: what it imports, and that it runs in a bare environment."""
+
 import subprocess
 import sys
 import venv
@@ -34,17 +35,27 @@ def tiny_file(path):
           boxes = Tile(box, four)
         }""")
     model = onnx.helper.make_model(
-        graph, opset_imports=[onnx.helper.make_opsetid('', 18)], ir_version=10)
-    onnx.helper.set_model_props(model, dict(directpose="""{"short_side": 32, "max_long_side": 64,
+        graph, opset_imports=[onnx.helper.make_opsetid('', 18)], ir_version=10
+    )
+    onnx.helper.set_model_props(
+        model,
+        dict(
+            directpose="""{"short_side": 32, "max_long_side": 64,
         "pad_size_divisor": 32, "score_thr": 0.1, "nms": null, "keypoint_names": ["middle"],
-        "skeleton_links": []}"""))
+        "skeleton_links": []}"""
+        ),
+    )
     onnx.save(model, path)
     return path
 
 
 def test_imports_nothing_of_openmmlab():
     """In a process where torch and the mm packages cannot be found."""
-    done = subprocess.run([sys.executable, '-c', f"""
+    done = subprocess.run(
+        [
+            sys.executable,
+            '-c',
+            f"""
 import importlib.abc, importlib.util, sys
 FOREIGN = {FOREIGN}
 class Blocked(importlib.abc.MetaPathFinder):
@@ -56,7 +67,13 @@ find_spec = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *args: None if name in FOREIGN else find_spec(name, *args)
 import directpose, directpose.runtime
 assert not set(FOREIGN) & set(sys.modules)
-"""], cwd=ROOT, capture_output=True, text=True, check=False)
+""",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -73,7 +90,12 @@ def test_runs_in_an_environment_without_torch(tmp_path):
                 break
     (site / 'directpose').symlink_to(ROOT / 'directpose')
     file = tiny_file(tmp_path / 'tiny.onnx')
-    done = subprocess.run([python, '-I', '-c', f"""
+    done = subprocess.run(
+        [
+            python,
+            '-I',
+            '-c',
+            f"""
 import importlib.util, sys
 import numpy as np
 from directpose.runtime import DirectPose
@@ -81,7 +103,13 @@ image = np.full((48, 64, 3), 100, np.uint8)
 keypoints, scores, boxes = DirectPose({str(file)!r})(image)
 print(keypoints.shape, scores.shape, boxes.shape)
 print([name for name in {FOREIGN} if importlib.util.find_spec(name)])
-"""], cwd=tmp_path, capture_output=True, text=True, check=False)
+""",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ['(1, 1, 2) (1,) (1, 4)', '[]']
 
@@ -104,13 +132,16 @@ def test_pictures_of_several_sizes_come_back_in_their_order(tmp_path):
     assert run.predict([]) == []
 
 
-@pytest.mark.parametrize('image, message', [
-    ('picture.jpg', 'image 0 is str'),
-    (np.zeros((10, 10), np.uint8), r'image 0 is an array of \(10, 10\) uint8'),
-    (np.zeros((10, 10, 4), np.uint8), r'\(10, 10, 4\)'),
-    (np.zeros((10, 10, 3)), 'float64'),
-    (np.zeros((0, 10, 3), np.uint8), r'\(0, 10, 3\)'),
-])
+@pytest.mark.parametrize(
+    'image, message',
+    [
+        ('picture.jpg', 'image 0 is str'),
+        (np.zeros((10, 10), np.uint8), r'image 0 is an array of \(10, 10\) uint8'),
+        (np.zeros((10, 10, 4), np.uint8), r'\(10, 10, 4\)'),
+        (np.zeros((10, 10, 3)), 'float64'),
+        (np.zeros((0, 10, 3), np.uint8), r'\(0, 10, 3\)'),
+    ],
+)
 def test_what_is_no_picture_is_refused(tmp_path, image, message):
     with pytest.raises(ValueError, match=message):
         DirectPose(tiny_file(tmp_path / 'tiny.onnx'))(image)
@@ -129,10 +160,11 @@ def test_nms_equals_mmcv(seed, offset):
     corner, size = rng.uniform(0, 60, (80, 2)), rng.uniform(0, 50, (80, 2))
     boxes = np.concatenate([corner, corner + size], axis=1).astype(np.float32)
     scores = rng.permutation(80).astype(np.float32)
-    _, expected = mmcv_nms(torch.tensor(boxes), torch.tensor(scores), .4, offset=offset,
-                           max_num=20)
-    assert nms(boxes, scores, .4, offset, 20).tolist() == expected.tolist()
+    _, expected = mmcv_nms(
+        torch.tensor(boxes), torch.tensor(scores), 0.4, offset=offset, max_num=20
+    )
+    assert nms(boxes, scores, 0.4, offset, 20).tolist() == expected.tolist()
 
 
 def test_nms_of_nobody():
-    assert nms(np.zeros((0, 4)), np.zeros(0), .4, 1, 100).shape == (0, )
+    assert nms(np.zeros((0, 4)), np.zeros(0), 0.4, 1, 100).shape == (0,)

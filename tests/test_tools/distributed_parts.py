@@ -1,4 +1,5 @@
 """Parts that the configs of the distributed tests name, imported by every process."""
+
 import os
 
 import numpy as np
@@ -54,6 +55,7 @@ class NoisyOracle(Oracle):
         noise = np.random.default_rng(sample.img_id)
         size = np.sqrt(np.prod(poses.bboxes[:, 2:] - poses.bboxes[:, :2], axis=1))
         poses.keypoints = poses.keypoints + (
-            0.04 * size[:, None, None] * noise.normal(size=poses.keypoints.shape))
+            0.04 * size[:, None, None] * noise.normal(size=poses.keypoints.shape)
+        )
         poses.bbox_scores = noise.uniform(size=len(poses))
         return poses[noise.uniform(size=len(poses)) < 0.8]

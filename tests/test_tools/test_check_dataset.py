@@ -44,9 +44,7 @@ def test_errors_are_listed_up_to_the_limit_and_all_in_json(tmp_path, capsys):
     people[3]['num_keypoints'] = 3
     ann_file = write_coco(tmp_path, people)
     report = tmp_path / 'new/report'
-    status, output = run(
-        capsys, ann_file, tmp_path / 'train2017', '--limit', 2, '--json', report
-    )
+    status, output = run(capsys, ann_file, tmp_path / 'train2017', '--limit', 2, '--json', report)
     assert status == 1
     lines = output.splitlines()
     start = lines.index('error: missing-area (3)')

@@ -1,4 +1,5 @@
 """Poses of two tests, paired and compared."""
+
 import importlib.util
 import pickle
 
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 SHIFT = np.array([3, 4])
 spec = importlib.util.spec_from_file_location(
-    'compare_poses', 'tools/analysis_tools/compare_poses.py')
+    'compare_poses', 'tools/analysis_tools/compare_poses.py'
+)
 tool = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tool)
 
@@ -23,10 +25,19 @@ def people(number, seed=0):
 
 
 def write(path, images):
-    path.write_bytes(pickle.dumps([
-        dict(img_id=image, pred_instances=dict(
-            keypoints=poses, bbox_scores=np.asarray(scores, np.float32)))
-        for image, (poses, scores) in images.items()]))
+    path.write_bytes(
+        pickle.dumps(
+            [
+                dict(
+                    img_id=image,
+                    pred_instances=dict(
+                        keypoints=poses, bbox_scores=np.asarray(scores, np.float32)
+                    ),
+                )
+                for image, (poses, scores) in images.items()
+            ]
+        )
+    )
     return str(path)
 
 
@@ -47,7 +58,8 @@ def test_counts_the_sure_people_who_are_in_both(tmp_path, capsys):
     tool.main([first, second])
     assert capsys.readouterr().out.splitlines()[:2] == [
         'people: 3 and 1, 1 of them in both',
-        "mean distance: 5.000 px, 5.00 % of the person's longer side"]
+        "mean distance: 5.000 px, 5.00 % of the person's longer side",
+    ]
 
 
 def test_nobody(tmp_path, capsys):
@@ -57,7 +69,7 @@ def test_nobody(tmp_path, capsys):
 
 
 def test_other_images_are_refused(tmp_path):
-    first = write(tmp_path / 'a.pkl', {7: (people(1), [1.])})
-    second = write(tmp_path / 'b.pkl', {8: (people(1), [1.])})
+    first = write(tmp_path / 'a.pkl', {7: (people(1), [1.0])})
+    second = write(tmp_path / 'b.pkl', {8: (people(1), [1.0])})
     with pytest.raises(SystemExit, match='not of the same images'):
         tool.main([first, second])

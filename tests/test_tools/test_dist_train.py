@@ -1,4 +1,5 @@
 """Two real processes on the CPU, started by tools/dist_train.sh."""
+
 import os
 import socket
 import subprocess
@@ -62,7 +63,11 @@ def run_distributed(script: str, *args, processes: int = WORLD_SIZE) -> str:
     done = subprocess.run(
         ['bash', str(ROOT / 'tools' / script), *map(str, args)],
         env=dict(os.environ, PORT=str(port), PYTHON=sys.executable, CUDA_VISIBLE_DEVICES=''),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stdout[-5000:]
     return done.stdout
 
@@ -76,11 +81,16 @@ def write_people(root: Path) -> None:
             labelled = [{}]
         else:  # as many people as the image's number says, of different shapes
             labelled = [
-                {i: (x + 3 * n, y + image_id)
-                 for i, (x, y) in keypoints.items() if i % (n + 1) == 0}
-                for n in range(image_id)]
-        people += [person(points, len(people) + n, image_id)
-                   for n, points in enumerate(labelled, start=1)]
+                {
+                    i: (x + 3 * n, y + image_id)
+                    for i, (x, y) in keypoints.items()
+                    if i % (n + 1) == 0
+                }
+                for n in range(image_id)
+            ]
+        people += [
+            person(points, len(people) + n, image_id) for n, points in enumerate(labelled, start=1)
+        ]
     write_coco(root, people, num_images=8, size=(96, 128))
 
 
@@ -99,8 +109,14 @@ def test_gradient_is_the_mean_of_the_processes(tmp_path):
     torch.save(dict(state_dict=model.state_dict()), tmp_path / 'start.pth')
 
     log = run_distributed(
-        'dist_train.sh', config, WORLD_SIZE, '--work-dir', tmp_path / 'run',
-        '--total-batch-size', WORLD_SIZE * BATCH_SIZE)
+        'dist_train.sh',
+        config,
+        WORLD_SIZE,
+        '--work-dir',
+        tmp_path / 'run',
+        '--total-batch-size',
+        WORLD_SIZE * BATCH_SIZE,
+    )
     assert 'no SyncBN on the CPU' in log
     assert (tmp_path / 'run/iter_2.pth').is_file()
 
@@ -113,16 +129,16 @@ def test_gradient_is_the_mean_of_the_processes(tmp_path):
     for step in range(STEPS):
         shares = []
         for rank in range(WORLD_SIZE):
-            images = [dataset[(step * BATCH_SIZE + i) * WORLD_SIZE + rank]
-                      for i in range(BATCH_SIZE)]
+            images = [
+                dataset[(step * BATCH_SIZE + i) * WORLD_SIZE + rank] for i in range(BATCH_SIZE)
+            ]
             seen.append([len(image['data_samples'].gt_instance_labels) for image in images])
             batch = {key: [image[key] for image in images] for key in images[0]}
             losses = model(**model.data_preprocessor(batch, training=True), mode='loss')
             loss, _ = model.parse_losses(losses)
             shares.append(torch.autograd.grad(loss, list(model.parameters())))
         found = [torch.load(tmp_path / f'{rank}_{step}.pth') for rank in range(WORLD_SIZE)]
-        for (name, _), a, b, *parts in zip(
-                model.named_parameters(), *found, *shares, strict=True):
+        for (name, _), a, b, *parts in zip(model.named_parameters(), *found, *shares, strict=True):
             expected = sum(parts) / WORLD_SIZE
             assert torch.equal(a, b), name
             assert (a - expected).norm() <= 1e-5 * expected.norm() + 1e-12, (step, name)
@@ -132,11 +148,22 @@ def test_gradient_is_the_mean_of_the_processes(tmp_path):
 @pytest.mark.slow
 def test_tiny_config(tmp_path, synthetic_coco):
     """A config of this repository, with all that it does: training, validation, saving."""
-    config, = (ROOT / 'configs/directpose').glob('*tiny*_synthetic.py')
+    (config,) = (ROOT / 'configs/directpose').glob('*tiny*_synthetic.py')
     log = run_distributed(
-        'dist_train.sh', config, WORLD_SIZE, '--data-root', synthetic_coco, '--work-dir', tmp_path,
-        '--total-batch-size', 4, '--cfg-options',
-        'train_dataloader.batch_size=1', 'train_cfg.max_iters=2', 'train_cfg.val_interval=2')
+        'dist_train.sh',
+        config,
+        WORLD_SIZE,
+        '--data-root',
+        synthetic_coco,
+        '--work-dir',
+        tmp_path,
+        '--total-batch-size',
+        4,
+        '--cfg-options',
+        'train_dataloader.batch_size=1',
+        'train_cfg.max_iters=2',
+        'train_cfg.val_interval=2',
+    )
     assert 'coco/AP' in log
     checkpoint = torch.load(tmp_path / 'iter_2.pth')
     assert checkpoint['meta']['iter'] == 2

@@ -1,4 +1,5 @@
 """The demo's command line, on drawn pictures."""
+
 import importlib.util
 import json
 import sys
@@ -20,6 +21,7 @@ def demo(monkeypatch):
         spec.loader.exec_module(tool)
         monkeypatch.setattr(sys, 'argv', ['image_demo', *map(str, args)])
         tool.main()
+
     return call
 
 
@@ -28,8 +30,8 @@ def checkpoint(tmp_path_factory):
     """A model that sees people everywhere."""
     torch.manual_seed(0)
     model = Subject(read_config(TINY)).model
-    torch.nn.init.constant_(model.head.conv_cls.bias, 3.)
-    torch.nn.init.constant_(model.head.conv_centerness.bias, 3.)
+    torch.nn.init.constant_(model.head.conv_cls.bias, 3.0)
+    torch.nn.init.constant_(model.head.conv_centerness.bias, 3.0)
     path = tmp_path_factory.mktemp('model') / 'model.pth'
     torch.save(dict(state_dict=model.state_dict()), path)
     return path

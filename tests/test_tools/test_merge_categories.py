@@ -64,9 +64,7 @@ def test_all_but_the_categories_is_kept(species, capsys):
     assert '3 annotations of 3 categories' in capsys.readouterr().out
     assert json.loads(species.read_text()) == before
     after = json.loads(out.read_text())
-    assert after.pop('categories') == [
-        dict(id=1, name='animal', supercategory='animal', **SHARED)
-    ]
+    assert after.pop('categories') == [dict(id=1, name='animal', supercategory='animal', **SHARED)]
     assert [ann.pop('category_id') for ann in after['annotations']] == [1, 1, 1]
     before.pop('categories')
     assert [ann.pop('category_id') for ann in before['annotations']] == [5, 9, 1]

@@ -1,4 +1,5 @@
 """The converter of released checkpoints, on files with the original's names."""
+
 import pickle
 import subprocess
 import sys
@@ -16,8 +17,9 @@ CONFIG = ROOT / 'configs/directpose/directpose_r50-aa_fpn_8xb4-180k_coco.py'
 
 
 def run(*args):
-    return subprocess.run([sys.executable, str(TOOL), *map(str, args)], capture_output=True,
-                          text=True)
+    return subprocess.run(
+        [sys.executable, str(TOOL), *map(str, args)], capture_output=True, text=True
+    )
 
 
 @pytest.fixture(scope='module')
@@ -35,13 +37,21 @@ def original_name(name):
         kind, index, _, leaf = rest.split('.')
         if kind == 'lateral_convs':
             return f'backbone.fpn.fpn_inner{int(index) + 2}.{leaf}'
-        return 'backbone.fpn.' + ['fpn_layer2', 'fpn_layer3', 'fpn_layer4', 'top_blocks.p6',
-                                  'top_blocks.p7'][int(index)] + f'.{leaf}'
-    names = {'conv_cls': 'rpn.head.cls_logits', 'conv_centerness': 'rpn.head.centerness',
-             'heatmap_head.conv_heatmap': 'heatmaps.deeplab.heatmaps',
-             'keypoint_branch.locator': 'rpn.head.kps_bases',
-             'keypoint_branch.feature_conv.conv': 'rpn.head.sample_features_conv.0',
-             'keypoint_branch.feature_conv.gn': 'rpn.head.sample_features_conv.1'}
+        return (
+            'backbone.fpn.'
+            + ['fpn_layer2', 'fpn_layer3', 'fpn_layer4', 'top_blocks.p6', 'top_blocks.p7'][
+                int(index)
+            ]
+            + f'.{leaf}'
+        )
+    names = {
+        'conv_cls': 'rpn.head.cls_logits',
+        'conv_centerness': 'rpn.head.centerness',
+        'heatmap_head.conv_heatmap': 'heatmaps.deeplab.heatmaps',
+        'keypoint_branch.locator': 'rpn.head.kps_bases',
+        'keypoint_branch.feature_conv.conv': 'rpn.head.sample_features_conv.0',
+        'keypoint_branch.feature_conv.gn': 'rpn.head.sample_features_conv.1',
+    }
     for i in range(4):
         for ours, theirs in (('cls_tower', 'cls_tower'), ('keypoint_tower', 'kps_tower')):
             names[f'{ours}.{i}.conv'] = f'rpn.head.{theirs}.{3 * i}'
@@ -97,7 +107,7 @@ def test_what_is_no_directpose_checkpoint_is_refused(model, tmp_path):
 
 class Malicious:
     def __reduce__(self):
-        return print, ('this ran', )
+        return print, ('this ran',)
 
 
 def test_a_file_that_would_run_code_is_refused(tmp_path):

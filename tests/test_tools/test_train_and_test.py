@@ -1,4 +1,5 @@
 """The command lines: what they do, and what they say to a mistake."""
+
 import importlib.util
 import json
 import os
@@ -14,7 +15,7 @@ from mmengine.config import Config
 from directpose.analysis import Subject, read_config
 
 ROOT = Path(__file__).resolve().parents[2]
-TINY, = (ROOT / 'configs/directpose').glob('*tiny*_synthetic.py')
+(TINY,) = (ROOT / 'configs/directpose').glob('*tiny*_synthetic.py')
 
 
 @pytest.fixture
@@ -36,12 +37,20 @@ def run(monkeypatch):
 def options(synthetic_coco):
     """Make the tiny config train for two steps on few and small images."""
     return [
-        '--data-root', synthetic_coco, '--cfg-options', 'train_dataloader.batch_size=2',
-        'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
-        'val_dataloader.num_workers=0', 'val_dataloader.persistent_workers=False',
-        'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False',
-        'default_hooks.checkpoint.interval=1', 'train_cfg.max_iters=2',
-        'train_cfg.val_interval=2']
+        '--data-root',
+        synthetic_coco,
+        '--cfg-options',
+        'train_dataloader.batch_size=2',
+        'train_dataloader.num_workers=0',
+        'train_dataloader.persistent_workers=False',
+        'val_dataloader.num_workers=0',
+        'val_dataloader.persistent_workers=False',
+        'test_dataloader.num_workers=0',
+        'test_dataloader.persistent_workers=False',
+        'default_hooks.checkpoint.interval=1',
+        'train_cfg.max_iters=2',
+        'train_cfg.val_interval=2',
+    ]
 
 
 @pytest.mark.slow
@@ -65,27 +74,68 @@ def test_train_resume_and_test(run, options, tmp_path, capsys):
     for name, weight in whole['state_dict'].items():
         assert torch.equal(weight, resumed['state_dict'][name]), name
 
-    run('test', TINY, torn, *options, '--work-dir', work_dir, '--out', tmp_path / 'metrics.json',
-        '--dump', tmp_path / 'poses.pkl', '--show-dir', tmp_path / 'drawn')
+    run(
+        'test',
+        TINY,
+        torn,
+        *options,
+        '--work-dir',
+        work_dir,
+        '--out',
+        tmp_path / 'metrics.json',
+        '--dump',
+        tmp_path / 'poses.pkl',
+        '--show-dir',
+        tmp_path / 'drawn',
+    )
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
     assert len(metrics) == 10
     assert (tmp_path / 'poses.pkl').is_file()
     assert len(list((tmp_path / 'drawn').iterdir())) == 4
 
     ema = tmp_path / 'ema.py'
-    ema.write_text(f"_base_ = {str(TINY)!r}\n"
-                   "custom_hooks = [*_base_.custom_hooks, dict(type='EMAHook')]\n")
-    run('test', ema, torn, *options, '--work-dir', work_dir, '--optimize', 'fp32',
-        '--dump', tmp_path / 'optimized.pkl')
-    for pose, optimized in zip(mmengine.load(tmp_path / 'poses.pkl'),
-                               mmengine.load(tmp_path / 'optimized.pkl'), strict=True):
+    ema.write_text(
+        f"_base_ = {str(TINY)!r}\ncustom_hooks = [*_base_.custom_hooks, dict(type='EMAHook')]\n"
+    )
+    run(
+        'test',
+        ema,
+        torn,
+        *options,
+        '--work-dir',
+        work_dir,
+        '--optimize',
+        'fp32',
+        '--dump',
+        tmp_path / 'optimized.pkl',
+    )
+    for pose, optimized in zip(
+        mmengine.load(tmp_path / 'poses.pkl'),
+        mmengine.load(tmp_path / 'optimized.pkl'),
+        strict=True,
+    ):
         assert pose['img_id'] == optimized['img_id']
         np.testing.assert_allclose(
-            pose['pred_instances']['keypoints'], optimized['pred_instances']['keypoints'],
-            rtol=1e-4, atol=1e-2)
+            pose['pred_instances']['keypoints'],
+            optimized['pred_instances']['keypoints'],
+            rtol=1e-4,
+            atol=1e-2,
+        )
 
-    run('test', TINY, torn, *options, 'tta_views.scales=[1,0.5]', '--work-dir', work_dir, '--tta',
-        '--optimize', 'fp32', '--out', tmp_path / 'tta.json')
+    run(
+        'test',
+        TINY,
+        torn,
+        *options,
+        'tta_views.scales=[1,0.5]',
+        '--work-dir',
+        work_dir,
+        '--tta',
+        '--optimize',
+        'fp32',
+        '--out',
+        tmp_path / 'tta.json',
+    )
     assert json.loads((tmp_path / 'tta.json').read_text()).keys() == metrics.keys()
 
 
@@ -101,14 +151,15 @@ class TestMistakes:
             assert message.startswith('error: ')
             assert '\n' not in message
             return message
+
         return call
 
-    @pytest.mark.parametrize('tool', [('train', ), ('test', 'x.pth')])
+    @pytest.mark.parametrize('tool', [('train',), ('test', 'x.pth')])
     def test_config(self, fails, tool):
         message = fails(tool[0], 'configs/gone.py', *tool[1:])
         assert 'configs/gone.py' in message and 'configs/directpose' in message
 
-    @pytest.mark.parametrize('tool', [('train', ), ('test', 'x.pth')])
+    @pytest.mark.parametrize('tool', [('train',), ('test', 'x.pth')])
     def test_data(self, fails, tool, tmp_path):
         message = fails(tool[0], TINY, *tool[1:], '--data-root', tmp_path)
         assert str(tmp_path) in message and '--data-root' in message
@@ -127,8 +178,9 @@ class TestMistakes:
         path = tmp_path / 'other.pth'
         model = Subject(read_config(str(TINY))).model
         torch.save(dict(state_dict=model.state_dict()), path)
-        message = fails('test', TINY, path, *options, 'model.head.group_channels=8',
-                        '--work-dir', tmp_path)
+        message = fails(
+            'test', TINY, path, *options, 'model.head.group_channels=8', '--work-dir', tmp_path
+        )
         assert 'other.pth' in message and 'another shape' in message and 'head.' in message
 
     def test_file_for_the_metrics(self, fails, options, tmp_path):
@@ -153,7 +205,7 @@ class TestMistakes:
 
 
 @pytest.mark.parametrize('spelling', ['--local_rank', '--local-rank'])
-@pytest.mark.parametrize('tool', [('train', ), ('test', 'x.pth')])
+@pytest.mark.parametrize('tool', [('train',), ('test', 'x.pth')])
 def test_local_rank(run, tool, spelling):
     with pytest.raises(SystemExit, match='error: gone.py'):
         run(tool[0], 'gone.py', *tool[1:], f'{spelling}=1')
@@ -170,6 +222,7 @@ def test_amp_needs_a_gpu(run, options):
 def test_options_reach_the_config(run, options, monkeypatch, tmp_path):
     """All options at once, up to the point where a Runner would be built."""
     from mmengine.runner import Runner
+
     built = []
     monkeypatch.setattr(Runner, 'from_cfg', lambda cfg: built.append(cfg) or Trained())
 
@@ -177,9 +230,20 @@ def test_options_reach_the_config(run, options, monkeypatch, tmp_path):
         def train(self):
             pass
 
-    run('train', TINY, *options, '--work-dir', tmp_path, '--total-batch-size', 6, '--seed', 5,
-        '--show-dir', tmp_path / 'drawn')
-    cfg, = built
+    run(
+        'train',
+        TINY,
+        *options,
+        '--work-dir',
+        tmp_path,
+        '--total-batch-size',
+        6,
+        '--seed',
+        5,
+        '--show-dir',
+        tmp_path / 'drawn',
+    )
+    (cfg,) = built
     assert isinstance(cfg, Config)
     assert cfg.work_dir == str(tmp_path)
     assert cfg.train_dataloader.batch_size == 2  # --cfg-options

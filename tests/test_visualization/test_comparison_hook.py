@@ -37,9 +37,7 @@ def make_runner(data_root, score, batch_size=1, **hook):
         test_evaluator=cfg.test_evaluator,
         test_cfg=dict(),
         default_hooks=dict(visualization=dict(type='PoseComparisonHook', **hook)),
-        visualizer=dict(
-            type='DirectPoseVisualizer', vis_backends=[dict(type='LocalVisBackend')]
-        ),
+        visualizer=dict(type='DirectPoseVisualizer', vis_backends=[dict(type='LocalVisBackend')]),
         default_scope='mmpose',
         experiment_name=f'comparison_{data_root.name}',
         log_level='WARNING',

@@ -9,6 +9,7 @@ Weights are random and nothing is downloaded. Everything is timed in one run, in
 are medians over the rounds, and mean more than milliseconds do. A picture is loaded and
 preprocessed as in the config's test, in one process; its size is the config's.
 """
+
 import argparse
 import json
 import sys
@@ -36,23 +37,44 @@ CONVOLUTIONS = 'its convolutions alone'
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file of a DirectPose model')
     parser.add_argument(
-        '--against', nargs='*', default=[], metavar='CONFIG',
-        help="others to time in the same run, also of an installed package ('mmpose::...')")
+        '--against',
+        nargs='*',
+        default=[],
+        metavar='CONFIG',
+        help="others to time in the same run, also of an installed package ('mmpose::...')",
+    )
     parser.add_argument(
-        '--input-size', nargs=2, type=int, default=(800, 1216), metavar=('H', 'W'),
-        help='input pixels, multiples of 32; default: 800 1216')
+        '--input-size',
+        nargs=2,
+        type=int,
+        default=(800, 1216),
+        metavar=('H', 'W'),
+        help='input pixels, multiples of 32; default: 800 1216',
+    )
     parser.add_argument('--batch-size', type=int, default=1, help='default: %(default)s')
     parser.add_argument(
-        '--variants', nargs='+', default=['plain', 'fp32'], choices=VARIANTS, metavar='VARIANT',
-        help=f'how the models run, of {", ".join(VARIANTS)}; default: plain fp32')
+        '--variants',
+        nargs='+',
+        default=['plain', 'fp32'],
+        choices=VARIANTS,
+        metavar='VARIANT',
+        help=f'how the models run, of {", ".join(VARIANTS)}; default: plain fp32',
+    )
     parser.add_argument(
-        '--people', nargs='+', type=int, default=[1, 100], metavar='N',
-        help='decode pictures of so many people; default: 1 100')
+        '--people',
+        nargs='+',
+        type=int,
+        default=[1, 100],
+        metavar='N',
+        help='decode pictures of so many people; default: 1 100',
+    )
     parser.add_argument(
-        '--picture', help='to load and preprocess; default: a drawn one of 640 pixels')
+        '--picture', help='to load and preprocess; default: a drawn one of 640 pixels'
+    )
     parser.add_argument('--train', action='store_true', help='time a training step too')
     parser.add_argument('--rounds', type=int, default=10, help='default: %(default)s')
     parser.add_argument('--device', default='cpu', help='such as cuda; default: %(default)s')
@@ -73,10 +95,16 @@ def time_forward(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
             calls[config, variant] = subject.forward(inputs)
     timings = time_in_turn(calls, args.rounds, device=args.device)
     return [
-        dict(model=model, variant=variant, seconds=timing.median, spread=timing.spread,
-             images_per_second=args.batch_size / timing.median,
-             ratio=timing.ratio(timings[baselines[variant]]))
-        for (model, variant), timing in timings.items()]
+        dict(
+            model=model,
+            variant=variant,
+            seconds=timing.median,
+            spread=timing.spread,
+            images_per_second=args.batch_size / timing.median,
+            ratio=timing.ratio(timings[baselines[variant]]),
+        )
+        for (model, variant), timing in timings.items()
+    ]
 
 
 def time_stages(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
@@ -87,16 +115,23 @@ def time_stages(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
         picture = args.picture or str(Path(folder, 'drawn.jpg'))
         if not args.picture:
             write_picture(picture, args.input_size)
-        calls = {'forward': subject.forward(inputs),
-                 **loading_stages(cfg, subject.model, picture, args.batch_size),
-                 **subject.stages(inputs)}
+        calls = {
+            'forward': subject.forward(inputs),
+            **loading_stages(cfg, subject.model, picture, args.batch_size),
+            **subject.stages(inputs),
+        }
         for number in args.people:
             calls[f'decode {number} people'] = subject.decoding(inputs, number)
         timings = time_in_turn(calls, args.rounds, device=args.device)
     return [
-        dict(stage=stage, seconds=timing.median, spread=timing.spread,
-             ratio=timing.ratio(timings['forward']))
-        for stage, timing in timings.items()]
+        dict(
+            stage=stage,
+            seconds=timing.median,
+            spread=timing.spread,
+            ratio=timing.ratio(timings['forward']),
+        )
+        for stage, timing in timings.items()
+    ]
 
 
 def time_training(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
@@ -105,20 +140,31 @@ def time_training(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
     convolve = record_convolutions(subject.forward(inputs))
     timings = time_in_turn(
         {CONVOLUTIONS: convolve, 'training step': subject.training_step(inputs)},
-        args.rounds, device=args.device)
+        args.rounds,
+        device=args.device,
+    )
     return [
-        dict(model=name, seconds=timing.median, spread=timing.spread,
-             images_per_second=args.batch_size / timing.median,
-             ratio=timing.ratio(timings[CONVOLUTIONS]))
-        for name, timing in timings.items()]
+        dict(
+            model=name,
+            seconds=timing.median,
+            spread=timing.spread,
+            images_per_second=args.batch_size / timing.median,
+            ratio=timing.ratio(timings[CONVOLUTIONS]),
+        )
+        for name, timing in timings.items()
+    ]
 
 
 def print_table(console: Console, title: str, rows: list[dict], ratio_to: str) -> None:
     names = [name for name in ('model', 'stage', 'variant') if name in rows[0]]
     table = Table(*names, 'ms', '+-', f'over {ratio_to}', title=title)
     for row in rows:
-        table.add_row(*[row[name] for name in names], f'{1000 * row["seconds"]:.1f}',
-                      f'{1000 * row["spread"]:.1f}', f'{row["ratio"]:.3f}')
+        table.add_row(
+            *[row[name] for name in names],
+            f'{1000 * row["seconds"]:.1f}',
+            f'{1000 * row["spread"]:.1f}',
+            f'{row["ratio"]:.3f}',
+        )
     console.print(table)
 
 
@@ -140,10 +186,18 @@ def main(argv: list[str] | None = None) -> None:
     if args.out:
         with open(args.out, 'w') as file:
             environment = {name: str(value) for name, value in collect_env().items()}
-            json.dump(dict(arguments=vars(args), threads=torch.get_num_threads(),
-                           forward=forward, stages=stages, training=training,
-                           environment=environment),
-                      file, indent=2)
+            json.dump(
+                dict(
+                    arguments=vars(args),
+                    threads=torch.get_num_threads(),
+                    forward=forward,
+                    stages=stages,
+                    training=training,
+                    environment=environment,
+                ),
+                file,
+                indent=2,
+            )
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@ People are paired image by image so that their keypoints lie as near as possible
 apart than half of the first one's longer side count as different people. The files are pickles,
 which can run code when they are read: compare your own.
 """
+
 import argparse
 import sys
 
@@ -49,27 +50,37 @@ def pair(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('first', help='poses that tools/test.py --dump wrote, .pkl')
     parser.add_argument('second', help='others of the same images')
     parser.add_argument(
-        '--score-thr', type=float, default=0.3,
-        help='compare people with at least this score; default: %(default)s')
+        '--score-thr',
+        type=float,
+        default=0.3,
+        help='compare people with at least this score; default: %(default)s',
+    )
     args = parser.parse_args(argv)
     first, second = (read_poses(path, args.score_thr) for path in (args.first, args.second))
     if first.keys() != second.keys():
-        sys.exit(f'error: {args.first} and {args.second} are not of the same images; test both '
-                 'with the same data')
+        sys.exit(
+            f'error: {args.first} and {args.second} are not of the same images; test both '
+            'with the same data'
+        )
     pairs = [pair(first[image], second[image]) for image in first]
     pixels, relative = (np.concatenate(values) for values in zip(*pairs))
     people = [sum(map(len, poses.values())) for poses in (first, second)]
     print(f'people: {people[0]} and {people[1]}, {len(pixels)} of them in both')
     if len(pixels):
-        print(f'mean distance: {pixels.mean():.3f} px, '
-              f"{100 * relative.mean():.2f} % of the person's longer side")
+        print(
+            f'mean distance: {pixels.mean():.3f} px, '
+            f"{100 * relative.mean():.2f} % of the person's longer side"
+        )
         for name, quantile in (('median', 0.5), ('95 %', 0.95)):
-            print(f'{name} distance: {np.quantile(pixels, quantile):.3f} px, '
-                  f"{100 * np.quantile(relative, quantile):.2f} % of the person's longer side")
+            print(
+                f'{name} distance: {np.quantile(pixels, quantile):.3f} px, '
+                f"{100 * np.quantile(relative, quantile):.2f} % of the person's longer side"
+            )
 
 
 if __name__ == '__main__':

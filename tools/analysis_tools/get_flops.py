@@ -4,6 +4,7 @@
 
     python tools/analysis_tools/get_flops.py configs/directpose/CONFIG.py --input-size 800 1216
 """
+
 import argparse
 import sys
 
@@ -16,13 +17,18 @@ from directpose.engine.errors import UserError
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help="config file, or one of a package ('mmpose::...')")
     parser.add_argument(
-        '--input-size', nargs=2, type=int, default=(800, 1216), metavar=('H', 'W'),
-        help='input pixels; default: 800 1216')
-    parser.add_argument(
-        '--table', action='store_true', help='the same for every part of the model')
+        '--input-size',
+        nargs=2,
+        type=int,
+        default=(800, 1216),
+        metavar=('H', 'W'),
+        help='input pixels; default: 800 1216',
+    )
+    parser.add_argument('--table', action='store_true', help='the same for every part of the model')
     args = parser.parse_args(argv)
     try:
         model = Subject(read_config(args.config)).model

@@ -8,6 +8,7 @@
 One process measures one thing. On a GPU it is the memory of torch's tensors, model included; on
 a CPU (Linux) the process's resident memory above what it was with the model built.
 """
+
 import argparse
 import re
 import sys
@@ -34,21 +35,34 @@ def read_peak() -> int:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help="config file; for inference also one of a package, "
-                                       "'mmpose::...'")
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
-        '--input-size', nargs=2, type=int, default=(800, 1216), metavar=('H', 'W'),
-        help='input pixels, multiples of 32; default: 800 1216')
+        'config', help="config file; for inference also one of a package, 'mmpose::...'"
+    )
+    parser.add_argument(
+        '--input-size',
+        nargs=2,
+        type=int,
+        default=(800, 1216),
+        metavar=('H', 'W'),
+        help='input pixels, multiples of 32; default: 800 1216',
+    )
     parser.add_argument('--batch-size', type=int, default=1, help='default: %(default)s')
     what = parser.add_mutually_exclusive_group()
     what.add_argument('--train', action='store_true', help='losses and gradients')
     what.add_argument(
-        '--variant', default='plain', choices=VARIANTS, help='of inference; default: %(default)s')
+        '--variant', default='plain', choices=VARIANTS, help='of inference; default: %(default)s'
+    )
     parser.add_argument('--device', default='cpu', help='such as cuda; default: %(default)s')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
-        help="settings that replace the config's")
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help="settings that replace the config's",
+    )
     args = parser.parse_args(argv)
     try:
         cfg = read_config(args.config)

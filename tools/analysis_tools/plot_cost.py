@@ -7,6 +7,7 @@
 Weights are random. All sizes are timed in one run, in turn; the short side of an image of size S
 is 2/3 S, in multiples of 32.
 """
+
 import argparse
 import sys
 
@@ -19,18 +20,32 @@ from directpose.engine.errors import UserError
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file of a DirectPose model')
     parser.add_argument('out', help='file for the picture, such as cost.png')
     parser.add_argument(
-        '--sizes', nargs='+', type=int, default=[320, 640, 960, 1216], metavar='S',
-        help='long sides in input pixels, multiples of 32; default: 320 640 960 1216')
+        '--sizes',
+        nargs='+',
+        type=int,
+        default=[320, 640, 960, 1216],
+        metavar='S',
+        help='long sides in input pixels, multiples of 32; default: 320 640 960 1216',
+    )
     parser.add_argument(
-        '--people', nargs='+', type=int, default=[0, 1, 10, 30, 100], metavar='N',
-        help='people in a picture of the largest size; default: 0 1 10 30 100')
+        '--people',
+        nargs='+',
+        type=int,
+        default=[0, 1, 10, 30, 100],
+        metavar='N',
+        help='people in a picture of the largest size; default: 0 1 10 30 100',
+    )
     parser.add_argument(
-        '--variant', default='fp32', choices=[name for name in VARIANTS if '-' not in name],
-        help='how the model runs; default: %(default)s')
+        '--variant',
+        default='fp32',
+        choices=[name for name in VARIANTS if '-' not in name],
+        help='how the model runs; default: %(default)s',
+    )
     parser.add_argument('--rounds', type=int, default=10, help='default: %(default)s')
     parser.add_argument('--device', default='cpu', help='such as cuda; default: %(default)s')
     return parser.parse_args(argv)
@@ -50,11 +65,16 @@ def main(argv: list[str] | None = None) -> None:
     except (UserError, ValueError) as error:
         sys.exit(f'error: {error}')
     timings = time_in_turn(
-        {(kind, key): call
-         for kind, calls in dict(
-             forward=forward, convolutions=convolutions, decoding=decoding).items()
-         for key, call in calls.items()},
-        args.rounds, device=args.device)
+        {
+            (kind, key): call
+            for kind, calls in dict(
+                forward=forward, convolutions=convolutions, decoding=decoding
+            ).items()
+            for key, call in calls.items()
+        },
+        args.rounds,
+        device=args.device,
+    )
 
     def medians(kind: str) -> list[float]:
         return [1000 * timing.median for (name, _), timing in timings.items() if name == kind]
@@ -64,13 +84,22 @@ def main(argv: list[str] | None = None) -> None:
     left.plot(megapixels, medians('forward'), 'o-', label='forward')
     left.plot(megapixels, medians('convolutions'), 'o--', label='its convolutions alone')
     left.set_xticks(megapixels, [f'{height} x {width}' for height, width in shapes.values()])
-    left.set(xlabel='input, drawn by its number of pixels', ylabel='ms', xlim=(0, None),
-             ylim=(0, None), title='Forward of one image')
+    left.set(
+        xlabel='input, drawn by its number of pixels',
+        ylabel='ms',
+        xlim=(0, None),
+        ylim=(0, None),
+        title='Forward of one image',
+    )
     left.legend(loc='lower right')
     share = [100 * time / medians('forward')[-1] for time in medians('decoding')]
     right.plot(list(decoding), share, 'o-')
-    right.set(xlabel='people in the picture', ylabel='% of the forward', ylim=(0, None),
-              title=f'Decoding and NMS, {shapes[max(shapes)][0]} x {max(shapes)}')
+    right.set(
+        xlabel='people in the picture',
+        ylabel='% of the forward',
+        ylim=(0, None),
+        title=f'Decoding and NMS, {shapes[max(shapes)][0]} x {max(shapes)}',
+    )
     figure.suptitle(f'{args.config.rsplit("/", 1)[-1]}, {args.variant}, {args.device}')
     figure.savefig(args.out, dpi=150)
     print(f'drawn into {args.out}')

@@ -10,6 +10,7 @@ stays as it was.
 
 ``directpose.runtime.DirectPose`` runs the file with numpy, Pillow and ONNX Runtime alone.
 """
+
 import argparse
 import os
 import sys
@@ -38,12 +39,14 @@ TOLERANCE = 1e-3
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('out', help='file to write, .onnx')
     parser.add_argument(
-        '--without-nms', action='store_true', help='leave NMS to what runs the file')
+        '--without-nms', action='store_true', help='leave NMS to what runs the file'
+    )
     return parser.parse_args(argv)
 
 
@@ -56,8 +59,10 @@ def read_resize(pipeline: list[dict]) -> ShortSideResize:
     for step in pipeline:
         if step['type'] in ('ShortSideResize', ShortSideResize):
             return TRANSFORMS.build(step)
-    raise UserError('the test pipeline of the config has no ShortSideResize, which is what '
-                    'directpose.runtime does to a picture')
+    raise UserError(
+        'the test pipeline of the config has no ShortSideResize, which is what '
+        'directpose.runtime does to a picture'
+    )
 
 
 def predict(model: nn.Module, image: np.ndarray, score_thr: float) -> Poses:
@@ -71,11 +76,12 @@ def thresholds(model: nn.Module, image: np.ndarray) -> list[float]:
     """Score thresholds that leave nobody, one person and as many as possible."""
     logits = []
     hook = model.head.conv_cls.register_forward_hook(
-        lambda module, args, output: logits.append(output.flatten()))
-    predict(model, image, score_thr=1.)
+        lambda module, args, output: logits.append(output.flatten())
+    )
+    predict(model, image, score_thr=1.0)
     hook.remove()
     best_two = torch.cat(logits).sigmoid().topk(2).values  # of all locations
-    return [1., best_two.mean().item(), 0.]
+    return [1.0, best_two.mean().item(), 0.0]
 
 
 def compare(expected: Poses, got: Poses) -> tuple[float, float]:
@@ -101,7 +107,9 @@ def agree(expected: Poses, got: Poses, scale: float) -> bool:
         return False
     return np.allclose(got.scores, expected.scores, rtol=0, atol=TOLERANCE) and all(
         np.allclose(b * scale, a * scale, rtol=0, atol=TOLERANCE)
-        for a, b in zip(expected, got) if a.ndim > 1)
+        for a, b in zip(expected, got)
+        if a.ndim > 1
+    )
 
 
 def check(model: nn.Module, run: Callable[..., DirectPose], short_side: int) -> Table:
@@ -111,7 +119,7 @@ def check(model: nn.Module, run: Callable[..., DirectPose], short_side: int) -> 
         UserError: If they differ.
     """
     table = Table('picture', 'people', 'scores differ by', 'coordinates, input px')
-    for seed, long_side in enumerate((1., 1.5, 2.2)):
+    for seed, long_side in enumerate((1.0, 1.5, 2.2)):
         picture = draw_picture(np.random.default_rng(seed), round(short_side * long_side))
         height, width = picture.image.shape[:2]
         for score_thr in thresholds(model, picture.image):
@@ -120,13 +128,15 @@ def check(model: nn.Module, run: Callable[..., DirectPose], short_side: int) -> 
             scores, pixels = compare(expected, got)
             scale = short_side / min(height, width)
             pixels *= scale
-            table.add_row(f'{width} x {height}', str(len(expected.scores)), f'{scores:.1e}',
-                          f'{pixels:.1e}')
+            table.add_row(
+                f'{width} x {height}', str(len(expected.scores)), f'{scores:.1e}', f'{pixels:.1e}'
+            )
             if not agree(expected, got, scale):
                 raise UserError(
                     f'the file finds {len(got.scores)} people on a picture of {width} x {height} '
                     f'where the model finds {len(expected.scores)}; scores differ by {scores:.1e}, '
-                    f'coordinates by {pixels:.1e} px')
+                    f'coordinates by {pixels:.1e} px'
+                )
     return table
 
 

@@ -7,6 +7,7 @@
 The result holds a state dict of tensors and nothing else. Every key of the source that was not
 used is named; a file that lacks a part of the model is refused.
 """
+
 import argparse
 import pickle
 import re
@@ -18,27 +19,42 @@ LAYER = r'(weight|bias)'
 # the original's name as a pattern, and the name here
 RULES = [
     (r'backbone\.body\.((?:conv1|bn1|maxpool|layer\d)\..+)', lambda m: f'backbone.{m[1]}'),
-    (rf'backbone\.fpn\.fpn_inner(\d)\.{LAYER}',
-     lambda m: f'neck.lateral_convs.{int(m[1]) - 2}.conv.{m[2]}'),
-    (rf'backbone\.fpn\.fpn_layer(\d)\.{LAYER}',
-     lambda m: f'neck.fpn_convs.{int(m[1]) - 2}.conv.{m[2]}'),
-    (rf'backbone\.fpn\.top_blocks\.p(\d)\.{LAYER}',
-     lambda m: f'neck.fpn_convs.{int(m[1]) - 3}.conv.{m[2]}'),
-    (rf'rpn\.head\.cls_tower\.(\d+)\.{LAYER}',
-     lambda m: f'head.cls_tower.{conv_or_norm(m[1], "gn")}.{m[2]}'),
-    (rf'rpn\.head\.kps_tower\.(\d+)\.{LAYER}',
-     lambda m: f'head.keypoint_tower.{conv_or_norm(m[1], "gn")}.{m[2]}'),
+    (
+        rf'backbone\.fpn\.fpn_inner(\d)\.{LAYER}',
+        lambda m: f'neck.lateral_convs.{int(m[1]) - 2}.conv.{m[2]}',
+    ),
+    (
+        rf'backbone\.fpn\.fpn_layer(\d)\.{LAYER}',
+        lambda m: f'neck.fpn_convs.{int(m[1]) - 2}.conv.{m[2]}',
+    ),
+    (
+        rf'backbone\.fpn\.top_blocks\.p(\d)\.{LAYER}',
+        lambda m: f'neck.fpn_convs.{int(m[1]) - 3}.conv.{m[2]}',
+    ),
+    (
+        rf'rpn\.head\.cls_tower\.(\d+)\.{LAYER}',
+        lambda m: f'head.cls_tower.{conv_or_norm(m[1], "gn")}.{m[2]}',
+    ),
+    (
+        rf'rpn\.head\.kps_tower\.(\d+)\.{LAYER}',
+        lambda m: f'head.keypoint_tower.{conv_or_norm(m[1], "gn")}.{m[2]}',
+    ),
     (rf'rpn\.head\.cls_logits\.{LAYER}', lambda m: f'head.conv_cls.{m[1]}'),
     (rf'rpn\.head\.centerness\.{LAYER}', lambda m: f'head.conv_centerness.{m[1]}'),
     (rf'rpn\.head\.kps_bases\.{LAYER}', lambda m: f'head.keypoint_branch.locator.{m[1]}'),
-    (rf'rpn\.head\.sample_features_conv\.([01])\.{LAYER}',
-     lambda m: f'head.keypoint_branch.feature_conv.{("conv", "gn")[int(m[1])]}.{m[2]}'),
-    (rf'rpn\.head\.kps_offsets\.(\d+)\.kps_offsets\.{LAYER}',
-     lambda m: f'head.keypoint_branch.predictors.{m[1]}.{m[2]}'),
-    (r'heatmaps\.deeplab\.seg_head\.(\d+)\.(.+)',
-     lambda m: f'head.heatmap_head.convs.{conv_or_norm(m[1], "bn")}.{m[2]}'),
-    (rf'heatmaps\.deeplab\.heatmaps\.{LAYER}',
-     lambda m: f'head.heatmap_head.conv_heatmap.{m[1]}'),
+    (
+        rf'rpn\.head\.sample_features_conv\.([01])\.{LAYER}',
+        lambda m: f'head.keypoint_branch.feature_conv.{("conv", "gn")[int(m[1])]}.{m[2]}',
+    ),
+    (
+        rf'rpn\.head\.kps_offsets\.(\d+)\.kps_offsets\.{LAYER}',
+        lambda m: f'head.keypoint_branch.predictors.{m[1]}.{m[2]}',
+    ),
+    (
+        r'heatmaps\.deeplab\.seg_head\.(\d+)\.(.+)',
+        lambda m: f'head.heatmap_head.convs.{conv_or_norm(m[1], "bn")}.{m[2]}',
+    ),
+    (rf'heatmaps\.deeplab\.heatmaps\.{LAYER}', lambda m: f'head.heatmap_head.conv_heatmap.{m[1]}'),
 ]
 
 
@@ -77,7 +93,8 @@ def convert(state_dict: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('src', help='checkpoint in the original format')
     parser.add_argument('dst', help='where to write the converted checkpoint')
     args = parser.parse_args()

@@ -14,11 +14,11 @@ data_root = 'data/ap10k/'
 common = dict(
     data_root=data_root,
     metainfo=dict(from_file='configs/_base_/datasets/ap10k.py'),
-    data_prefix=dict(img='data/'))
+    data_prefix=dict(img='data/'),
+)
 
 train_dataloader = dict(
-    dataset=dict(ann_file='annotations/ap10k-train-split1_animal.json', **common))
-val_dataloader = dict(
-    dataset=dict(ann_file='annotations/ap10k-val-split1_animal.json', **common))
-test_dataloader = dict(
-    dataset=dict(ann_file='annotations/ap10k-test-split1_animal.json', **common))
+    dataset=dict(ann_file='annotations/ap10k-train-split1_animal.json', **common)
+)
+val_dataloader = dict(dataset=dict(ann_file='annotations/ap10k-val-split1_animal.json', **common))
+test_dataloader = dict(dataset=dict(ann_file='annotations/ap10k-test-split1_animal.json', **common))

@@ -22,8 +22,17 @@ train_pipeline = [
     dict(
         type='PackPoseInputs',
         meta_keys=(
-            'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'crop_offset',
-            'flip', 'flip_direction', 'flip_indices')),
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'scale_factor',
+            'crop_offset',
+            'flip',
+            'flip_direction',
+            'flip_indices',
+        ),
+    ),
 ]
 test_pipeline = [
     dict(type='LoadImage'),
@@ -31,8 +40,19 @@ test_pipeline = [
     dict(
         type='PackPoseInputs',
         meta_keys=(
-            'id', 'img_id', 'img_path', 'ori_shape', 'img_shape', 'input_size', 'input_center',
-            'input_scale', 'flip', 'flip_direction', 'flip_indices')),
+            'id',
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'input_size',
+            'input_center',
+            'input_scale',
+            'flip',
+            'flip_direction',
+            'flip_indices',
+        ),
+    ),
 ]
 
 train_dataloader = dict(
@@ -48,7 +68,9 @@ train_dataloader = dict(
         ann_file='annotations/person_keypoints_train2017.json',
         data_prefix=dict(img='train2017/'),
         filter_cfg=dict(min_labelled_keypoints=10, min_bbox_size=1),
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     # GroupNorm sees the padding: at batch 1 a result does not depend on other images.
     batch_size=1,
@@ -63,7 +85,9 @@ val_dataloader = dict(
         ann_file='annotations/person_keypoints_val2017.json',
         data_prefix=dict(img='val2017/'),
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 
 # The model has scored the people and suppressed duplicates; the metric does neither again.

@@ -16,8 +16,6 @@ test_pipeline = [
     _base_.test_pipeline[-1],
 ]
 
-train_dataloader = dict(
-    num_workers=2, pin_memory=False, dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(
-    num_workers=1, pin_memory=False, dataset=dict(pipeline=test_pipeline))
+train_dataloader = dict(num_workers=2, pin_memory=False, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(num_workers=1, pin_memory=False, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -8,9 +8,11 @@ _base_ = './coco_keypoints.py'
 dataset_type = 'BottomupCocoWholeBodyDataset'
 
 train_dataloader = dict(
-    dataset=dict(type=dataset_type, ann_file='annotations/coco_wholebody_train_v1.0.json'))
+    dataset=dict(type=dataset_type, ann_file='annotations/coco_wholebody_train_v1.0.json')
+)
 val_dataloader = dict(
-    dataset=dict(type=dataset_type, ann_file='annotations/coco_wholebody_val_v1.0.json'))
+    dataset=dict(type=dataset_type, ann_file='annotations/coco_wholebody_val_v1.0.json')
+)
 test_dataloader = val_dataloader
 
 val_evaluator = dict(type='CocoWholeBodyMetric')

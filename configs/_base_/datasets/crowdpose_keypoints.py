@@ -9,15 +9,15 @@ data_root = 'data/crowdpose/'
 common = dict(
     data_root=data_root,
     metainfo=dict(from_file='configs/_base_/datasets/crowdpose.py'),
-    data_prefix=dict(img='images/'))
+    data_prefix=dict(img='images/'),
+)
 
 train_dataloader = dict(
-    dataset=dict(ann_file='annotations/mmpose_crowdpose_trainval.json', **common))
-val_dataloader = dict(
-    dataset=dict(ann_file='annotations/mmpose_crowdpose_test.json', **common))
+    dataset=dict(ann_file='annotations/mmpose_crowdpose_trainval.json', **common)
+)
+val_dataloader = dict(dataset=dict(ann_file='annotations/mmpose_crowdpose_test.json', **common))
 test_dataloader = val_dataloader
 
 # Its own AP, by crowding, and no segmented areas.
-val_evaluator = dict(
-    iou_type='keypoints_crowd', use_area=False, prefix='crowdpose')
+val_evaluator = dict(iou_type='keypoints_crowd', use_area=False, prefix='crowdpose')
 test_evaluator = val_evaluator

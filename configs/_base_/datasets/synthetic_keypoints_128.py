@@ -17,8 +17,6 @@ test_pipeline = [
 ]
 # On two cores, loading such pictures beside the training costs it more than it saves.
 common = dict(num_workers=0, persistent_workers=False)
-train_dataloader = dict(
-    dataset=dict(data_root=data_root, pipeline=train_pipeline), **common)
-val_dataloader = dict(
-    dataset=dict(data_root=data_root, pipeline=test_pipeline), **common)
+train_dataloader = dict(dataset=dict(data_root=data_root, pipeline=train_pipeline), **common)
+val_dataloader = dict(dataset=dict(data_root=data_root, pipeline=test_pipeline), **common)
 test_dataloader = val_dataloader

@@ -9,4 +9,6 @@ model = dict(
         feat_channels=64,
         group_channels=16,
         stacked_convs=2,
-        heatmap_branch=dict(feat_channels=32)))
+        heatmap_branch=dict(feat_channels=32),
+    ),
+)

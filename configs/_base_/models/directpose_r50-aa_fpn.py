@@ -5,15 +5,18 @@ model = dict(
     data_preprocessor=dict(
         type='PoseDataPreprocessor',
         mean=[102.9801, 115.9465, 122.7717],  # BGR
-        std=[1., 1., 1.],
-        pad_size_divisor=32),
+        std=[1.0, 1.0, 1.0],
+        pad_size_divisor=32,
+    ),
     backbone=dict(
         type='ResNetAA',
         depth=50,
         init_cfg=dict(
             type='Pretrained',
             checkpoint='https://antialiased-cnns.s3.us-east-2.amazonaws.com/'
-            'weights_v0.1/resnet50_lpf3-a4e868d2.pth')),
+            'weights_v0.1/resnet50_lpf3-a4e868d2.pth',
+        ),
+    ),
     neck=dict(
         type='mmdet.FPN',
         in_channels=[512, 1024, 2048],
@@ -27,7 +30,9 @@ model = dict(
             a=1,
             mode='fan_in',
             nonlinearity='leaky_relu',
-            distribution='uniform')),
+            distribution='uniform',
+        ),
+    ),
     head=dict(
         type='DirectPoseHead',
         metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
@@ -36,20 +41,22 @@ model = dict(
         group_channels=64,
         stacked_convs=4,
         strides=(8, 16, 32, 64, 128),
-        regress_ranges=((-1, 64), (64, 128), (128, 256), (256, 512),
-                        (512, 1e8)),  # no inf: the dumped config could not be read
+        regress_ranges=(
+            (-1, 64),
+            (64, 128),
+            (128, 256),
+            (256, 512),
+            (512, 1e8),
+        ),  # no inf: the dumped config could not be read
         center_sample_radius=1.5,
         keypoint_branch=dict(type='KPAlign'),
         heatmap_branch=dict(type='HeatmapBranch'),
-        loss_cls=dict(
-            type='mmdet.FocalLoss', alpha=0.25, gamma=2.0, loss_weight=1.0),
-        loss_centerness=dict(
-            type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
+        loss_cls=dict(type='mmdet.FocalLoss', alpha=0.25, gamma=2.0, loss_weight=1.0),
+        loss_centerness=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
         loss_keypoint=dict(type='mmdet.L1Loss', loss_weight=1.0),
-        loss_heatmap=dict(
-            type='mmdet.FocalLoss', alpha=0.25, gamma=2.0, loss_weight=4.0)),
+        loss_heatmap=dict(type='mmdet.FocalLoss', alpha=0.25, gamma=2.0, loss_weight=4.0),
+    ),
     test_cfg=dict(
-        score_thr=0.05,
-        nms_pre=1000,
-        nms=dict(iou_threshold=0.4, offset=1),
-        max_per_img=100))
+        score_thr=0.05, nms_pre=1000, nms=dict(iou_threshold=0.4, offset=1), max_per_img=100
+    ),
+)

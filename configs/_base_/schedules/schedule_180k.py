@@ -1,6 +1,5 @@
 # The original optimisation: 180k steps of SGD on 32 images.
-train_cfg = dict(
-    type='ResumableIterTrainLoop', max_iters=180000, val_interval=10000)
+train_cfg = dict(type='ResumableIterTrainLoop', max_iters=180000, val_interval=10000)
 val_cfg = dict()
 test_cfg = dict()
 
@@ -9,7 +8,8 @@ optim_wrapper = dict(
     constructor='BiasHeadOptimWrapperConstructor',
     optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=1e-4),
     paramwise_cfg=dict(bias_lr_mult=2, bias_decay_mult=0, head_lr_mult=10),
-    clip_grad=dict(max_norm=5.0))
+    clip_grad=dict(max_norm=5.0),
+)
 
 # lr(t) = lr * w(t) * (1 - t / 180000), w = 1/3 for t < 500 and 1 after. MMEngine's schedulers
 # reach their end at step end - 1, hence the ones.

@@ -33,8 +33,7 @@ KINDS: dict[str, tuple[str, str]] = {
     # Categories.
     'category': (
         'error',
-        'Make one category with id 1 of all: tools/dataset_converters/merge_categories.py does '
-        'it.',
+        'Make one category with id 1 of all: tools/dataset_converters/merge_categories.py does it.',
     ),
     'category-unknown': (
         'error',
@@ -69,8 +68,7 @@ KINDS: dict[str, tuple[str, str]] = {
     'image-fields': ('error', 'Write file_name (text), width and height (pixels).'),
     'image-missing': (
         'error',
-        'Put the file there, correct file_name, or give the folder that file_name is relative '
-        'to.',
+        'Put the file there, correct file_name, or give the folder that file_name is relative to.',
     ),
     'image-case': (
         'error',

@@ -35,14 +35,10 @@ def check_metainfo(data: KeypointAnnotations) -> Iterator[Finding]:
                 f'{name} has {len(values)} entries, keypoint_info {len(names)}',
             )
     if not meta['flip_pairs']:
-        yield finding(
-            'flip-off', where, 'no keypoint has a `swap`, so that no image is mirrored'
-        )
+        yield finding('flip-off', where, 'no keypoint has a `swap`, so that no image is mirrored')
         return
     id2name = meta['keypoint_id2name']
-    swap = {
-        name: id2name[other] for name, other in zip(names, meta['flip_indices'], strict=True)
-    }
+    swap = {name: id2name[other] for name, other in zip(names, meta['flip_indices'], strict=True)}
     for name, other in swap.items():
         if swap[other] != name:
             yield finding(

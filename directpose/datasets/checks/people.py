@@ -61,9 +61,7 @@ def _check_points(person: Person, names: Sequence, num_body: int) -> Iterator[Fi
         is_outside = (x < 0) | (y < 0) | (x >= width) | (y >= height)
         wrong['keypoint-outside'] = (v > 0) & is_outside
     for kind, mask in wrong.items():
-        points = [
-            f'{names[k]} ({x[k]:g}, {y[k]:g}), v = {v[k]:g}' for k in np.flatnonzero(mask)
-        ]
+        points = [f'{names[k]} ({x[k]:g}, {y[k]:g}), v = {v[k]:g}' for k in np.flatnonzero(mask)]
         if points:
             yield finding(kind, person, '; '.join(points))
 
