@@ -14,9 +14,9 @@ from pathlib import Path
 from mmpose.apis import MMPoseInferencer
 
 from directpose.apis import PRECISIONS, optimize_for_inference
-from directpose.engine.checkpoint import check_weights, load_checkpoint_file
-from directpose.engine.device import check_operators
-from directpose.engine.errors import UserError
+from directpose.cli.checkpoint import check_weights, load_checkpoint_file
+from directpose.cli.device import check_operators
+from directpose.cli.errors import UserError
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ def coco_mini() -> Path:
 @pytest.fixture(scope='session')
 def synthetic_coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic data set: 6 training and 4 validation pictures of 160 px."""
-    from directpose.datasets.synthetic import write_dataset
+    from synthetic import write_dataset
 
     folder = tmp_path_factory.mktemp('synthetic')
     write_dataset(folder, num_train=6, num_val=4, size=160, seed=0)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from directpose.datasets.checks import (
+from directpose.dataset_check import (
     COCO_METAINFO,
     KINDS,
     QUANTILES,

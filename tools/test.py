@@ -22,10 +22,10 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 
 from directpose.apis import PRECISIONS, optimize_for_inference
-from directpose.engine import config, distributed
-from directpose.engine.checkpoint import check_weights, load_checkpoint_file
-from directpose.engine.device import check_operators
-from directpose.engine.errors import UserError
+from directpose.cli import config, launch
+from directpose.cli.checkpoint import check_weights, load_checkpoint_file
+from directpose.cli.device import check_operators
+from directpose.cli.errors import UserError
 
 
 def parse_args() -> argparse.Namespace:
@@ -84,7 +84,7 @@ def build_config(args: argparse.Namespace) -> config.Config:
             for hook in cfg.get('custom_hooks') or []
             if hook['type'] not in ('EMAHook', EMAHook)
         ]
-    distributed.set_launcher(cfg, args.launcher)
+    launch.set_launcher(cfg, args.launcher)
     return cfg
 
 
@@ -116,7 +116,7 @@ def main() -> None:
         run_test(args)
     except UserError as error:
         sys.exit(f'error: {error}')
-    distributed.leave_process_group()
+    launch.leave_process_group()
 
 
 if __name__ == '__main__':

@@ -19,11 +19,11 @@ import sys
 from mmengine.config import DictAction
 from mmengine.runner import Runner
 
-from directpose.engine import config, distributed
-from directpose.engine.checkpoint import load_checkpoint_file
-from directpose.engine.device import check_operators
-from directpose.engine.errors import UserError
-from directpose.engine.resume import find_resumable_checkpoint
+from directpose.cli import config, launch
+from directpose.cli.checkpoint import load_checkpoint_file
+from directpose.cli.device import check_operators
+from directpose.cli.errors import UserError
+from directpose.cli.resume import find_resumable_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
@@ -82,7 +82,7 @@ def build_config(args: argparse.Namespace) -> config.Config:
     config.check_data(cfg, ('train', 'val'))
     if args.total_batch_size is not None:
         config.set_total_batch_size(
-            cfg, args.total_batch_size, distributed.get_launched_world_size(args.launcher)
+            cfg, args.total_batch_size, launch.get_launched_world_size(args.launcher)
         )
     if args.auto_scale_lr:
         config.enable_auto_scale_lr(cfg)
@@ -94,7 +94,7 @@ def build_config(args: argparse.Namespace) -> config.Config:
         cfg.randomness = dict(cfg.get('randomness', {}), seed=args.seed)
     if args.resume is not None:
         set_resume(cfg, args.resume)
-    distributed.set_launcher(cfg, args.launcher)
+    launch.set_launcher(cfg, args.launcher)
     return cfg
 
 
@@ -117,7 +117,7 @@ def run_training(args: argparse.Namespace) -> None:
     cfg = build_config(args)
     runner = Runner.from_cfg(cfg)
     if args.resume is not None:
-        distributed.check_same_checkpoint(cfg.load_from if cfg.get('resume') else None)
+        launch.check_same_checkpoint(cfg.load_from if cfg.get('resume') else None)
     runner.train()
 
 
@@ -128,7 +128,7 @@ def main() -> None:
         run_training(args)
     except UserError as error:
         sys.exit(f'error: {error}')
-    distributed.leave_process_group()
+    launch.leave_process_group()
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 from .convolutions import record_convolutions
 from .loading import loading_stages, write_picture
 from .people import labelled_person
+from .pictures import make_picture
 from .subjects import VARIANTS, Subject, crowded_maps, read_config
 from .timing import Timing, time_in_turn
 
@@ -13,6 +14,7 @@ __all__ = [
     'crowded_maps',
     'labelled_person',
     'loading_stages',
+    'make_picture',
     'read_config',
     'record_convolutions',
     'time_in_turn',

@@ -3,28 +3,26 @@
 from collections.abc import Callable
 
 import cv2
-import numpy as np
 from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from directpose.datasets.synthetic import draw_picture
+from .pictures import make_picture
 
 LONG_SIDE = 640
-"""Pixels of the drawn picture, as most of COCO's have."""
+"""Long side of the picture in pixels, as most of COCO's have."""
 
 
 def write_picture(path: str, input_size: tuple[int, int]) -> None:
-    """Draw people into a JPEG file of 640 pixels with the sides' ratio of an input.
+    """Write a JPEG file whose long side has 640 pixels and whose shape is that of an input.
 
     Args:
         path (str): The file.
         input_size (tuple[int, int]): Height and width of the input.
     """
-    image = draw_picture(np.random.default_rng(0), LONG_SIDE).image
     height, width = (round(side * LONG_SIDE / max(input_size)) for side in input_size)
-    cv2.imwrite(path, cv2.resize(image, (width, height)))
+    cv2.imwrite(path, make_picture(width, height))
 
 
 def loading_stages(

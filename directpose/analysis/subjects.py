@@ -10,7 +10,7 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
 from directpose.apis import PRECISIONS, optimize_for_inference
-from directpose.engine.config import load_config
+from directpose.cli.config import load_config
 
 from .people import labelled_person
 

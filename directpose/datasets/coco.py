@@ -11,7 +11,7 @@ from mmpose.registry import DATASETS
 
 from directpose.metainfo import parse_metainfo
 
-from .tta import PoseTestTimeAug
+from .test_views import PoseTestTimeAug
 
 _FILTER_KEYS = ('min_labelled_keypoints', 'min_bbox_size')
 _PATH_REMEDY = (

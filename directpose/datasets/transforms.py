@@ -14,7 +14,7 @@ from mmcv.transforms.utils import cache_randomness
 from mmpose.datasets.transforms import FilterAnnotations
 from mmpose.registry import TRANSFORMS
 
-from directpose.runtime.resize import short_side_resize
+from directpose.geometry import short_side_resize
 
 # Drops the people whose box is empty. In MMPose's filter `keep_empty=True` means to give up
 # an image without people, which makes the data set draw another one; here it stays.

@@ -4,9 +4,9 @@ Importing it makes ``torch.load`` accept MMEngine's checkpoints, safely.
 """
 
 from .atomic_backend import AtomicLocalBackend
-from .checkpoint import allow_mmengine_checkpoints
 from .checkpoint_hook import AtomicCheckpointHook
 from .optim_wrapper_constructor import BiasHeadOptimWrapperConstructor
+from .safe_load import allow_mmengine_checkpoints
 from .sampler import ResumableInfiniteSampler
 from .seeding import SeededDataset
 from .train_loop import ResumableIterTrainLoop

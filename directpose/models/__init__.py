@@ -2,9 +2,9 @@ from .box_branch import BoxBranch
 from .directpose_head import DirectPoseHead
 from .heatmap_branch import HeatmapBranch
 from .kpalign import KPAlign
+from .merge_views import PoseTTAModel
 from .plain_branch import PlainKeypointBranch
 from .resnet_aa import ResNetAA
-from .tta import PoseTTAModel
 
 __all__ = [
     'BoxBranch',

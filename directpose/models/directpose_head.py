@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from directpose.metainfo import parse_metainfo
 
-from .checks import check_keypoints, check_levels
 from .decode import decode_poses
+from .input_checks import check_keypoints, check_levels
 from .keypoint_groups import COCO_GROUPS, group_indices
 from .losses import keypoint_weights, location_weights
 from .oks_assignment import assign_by_oks

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from directpose.geometry import short_side_resize
+
 from .nms import nms
-from .resize import short_side_resize
 
 METADATA_KEY = 'directpose'
 """Under this key the file keeps, as JSON, what surrounds the network."""

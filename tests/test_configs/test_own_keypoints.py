@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from directpose.datasets.checks import check_annotations, load_annotations
+from directpose.dataset_check import check_annotations, load_annotations
 from tests.drawn_mice import write_mice
 
 ROOT = Path(__file__).resolve().parents[2]

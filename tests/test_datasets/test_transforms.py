@@ -23,7 +23,7 @@ from directpose.datasets import (
     RandomShortSideResize,
     ShortSideResize,
 )
-from directpose.runtime.resize import short_side_resize
+from directpose.geometry import short_side_resize
 
 FLIP_INDICES = [0, 2, 1]  # a nose and two eyes
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/coco_keypoints.py'

@@ -12,8 +12,8 @@ import torch
 from mmengine.config import Config
 from mmpose.apis import inference_bottomup, init_model
 from PIL import ExifTags, Image
+from synthetic.scene import draw_picture
 
-from directpose.datasets.synthetic.scene import draw_picture
 from directpose.runtime import DirectPose, Poses
 from tools.deployment.export_onnx import agree, compare, main, predict
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from directpose.engine.checkpoint import is_intact, load_checkpoint_file
-from directpose.engine.errors import UserError
+from directpose.cli.checkpoint import load_checkpoint_file
+from directpose.cli.errors import UserError
+from directpose.engine.safe_load import is_intact
 
 from .toy import train
 

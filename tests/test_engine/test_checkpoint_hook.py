@@ -9,8 +9,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.fileio import LocalBackend
 from mmpose.registry import METRICS
 
+from directpose.cli.resume import find_resumable_checkpoint
 from directpose.engine.atomic_backend import AtomicLocalBackend
-from directpose.engine.resume import find_resumable_checkpoint
 
 from .toy import train
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from directpose.engine.resume import find_resumable_checkpoint
+from directpose.cli.resume import find_resumable_checkpoint
 
 from .toy import build, weights
 

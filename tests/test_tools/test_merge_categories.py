@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 
-from directpose.datasets.checks import check_annotations, load_annotations
+from directpose.dataset_check import check_annotations, load_annotations
 from tests.coco_files import person, write_coco
 
 ROOT = Path(__file__).parents[2]

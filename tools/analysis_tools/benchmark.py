@@ -30,7 +30,7 @@ from directpose.analysis import (
     time_in_turn,
     write_picture,
 )
-from directpose.engine.errors import UserError
+from directpose.cli.errors import UserError
 
 CONVOLUTIONS = 'its convolutions alone'
 

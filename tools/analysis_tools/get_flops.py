@@ -12,7 +12,7 @@ import torch
 from mmengine.analysis import get_model_complexity_info
 
 from directpose.analysis import Subject, read_config
-from directpose.engine.errors import UserError
+from directpose.cli.errors import UserError
 
 
 def main(argv: list[str] | None = None) -> None:

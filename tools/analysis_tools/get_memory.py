@@ -18,7 +18,7 @@ import torch
 from mmengine.config import DictAction
 
 from directpose.analysis import VARIANTS, Subject, read_config
-from directpose.engine.errors import UserError
+from directpose.cli.errors import UserError
 
 MIB = 2**20
 

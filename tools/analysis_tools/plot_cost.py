@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from directpose.analysis import VARIANTS, Subject, read_config, record_convolutions, time_in_turn
-from directpose.engine.errors import UserError
+from directpose.cli.errors import UserError
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -3,8 +3,7 @@
 import argparse
 
 from rich.progress import Progress
-
-from directpose.datasets.synthetic import MAX_PEOPLE, write_dataset
+from synthetic import MAX_PEOPLE, write_dataset
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

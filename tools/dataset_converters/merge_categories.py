@@ -14,7 +14,7 @@ from pathlib import Path
 
 import mmengine
 
-from directpose.datasets.checks import load_coco_json
+from directpose.dataset_check import load_coco_json
 
 _SHARED = ('keypoints', 'skeleton')
 

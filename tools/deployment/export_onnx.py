@@ -25,12 +25,12 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from directpose.datasets.synthetic.scene import draw_picture
+from directpose.analysis import make_picture
+from directpose.cli.checkpoint import check_weights, load_checkpoint_file
+from directpose.cli.config import load_config
+from directpose.cli.errors import UserError
 from directpose.datasets.transforms import ShortSideResize
 from directpose.deployment import export_onnx
-from directpose.engine.checkpoint import check_weights, load_checkpoint_file
-from directpose.engine.config import load_config
-from directpose.engine.errors import UserError
 from directpose.runtime import DirectPose, Poses
 
 TOLERANCE = 1e-3
@@ -120,11 +120,11 @@ def check(model: nn.Module, run: Callable[..., DirectPose], short_side: int) -> 
     """
     table = Table('picture', 'people', 'scores differ by', 'coordinates, input px')
     for seed, long_side in enumerate((1.0, 1.5, 2.2)):
-        picture = draw_picture(np.random.default_rng(seed), round(short_side * long_side))
-        height, width = picture.image.shape[:2]
-        for score_thr in thresholds(model, picture.image):
-            expected = predict(model, picture.image, score_thr)
-            got = run(score_thr=score_thr)(picture.image)
+        width, height = round(short_side * long_side), short_side
+        picture = make_picture(width, height, seed)
+        for score_thr in thresholds(model, picture):
+            expected = predict(model, picture, score_thr)
+            got = run(score_thr=score_thr)(picture)
             scores, pixels = compare(expected, got)
             scale = short_side / min(height, width)
             pixels *= scale

@@ -3,7 +3,7 @@
 import os.path as osp
 from glob import escape, glob
 
-from .checkpoint import is_intact
+from directpose.engine.safe_load import is_intact
 
 
 def find_resumable_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:

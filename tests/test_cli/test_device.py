@@ -2,8 +2,8 @@
 
 import pytest
 
-from directpose.engine import device
-from directpose.engine.errors import UserError
+from directpose.cli import device
+from directpose.cli.errors import UserError
 
 
 @pytest.mark.parametrize('built_for', ['not available', '13.0'])

@@ -18,20 +18,19 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from pycocotools import mask as mask_utils
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-
-from directpose.datasets.synthetic import write_dataset
-from directpose.datasets.synthetic.backdrop import sample_thing
-from directpose.datasets.synthetic.figure import (
+from synthetic import write_dataset
+from synthetic.backdrop import sample_thing
+from synthetic.figure import (
     KEYPOINT_NAMES,
     dress,
     sample_figure,
     sample_outfit,
 )
-from directpose.datasets.synthetic.pose import ANGLE_LIMITS, SIDES, Pose, sample_pose
-from directpose.datasets.synthetic.render import Solid, paint
-from directpose.datasets.synthetic.scene import MAX_PEOPLE, Item, compose, draw_picture
-from directpose.datasets.synthetic.skeleton import place, sample_proportions
-from directpose.datasets.synthetic.writer import mask_to_polygons
+from synthetic.pose import ANGLE_LIMITS, SIDES, Pose, sample_pose
+from synthetic.render import Solid, paint
+from synthetic.scene import MAX_PEOPLE, Item, compose, draw_picture
+from synthetic.skeleton import place, sample_proportions
+from synthetic.writer import mask_to_polygons
 
 SPLITS = ('train2017', 'val2017')
 TOOL = Path(__file__).parents[2] / 'tools/dataset_converters/make_synthetic_coco.py'

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from directpose.datasets.checks import COCO_METAINFO, KINDS
+from directpose.dataset_check import COCO_METAINFO, KINDS
 from directpose.datasets.coco_wholebody import KEYPOINT_LISTS
 from tests.coco_files import person, write_coco
 

@@ -3,8 +3,8 @@
 import pytest
 from mmengine.config import Config
 
-from directpose.engine import config
-from directpose.engine.errors import UserError
+from directpose.cli import config
+from directpose.cli.errors import UserError
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 from PIL import Image
 
-from directpose.models.tta import upright_poses
+from directpose.models.merge_views import upright_poses
 from tests.coco_files import person, write_coco
 
 CONFIG = 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py'

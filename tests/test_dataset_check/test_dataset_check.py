@@ -14,15 +14,15 @@ from PIL import ExifTags, Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from directpose.datasets import BottomupCocoDataset, BottomupCocoWholeBodyDataset
-from directpose.datasets.checks import (
+from directpose.dataset_check import (
     COCO_METAINFO,
     KINDS,
     check_annotations,
     load_annotations,
     summarize,
 )
-from directpose.datasets.checks.images import read_image
+from directpose.dataset_check.images import read_image
+from directpose.datasets import BottomupCocoDataset, BottomupCocoWholeBodyDataset
 from directpose.datasets.coco_wholebody import KEYPOINT_LISTS
 from tests.coco_files import person, write_coco
 

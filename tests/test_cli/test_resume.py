@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from directpose.engine.resume import find_resumable_checkpoint
+from directpose.cli.resume import find_resumable_checkpoint
 
 from .toy import train, weights
 

@@ -7,7 +7,7 @@ PROGRAM = '''
 import os, sys
 import torch
 from torch import nn
-from directpose.engine import distributed
+from directpose.cli import launch
 
 class Runner:
     """Refers to itself, as MMEngine's does through its hooks and loops."""
@@ -22,9 +22,9 @@ Runner().model(torch.ones(2)).sum().backward()
 gloo = {task for task in set(os.listdir('/proc/self/task')) - before
         if 'gloo' in open(f'/proc/self/task/{task}/comm').read()}
 assert gloo, 'no thread of gloo was seen'
-distributed.leave_process_group()
+launch.leave_process_group()
 assert not gloo & set(os.listdir('/proc/self/task')), 'threads of gloo are left'
-distributed.leave_process_group()  # nothing to leave
+launch.leave_process_group()  # nothing to leave
 '''
 
 
@@ -41,23 +41,23 @@ def test_no_thread_is_left_to_abort_the_process(tmp_path):
 TWO_PROCESSES = """
 import sys
 import torch
-from directpose.engine import distributed
-from directpose.engine.errors import UserError
+from directpose.cli import launch
+from directpose.cli.errors import UserError
 
 def run(rank, store):
     torch.distributed.init_process_group(
         'gloo', init_method='file://' + store, rank=rank, world_size=2)
-    distributed.check_same_checkpoint(None)
-    distributed.check_same_checkpoint(f'/disk{rank}/iter_4.pth')
+    launch.check_same_checkpoint(None)
+    launch.check_same_checkpoint(f'/disk{rank}/iter_4.pth')
     for other in (None, '/disk/iter_2.pth'):
         try:
-            distributed.check_same_checkpoint('/disk/iter_4.pth' if rank == 0 else other)
+            launch.check_same_checkpoint('/disk/iter_4.pth' if rank == 0 else other)
         except UserError as error:
             told = 'none' if other is None else 'iter_2.pth'
             assert f'iter_4.pth in process 0, {told} in process 1' in str(error), error
         else:
             raise AssertionError('not seen')
-    distributed.leave_process_group()
+    launch.leave_process_group()
 
 torch.multiprocessing.start_processes(run, (sys.argv[1], ), 2, start_method='fork')
 """

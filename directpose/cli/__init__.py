@@ -1,0 +1,1 @@
+"""What only command lines need: edits of configs, errors for people, launchers, messages."""
