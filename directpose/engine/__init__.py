@@ -3,7 +3,9 @@
 Importing it makes ``torch.load`` accept MMEngine's checkpoints, safely.
 """
 
+from . import packaged_weights  # noqa: F401, registers directpose://
 from .atomic_backend import AtomicLocalBackend
+from .autocast_optim_wrapper import Bf16OptimWrapper
 from .checkpoint_hook import AtomicCheckpointHook
 from .optim_wrapper_constructor import BiasHeadOptimWrapperConstructor
 from .safe_load import allow_mmengine_checkpoints
@@ -16,6 +18,7 @@ allow_mmengine_checkpoints()
 __all__ = [
     'AtomicCheckpointHook',
     'AtomicLocalBackend',
+    'Bf16OptimWrapper',
     'BiasHeadOptimWrapperConstructor',
     'ResumableInfiniteSampler',
     'ResumableIterTrainLoop',

@@ -1,5 +1,6 @@
 from .box_branch import BoxBranch
 from .directpose_head import DirectPoseHead
+from .efficientnet_lite import EfficientNetLite0
 from .heatmap_branch import HeatmapBranch
 from .kpalign import KPAlign
 from .merge_views import PoseTTAModel
@@ -9,6 +10,7 @@ from .resnet_aa import ResNetAA
 __all__ = [
     'BoxBranch',
     'DirectPoseHead',
+    'EfficientNetLite0',
     'HeatmapBranch',
     'KPAlign',
     'PlainKeypointBranch',

@@ -601,3 +601,15 @@ def test_the_nearer_solid_is_painted_whatever_the_order():
     np.testing.assert_array_equal(one.image, other.image)
     assert one.part[20 - one.top, 20 - one.left] == 1
     assert one.part[20 - one.top, 26 - one.left] == 2
+
+
+def test_number_of_processes_changes_no_byte(tmp_path: Path) -> None:
+    settings = dict(num_train=3, num_val=2, size=64, seed=4, max_people=2)
+    alone, together = tmp_path / 'alone', tmp_path / 'together'
+    write_dataset(alone, **settings)
+    write_dataset(together, **settings, workers=2)
+    files = sorted(p.relative_to(alone) for p in alone.rglob('*') if p.is_file())
+    assert files == sorted(p.relative_to(together) for p in together.rglob('*') if p.is_file())
+    assert len(files) == 8
+    for file in files:
+        assert (alone / file).read_bytes() == (together / file).read_bytes(), file

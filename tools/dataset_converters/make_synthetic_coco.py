@@ -1,6 +1,7 @@
 """Write a data set of drawn people in COCO's format and layout."""
 
 import argparse
+import os
 
 from rich.progress import Progress
 from synthetic import MAX_PEOPLE, write_dataset
@@ -36,6 +37,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='P',
         help='in a picture; fewer are larger, and easier to learn from (default: %(default)s)',
     )
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        metavar='W',
+        help='processes that draw; the files are the same with any number (default: the cores of '
+        'this machine, %(default)s)',
+    )
     args = parser.parse_args(argv)
     args.refuse = parser.error
     return args
@@ -54,6 +63,7 @@ def main(argv: list[str] | None = None) -> None:
                 args.seed,
                 args.max_people,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
+                workers=args.workers,
             )
         except (ValueError, FileExistsError) as error:
             bar.stop()

@@ -3,6 +3,9 @@
 import json
 import os
 from collections.abc import Callable
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.pool import Pool, ThreadPool
 from numbers import Integral
 from pathlib import Path
 
@@ -64,6 +67,7 @@ def write_dataset(
     seed: int,
     max_people: int = MAX_PEOPLE,
     progress: Callable[[int, int], None] | None = None,
+    workers: int = 1,
 ) -> dict[str, dict[str, int]]:
     """Write drawn people as a data set in COCO's format and layout.
 
@@ -96,6 +100,8 @@ def write_dataset(
             Defaults to ``MAX_PEOPLE``.
         progress (callable, optional): Called after each picture with the
             number of pictures done and the number of all.
+        workers (int): Number of processes that draw. The files are the same
+            with any number. Defaults to 1.
 
     Returns:
         dict[str, dict[str, int]]: For each split the number of ``images``,
@@ -111,6 +117,7 @@ def write_dataset(
         ('size', size, MIN_SIZE),
         ('seed', seed, 0),
         ('max_people', max_people, 1),
+        ('workers', workers, 1),
     ):
         if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
             raise ValueError(f'{name} must be a whole number of at least {least}, but is {value!r}')
@@ -134,29 +141,29 @@ def write_dataset(
 
     counts = dict(zip(SPLITS, (num_train, num_val)))
     contents, done = {}, 0
-    for split, count in counts.items():
-        images, annotations = [], []
-        for index in range(count):
-            picture = _draw(seed, split, index, size, max_people)
-            image = _describe_image(split, index, picture)
-            _write_jpeg(out / split / image['file_name'], picture.image)
-            images.append(image)
-            annotations += _annotate(image['id'], picture)
-            done += 1
-            if progress is not None:
-                progress(done, sum(counts.values()))
-        contents[split] = dict(
-            info=dict(
-                description=f'Drawn people with keypoints, {split}, seed {seed}, {size} px',
-                version=str(_VERSION),
-                contributor='make_synthetic_coco.py',
-                url='',
-            ),
-            licenses=[dict(id=1, name='As the program that drew it', url='')],
-            images=images,
-            annotations=annotations,
-            categories=[CATEGORY],
-        )
+    with _pool(workers) as pool:
+        for split, count in counts.items():
+            images, annotations = [], []
+            write_one = partial(_write_picture, out, seed, split, size, max_people)
+            # In order, so the files do not depend on the number of processes.
+            for image, people in pool.imap(write_one, range(count), chunksize=8):
+                images.append(image)
+                annotations += people
+                done += 1
+                if progress is not None:
+                    progress(done, sum(counts.values()))
+            contents[split] = dict(
+                info=dict(
+                    description=f'Drawn people with keypoints, {split}, seed {seed}, {size} px',
+                    version=str(_VERSION),
+                    contributor='make_synthetic_coco.py',
+                    url='',
+                ),
+                licenses=[dict(id=1, name='As the program that drew it', url='')],
+                images=images,
+                annotations=annotations,
+                categories=[CATEGORY],
+            )
     for split, file in annotation_files.items():
         _write_json(file, contents[split])
     return {
@@ -225,6 +232,21 @@ def _claim_folder(out: Path, settings: dict) -> None:
     _write_json(settings_file, settings)
     for folder in (*SPLITS, 'annotations'):
         (out / folder).mkdir(exist_ok=True)
+
+
+def _pool(workers: int) -> ThreadPool | Pool:
+    """Processes that draw; with one worker a thread, which needs no start."""
+    return ThreadPool(1) if workers == 1 else get_context('spawn').Pool(workers)
+
+
+def _write_picture(
+    out: Path, seed: int, split: str, size: int, max_people: int, index: int
+) -> tuple[dict, list[dict]]:
+    """Draw and write one picture; give its entry in `images` and its annotations."""
+    picture = _draw(seed, split, index, size, max_people)
+    image = _describe_image(split, index, picture)
+    _write_jpeg(out / split / image['file_name'], picture.image)
+    return image, _annotate(image['id'], picture)
 
 
 def _draw(seed: int, split: str, index: int, size: int, max_people: int) -> Picture:

@@ -1,0 +1,33 @@
+# The small model that comes with the package, on drawn people.
+_base_ = [
+    '../_base_/models/directpose_efficientnet-lite0_fpn.py',
+    '../_base_/datasets/synthetic_keypoints_256.py',
+    '../_base_/schedules/schedule_adamw_cosine.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    head=dict(
+        loss_oks=dict(type='OKSLoss', reduction='none', norm_target_weight=True, loss_weight=1.0)
+    )
+)
+max_iters = 3200
+train_cfg = dict(max_iters=max_iters, val_interval=400)
+param_scheduler = [
+    dict(_base_.param_scheduler[0], end=100),
+    dict(_base_.param_scheduler[1], begin=100, end=max_iters),
+]
+train_dataloader = dict(batch_size=12)
+optim_wrapper = dict(
+    type='Bf16OptimWrapper',
+    optimizer=dict(lr=2e-3),
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.5))),
+)
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(
+        type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.002, update_buffers=True, priority=49
+    ),
+]
+default_hooks = dict(checkpoint=dict(interval=200))
+auto_scale_lr = dict(base_batch_size=24)

@@ -1,0 +1,28 @@
+"""``directpose://NAME``: the address of weights that come with the package."""
+
+import torch
+from mmengine.runner import CheckpointLoader
+
+from directpose.weights import find_weights
+
+PREFIX = 'directpose://'
+
+
+@CheckpointLoader.register_scheme(prefixes=PREFIX)
+def load_from_package(filename: str, map_location: str | None = None) -> dict:
+    """Load weights by an address that MMEngine takes wherever it takes a checkpoint.
+
+    The files hold half precision; a model that loads them keeps its own.
+
+    Args:
+        filename (str): Such as ``'directpose://efficientnet-lite0_imagenet'``.
+        map_location (str, optional): As in :func:`torch.load`.
+
+    Returns:
+        dict: The content of the file, tensors and plain values only.
+
+    Raises:
+        ValueError: See :func:`~directpose.weights.find_weights`.
+    """
+    path = find_weights(filename.removeprefix(PREFIX))
+    return torch.load(path, map_location=map_location, weights_only=True)

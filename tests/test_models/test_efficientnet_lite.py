@@ -1,0 +1,55 @@
+"""EfficientNet-Lite0 against recorded features of a published implementation."""
+
+import numpy as np
+import pytest
+import torch
+from mmpose.registry import MODELS
+
+import directpose  # noqa: F401, registers the backbone
+from directpose.models import EfficientNetLite0
+from tests.conftest import ROOT
+
+PRETRAINED = dict(type='Pretrained', checkpoint='directpose://efficientnet-lite0_imagenet')
+
+
+def test_features_are_those_of_the_published_implementation() -> None:
+    """`efficientnet_lite0.npz` holds the features that the PyPI package
+    `efficientnet-lite-pytorch` 0.1.0 gives with the same weights, rounded to half precision."""
+    model = MODELS.build(dict(type='EfficientNetLite0', init_cfg=PRETRAINED)).eval()
+    model.init_weights()
+    images = np.random.default_rng(0).standard_normal((1, 3, 64, 96), dtype=np.float32)
+    with torch.no_grad():
+        feats = model(torch.from_numpy(images))
+    recorded = np.load(ROOT / 'tests/data/efficientnet_lite0.npz')
+    assert len(feats) == 3
+    for stride, feat in zip((8, 16, 32), feats):
+        np.testing.assert_allclose(feat.numpy(), recorded[f'stride_{stride}'], atol=1e-4)
+
+
+def test_frozen_stages_keep_weights_and_statistics() -> None:
+    model = EfficientNetLite0(frozen_stages=2).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    sum(feat.square().mean() for feat in model(torch.randn(2, 3, 64, 64))).backward()
+    optimizer.step()
+    changed = {
+        name
+        for name, value in model.state_dict().items()
+        if value.is_floating_point() and not torch.equal(value, before[name])
+    }
+    frozen = ('stem.', 'stages.0.', 'stages.1.')
+    assert not [name for name in changed if name.startswith(frozen)]
+    assert {name.split('.')[1] for name in changed} == set('23456')
+
+
+def test_norm_eval_keeps_the_statistics_alone() -> None:
+    model = EfficientNetLite0(norm_eval=True).train()
+    model(torch.randn(2, 3, 64, 64))
+    assert not [n for n, b in model.named_buffers() if n.endswith('num_batches_tracked') and b]
+    assert all(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize('frozen_stages', [-2, 8])
+def test_impossible_number_of_frozen_stages(frozen_stages: int) -> None:
+    with pytest.raises(ValueError, match=r'-1 \.\. 7'):
+        EfficientNetLite0(frozen_stages=frozen_stages)
