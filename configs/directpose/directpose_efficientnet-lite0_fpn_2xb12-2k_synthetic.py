@@ -11,8 +11,8 @@ model = dict(
         loss_oks=dict(type='OKSLoss', reduction='none', norm_target_weight=True, loss_weight=1.0)
     )
 )
-max_iters = 3200
-train_cfg = dict(max_iters=max_iters, val_interval=400)
+max_iters = 2000
+train_cfg = dict(max_iters=max_iters, val_interval=250)
 param_scheduler = [
     dict(_base_.param_scheduler[0], end=100),
     dict(_base_.param_scheduler[1], begin=100, end=max_iters),
