@@ -10,6 +10,11 @@ from importlib.util import find_spec
 from .version import __version__
 
 if find_spec('mmpose') is not None:
+    from mmengine.config.utils import MODULE2PACKAGE
+
     from . import datasets, engine, models, visualization  # noqa: F401
+
+    # MMEngine finds the configs of the packages in this table: `_base_ = 'directpose::...'`.
+    MODULE2PACKAGE.setdefault('directpose', 'directpose')
 
 __all__ = ['__version__']

@@ -1,15 +1,19 @@
 """The package as it is installed, and the lock that it is tested with."""
 
+import os
 import re
 import subprocess
 import sys
 import tarfile
 import tomllib
 import zipfile
+from email.parser import Parser
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
+from mmengine.fileio import load
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -32,52 +36,154 @@ def git_files(*folders: str) -> set[str]:
     return {name for name in done.stdout.splitlines() if (ROOT / name).is_file()}
 
 
-@pytest.fixture(scope='module')
-def built(tmp_path_factory) -> Path:
-    """Folder with the source package and the wheel, built without network."""
-    folder = tmp_path_factory.mktemp('built')
-    source = folder / 'source'
-    for name in git_files('.'):
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_bytes((ROOT / name).read_bytes())
-    code = (
-        'from setuptools import build_meta as backend; '
-        f'backend.build_sdist({str(folder)!r}); backend.build_wheel({str(folder)!r})'
-    )
+def build(what: str, source: Path, folder: Path) -> Path:
+    """Build the ``wheel`` or ``sdist`` of a source folder without network."""
+    code = f'from setuptools import build_meta as b; print(b.build_{what}({str(folder)!r}))'
     done = subprocess.run(
         [sys.executable, '-c', code], cwd=source, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    return folder / done.stdout.split()[-1]
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory) -> Path:
+    """Folder with the source package, and the wheel that was built from it."""
+    folder = tmp_path_factory.mktemp('built')
+    checkout = folder / 'checkout'
+    for name in git_files('.'):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_bytes((ROOT / name).read_bytes())
+    sdist = build('sdist', checkout, folder)
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter='data')
+    build('wheel', folder / sdist.name.removesuffix('.tar.gz'), folder)
     return folder
 
 
-def test_wheel_holds_the_whole_package_and_nothing_else(built):
+@pytest.fixture(scope='module')
+def installed(built) -> Path:
+    """Folder on the path of Python that has what pip makes of the wheel."""
+    (wheel,) = built.glob('*.whl')
+    folder = built / 'site-packages'
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def run_elsewhere(code: str, installed: Path, folder: Path) -> list[str]:
+    """Lines that Python prints in a folder from which nothing of the checkout is seen."""
+    done = subprocess.run(
+        [sys.executable, '-P', '-c', code],
+        cwd=folder,
+        env={**os.environ, 'PYTHONPATH': str(installed)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_wheel_holds_the_package_the_configs_and_the_tools(built):
     (wheel,) = built.glob('*.whl')
     with zipfile.ZipFile(wheel) as archive:
         files = {name for name in archive.namelist() if '.dist-info/' not in name}
-    assert files == git_files('directpose')
+    mim = git_files('configs', 'demo', 'tools', 'model-index.yml')
+    wanted = {f'directpose/.mim/{name}' for name in mim if not name.endswith('.sh')}
+    assert files == git_files('directpose') | wanted
+    assert 'directpose/py.typed' in files
 
 
-def test_source_package_holds_what_the_wheel_is_built_from(built):
+def test_second_build_drops_the_configs_that_are_gone(built):
+    (source,) = (path.parent for path in built.glob('directpose-*/pyproject.toml'))
+    stale = source / 'build/lib/directpose/.mim/configs/gone.py'
+    stale.touch()
+    with zipfile.ZipFile(build('wheel', source, built)) as archive:
+        assert not any(name.endswith('gone.py') for name in archive.namelist())
+
+
+def test_source_package_holds_everything_but_its_own_checks(built):
     (sdist,) = built.glob('*.tar.gz')
     with tarfile.open(sdist) as archive:
         files = {name.partition('/')[2] for name in archive.getnames()}
-    wanted = git_files('directpose', 'requirements', 'tools', 'tests', 'LICENSE')
-    assert wanted | {'pyproject.toml', 'setup.py'} <= files
+    missing = git_files('.') - files
+    assert missing <= {'.gitignore', '.ci/run', 'MANIFEST.in'}, missing
 
 
 def test_metadata_of_the_wheel(built):
     (wheel,) = built.glob('*.whl')
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith('.dist-info/METADATA'))
-        fields = archive.read(name).decode().splitlines()
+        text = archive.read(name).decode()
         assert any(entry.endswith('licenses/LICENSE') for entry in archive.namelist())
+    fields = Parser().parsestr(text)
     version: dict[str, str] = {}
     exec((ROOT / 'directpose/version.py').read_text(), version)
-    assert f'Version: {version["__version__"]}' in fields
+    assert fields['Version'] == version['__version__']
+    assert fields['Description-Content-Type'] == 'text/markdown'
+    assert fields.get_payload().strip() == (ROOT / 'README.md').read_text().strip()
+    assert fields.get_all('Project-URL') == ['Paper, https://arxiv.org/abs/1911.07451']
     # Without extras the package is torch-free, for directpose.runtime.
-    base = [line for line in fields if line.startswith('Requires-Dist:') and 'extra' not in line]
-    assert base == ['Requires-Dist: numpy']
+    base = [text for text in fields.get_all('Requires-Dist') if 'extra' not in text]
+    assert sorted(base) == ['numpy', 'onnxruntime', 'pillow']
+
+
+def test_runtime_of_the_wheel_needs_three_packages(installed, tmp_path):
+    """Nothing of the training stack is imported."""
+    code = """
+import sys
+for name in ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmdet', 'mmpose', 'cv2', 'scipy',
+             'matplotlib', 'onnx', 'xtcocotools', 'pycocotools'):
+    sys.modules[name] = None
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == 'mmpose' else find(name, *rest)
+from directpose.runtime import DirectPose
+print(sys.modules['directpose'].__file__)
+"""
+    assert run_elsewhere(code, installed, tmp_path) == [str(installed / 'directpose/__init__.py')]
+
+
+def test_configs_of_the_wheel_are_bases_from_anywhere(installed, tmp_path):
+    name = 'directpose/directpose_r50-aa_fpn_8xb4-180k_coco.py'
+    (tmp_path / 'mine.py').write_text(f"_base_ = 'directpose::{name}'\nmax_per_img = 7\n")
+    code = """
+import directpose
+from mmengine.config import Config
+cfg = Config.fromfile('mine.py')
+print(directpose.__file__, cfg.max_per_img)
+print(cfg.model.backbone.type)
+"""
+    lines = run_elsewhere(code, installed, tmp_path)
+    assert lines[-2:] == [
+        f'{installed / "directpose/__init__.py"} 7',
+        Config.fromfile(ROOT / 'configs' / name).model.backbone.type,
+    ]
+
+
+@pytest.mark.parametrize('layout', ['checkout', 'wheel'])
+def test_model_index_lists_every_config(layout, request):
+    """What `mim search directpose` and MMPose's inferencers read."""
+    root = ROOT
+    if layout == 'wheel':
+        root = request.getfixturevalue('installed') / 'directpose/.mim'
+    models = [
+        model
+        for path in load(root / 'model-index.yml')['Import']
+        for model in load(root / path)['Models']
+    ]
+    configs = sorted(f'configs/directpose/{f.name}' for f in root.glob('configs/directpose/*.py'))
+    assert sorted({model['Config'] for model in models}) == configs
+    assert len({model['Name'] for model in models}) == len(models)
+
+
+def test_version_is_the_same_everywhere():
+    version: dict[str, str] = {}
+    exec((ROOT / 'directpose/version.py').read_text(), version)
+    citation = load(ROOT / 'CITATION.cff', file_format='yaml')
+    assert citation['version'] == version['__version__']
+    assert f'## {version["__version__"]}' in (ROOT / 'CHANGELOG.md').read_text()
 
 
 def test_every_pin_is_exact():
@@ -109,7 +215,7 @@ def test_extras_are_pinned_within_their_ranges():
     with open(ROOT / 'pyproject.toml', 'rb') as file:
         project = tomllib.load(file)['project']
     extras = project['optional-dependencies']
-    assert set(extras) == {'export', 'openmmlab', 'runtime', 'tests'}
+    assert set(extras) == {'export', 'openmmlab', 'tests'}
     for text in sum(extras.values(), project['dependencies']):
         requirement = Requirement(text)
         (version,) = (s.version for s in PINS[canonicalize_name(requirement.name)].specifier)
