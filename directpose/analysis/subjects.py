@@ -6,7 +6,6 @@ import torch
 from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.registry import MODELS, DefaultScope
-from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
 from directpose.apis import PRECISIONS, optimize_for_inference
@@ -94,9 +93,9 @@ class Subject:
         """
         head: nn.Module = self.model.head
         maps = crowded_maps(self.forward(inputs)(), num_people)
-        sample = PoseDataSample(metainfo=dict(img_shape=tuple(inputs.shape[-2:])))
+        metas = [dict(img_shape=tuple(inputs.shape[-2:]))] * len(inputs)
         return self._without_grad(
-            lambda: head.predict_by_feat(maps, [sample] * len(inputs), self.model.test_cfg)
+            lambda: head.predict_by_feat(*maps, batch_img_metas=metas, cfg=self.model.test_cfg)
         )
 
     def training_step(self, inputs: Tensor) -> Callable[[], None]:

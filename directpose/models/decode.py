@@ -1,120 +1,134 @@
-"""From raw maps to poses: candidates, keypoints, boxes and NMS, the only post-processing."""
+"""From raw maps to poses: the only decoder, for the head, for views merged and for export."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from mmcv.ops import nms
+import torch.nn.functional as F
 from mmdet.structures.bbox import distance2bbox
 from torch import Tensor
 
+from .nms import NO_POSE, nms, stable_topk, take
+
 
 class Poses(NamedTuple):
-    """Poses of one image in input pixels."""
+    """Poses of a batch of N images in input pixels, R rows an image.
 
-    scores: Tensor
-    """(n, )."""
+    A row that holds no pose has the score -1 and fills the arrays up to their fixed length.
+    """
+
     keypoints: Tensor
-    """(n, K, 2), x first; they may lie outside of the image."""
+    """(N, R, K, 2), x first; keypoints may lie outside of the image."""
+    scores: Tensor
+    """(N, R), classification times centerness."""
     boxes: Tensor
-    """(n, 4) xyxy, clipped to the image: the extremes of the keypoints, or those predicted."""
+    """(N, R, 4) as x1, y1, x2, y2, clipped to the image."""
 
 
-def select_candidates(
-    cls_score: Tensor, centerness: Tensor, score_thr: float, nms_pre: int
-) -> tuple[Tensor, Tensor]:
-    """The best candidates of one level of one image.
+class PoseDecoder:
+    """Turn the raw maps of the head into poses.
 
-    The threshold is on the classification alone; the rank, and the score of a person, is its
-    product with the centerness.
-
-    Args:
-        cls_score (Tensor): (1, H, W) logits.
-        centerness (Tensor): (1, H, W) logits.
-        score_thr (float): Locations with at most this classification score are no candidates.
-        nms_pre (int): At most so many candidates.
-
-    Returns:
-        Tuple[Tensor, Tensor]: Scores (n, ), best first, and which of the H * W locations these
-        are, (n, ).
-    """
-    prob = cls_score.flatten().sigmoid()  # (H * W, )
-    scores = (prob * centerness.flatten().sigmoid()).where(prob > score_thr, -1)
-    scores, index = scores.topk(min(nms_pre, len(scores)))
-    index = index[scores >= 0]
-    return scores[: len(index)], index
-
-
-def keypoint_boxes(keypoints: Tensor, img_shape: tuple[int, int]) -> Tensor:
-    """Boxes around keypoints, clipped to the image.
+    Everything is a tensor of fixed length and all images of a batch are decoded at once, so the
+    same code runs in eager mode and in an exported graph. Equal scores keep the order of their
+    levels and, within a level, of their cells, row by row.
 
     Args:
-        keypoints (Tensor): (n, K, 2) in input pixels.
-        img_shape (Tuple[int, int]): Height and width of the image without padding.
+        strides (Sequence[int]): The stride of each level in input pixels.
+        test_cfg (Mapping): The settings, as in ``model.test_cfg``; other keys are ignored:
 
-    Returns:
-        Tensor: (n, 4) xyxy within [0, width - 1] and [0, height - 1].
+            - ``score_thr`` (float or Tensor): a location is a candidate if its classification
+              score is larger. The centerness does not count here.
+            - ``nms_pre`` (int): the most candidates of a level, by score.
+            - ``nms`` (dict): ``iou_threshold`` and ``offset`` of :func:`~.nms.nms`.
+            - ``max_per_img`` (int): the most poses of an image.
+
+    Raises:
+        ValueError: If ``test_cfg`` lacks a key.
     """
-    return _clip(torch.cat([keypoints.amin(dim=1), keypoints.amax(dim=1)], dim=1), img_shape)
 
+    def __init__(self, strides: Sequence[int], test_cfg: Mapping) -> None:
+        required = ('score_thr', 'nms_pre', 'nms', 'max_per_img')
+        if missing := [key for key in required if key not in test_cfg]:
+            raise ValueError(f'`model.test_cfg` lacks {missing}')
+        self.strides = tuple(strides)
+        self.score_thr = test_cfg['score_thr']
+        self.nms_pre = test_cfg['nms_pre']
+        self.nms = dict(test_cfg['nms'])
+        num_candidates = self.nms_pre * len(self.strides)
+        self.max_per_img = min(test_cfg['max_per_img'], num_candidates)
 
-def _clip(boxes: Tensor, img_shape: tuple[int, int]) -> Tensor:
-    """Boxes (n, 4) within [0, width - 1] and [0, height - 1]."""
-    height, width = img_shape[:2]
-    limit = boxes.new_tensor([width - 1, height - 1, width - 1, height - 1])
-    return torch.minimum(boxes.clamp(min=0), limit)
+    def __call__(self, outputs: Sequence[Sequence[Tensor]], image_sizes: Tensor) -> Poses:
+        """Poses of a batch of images, best first.
 
+        Args:
+            outputs (Sequence[Sequence[Tensor]]): What the head's ``forward`` returns, a level
+                each: classification logits (N, 1, H, W), keypoints (N, 2K, H, W) in strides
+                from the location, centerness logits (N, 1, H, W) and, of a head that predicts
+                boxes, distances to the left, top, right and bottom (N, 4, H, W) in strides.
+            image_sizes (Tensor): (N, 2), height and width of each image in input pixels,
+                without the padding.
 
-def decode_poses(
-    cls_scores: Sequence[Tensor],
-    keypoint_preds: Sequence[Tensor],
-    centernesses: Sequence[Tensor],
-    points: Sequence[Tensor],
-    strides: Sequence[int],
-    img_shape: tuple[int, int],
-    score_thr: float,
-    nms_pre: int,
-    iou_threshold: float,
-    offset: int,
-    max_per_img: int,
-    box_preds: Sequence[Tensor] | None = None,
-) -> Poses:
-    """Poses of one image, best first.
+        Returns:
+            Poses: In input pixels; R is ``max_per_img``, or the number of candidates where that
+            is less.
+        """
+        return self.suppress(self.candidates(outputs, image_sizes))
 
-    Args:
-        cls_scores (Sequence[Tensor]): (1, H, W) logits a level.
-        keypoint_preds (Sequence[Tensor]): (2K, H, W) a level, in strides.
-        centernesses (Sequence[Tensor]): (1, H, W) logits a level.
-        points (Sequence[Tensor]): (H * W, 2) a level, the locations in input pixels.
-        strides (Sequence[int]): A stride a level, in input pixels.
-        img_shape (Tuple[int, int]): Height and width of the image without padding.
-        score_thr (float): See :func:`select_candidates`.
-        nms_pre (int): Candidates a level, at most.
-        iou_threshold (float): NMS drops a pose whose box overlaps a better one's by more.
-        offset (int): What NMS adds to a width or height in pixels: 1 as in the original.
-        max_per_img (int): Poses, at most.
-        box_preds (Sequence[Tensor], optional): (4, H, W) a level, distances to the left, top,
-            right and bottom of the box, in strides. Without them a box is the keypoints'.
-    """
-    selected = [
-        select_candidates(cls.float(), ctr.float(), score_thr, nms_pre)
-        for cls, ctr in zip(cls_scores, centernesses)
-    ]
-    scores = torch.cat([score for score, _ in selected])
+    def candidates(self, outputs: Sequence[Sequence[Tensor]], image_sizes: Tensor) -> Poses:
+        """The best locations of each level as poses, before NMS.
 
-    def gather(maps: Sequence[Tensor]) -> Tensor:
-        return torch.cat(
-            [
-                m.flatten(1)[:, index].T.float() * stride
-                for m, (_, index), stride in zip(maps, selected, strides)
-            ]
-        )  # (n, C), input pixels
+        Args:
+            outputs (Sequence[Sequence[Tensor]]): See :meth:`__call__`.
+            image_sizes (Tensor): (N, 2), height and width in input pixels.
 
-    points = torch.cat([p[index] for p, (_, index) in zip(points, selected)])  # (n, 2)
-    keypoints = points[:, None] + gather(keypoint_preds).unflatten(1, (-1, 2))  # (n, K, 2)
-    if box_preds is None:
-        boxes = keypoint_boxes(keypoints, img_shape)
-    else:
-        boxes = _clip(distance2bbox(points, gather(box_preds)), img_shape)
-    _, keep = nms(boxes, scores, iou_threshold, offset=offset, max_num=max_per_img)
-    return Poses(scores[keep], keypoints[keep], boxes[keep])
+        Returns:
+            Poses: In input pixels, level by level; R is ``nms_pre`` times the number of levels.
+            Without predicted boxes, a box is the extremes of the pose's keypoints.
+        """
+        levels = [self._level(*maps) for maps in zip(self.strides, *outputs)]
+        keypoints, scores, boxes = (torch.cat(parts, dim=1) for parts in zip(*levels))
+        limit = image_sizes.flip(1).tile(2).to(boxes.dtype) - 1  # (N, 4): the last x, y, x, y
+        return Poses(keypoints, scores, torch.minimum(boxes.clamp(min=0), limit[:, None]))
+
+    def _level(
+        self,
+        stride: int,
+        cls_score: Tensor,
+        keypoint_pred: Tensor,
+        centerness: Tensor,
+        box_pred: Tensor | None = None,
+    ) -> Poses:
+        """The ``nms_pre`` best locations of a level, with boxes that are not clipped yet."""
+        prob = cls_score.float().flatten(1).sigmoid()  # (N, H * W)
+        scores = prob * centerness.float().flatten(1).sigmoid()
+        scores = scores.where(prob > self.score_thr, NO_POSE)
+        # however small the level is, there are nms_pre rows
+        scores, index = stable_topk(F.pad(scores, (0, self.nms_pre), value=NO_POSE), self.nms_pre)
+        index = index.where(scores >= 0, 0)  # (N, nms_pre)
+
+        def gather(maps: Tensor) -> Tensor:
+            """Strides at all cells (N, C, H, W) to input pixels (N, nms_pre, C) at the best."""
+            return take(maps.flatten(2).transpose(1, 2), index).float() * stride
+
+        width = cls_score.shape[3]
+        cells = torch.stack([index % width, index // width], dim=2)  # (N, nms_pre, 2): x, y
+        points = (cells * stride + stride // 2).float()
+        keypoints = points[:, :, None] + gather(keypoint_pred).unflatten(2, (-1, 2))
+        if box_pred is None:
+            boxes = torch.cat([keypoints.amin(dim=2), keypoints.amax(dim=2)], dim=2)
+        else:
+            boxes = distance2bbox(points, gather(box_pred))
+        return Poses(keypoints, scores, boxes)
+
+    def suppress(self, candidates: Poses) -> Poses:
+        """Keep the best of the candidates whose boxes overlap.
+
+        Args:
+            candidates (Poses): What :meth:`candidates` returns.
+
+        Returns:
+            Poses: Best first; R as of :meth:`__call__`.
+        """
+        keypoints, scores, boxes = candidates
+        scores, index = nms(boxes, scores, **self.nms, max_per_img=self.max_per_img)
+        return Poses(take(keypoints, index), scores, take(boxes, index))

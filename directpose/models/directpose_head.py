@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from directpose.metainfo import parse_metainfo
 
-from .decode import decode_poses
+from .decode import PoseDecoder
 from .input_checks import check_keypoints, check_levels
 from .keypoint_groups import COCO_GROUPS, group_indices
 from .losses import keypoint_weights, location_weights
@@ -348,7 +348,7 @@ class DirectPoseHead(BaseHead):
             batch_data_samples (list[PoseDataSample]): With ``img_shape`` in their metainfo, the
                 image's height and width in input pixels without padding.
             test_cfg (dict): ``score_thr``, ``nms_pre``, ``nms`` with ``iou_threshold`` and
-                ``offset``, and ``max_per_img``; see :func:`~.decode.decode_poses`.
+                ``offset``, and ``max_per_img``; see :class:`~.decode.PoseDecoder`.
 
         Returns:
             List[InstanceData]: For each image, best first and as numpy arrays in input pixels,
@@ -366,64 +366,51 @@ class DirectPoseHead(BaseHead):
                 '`model.test_cfg.flip_test` and `multiscale_test` off; '
                 'tools/test.py --tta tests on mirrored images and several sizes'
             )
-        required = ('score_thr', 'nms_pre', 'nms', 'max_per_img')
-        if missing := [key for key in required if key not in test_cfg]:
-            raise ValueError(f'`model.test_cfg` lacks {missing}')
-        return self.predict_by_feat(self(feats), batch_data_samples, test_cfg)
+        batch_img_metas = [sample.metainfo for sample in batch_data_samples]
+        return self.predict_by_feat(*self(feats), batch_img_metas=batch_img_metas, cfg=test_cfg)
 
     def predict_by_feat(
-        self, maps: Sequence[Sequence[Tensor]], batch_data_samples: list, test_cfg: dict
+        self,
+        cls_scores: Sequence[Tensor],
+        keypoint_preds: Sequence[Tensor],
+        centernesses: Sequence[Tensor],
+        *box_preds: Sequence[Tensor],
+        batch_img_metas: Sequence[dict],
+        cfg: dict,
     ) -> list[InstanceData]:
-        """Poses of the raw maps that :meth:`forward` gives.
+        """Poses of the raw maps that :meth:`forward` returns.
 
         Args:
-            maps (Sequence[Sequence[Tensor]]): What :meth:`forward` returns: classification
-                logits (N, 1, H, W), keypoints (N, 2K, H, W) in strides from the location,
-                centerness logits (N, 1, H, W) and, with a box branch, distances (N, 4, H, W) in
-                strides; each a level.
-            batch_data_samples (list[PoseDataSample]): As in :meth:`predict`, N of them.
-            test_cfg (dict): As in :meth:`predict`.
+            cls_scores (Sequence[Tensor]): Logits (N, 1, H, W) a level.
+            keypoint_preds (Sequence[Tensor]): (N, 2K, H, W) a level, in strides from the
+                location.
+            centernesses (Sequence[Tensor]): Logits (N, 1, H, W) a level.
+            *box_preds (Sequence[Tensor]): With a box branch, distances (N, 4, H, W) a level, in
+                strides.
+            batch_img_metas (Sequence[dict]): N metainfos with ``img_shape``, the image's height
+                and width in input pixels without padding.
+            cfg (dict): The ``test_cfg`` of :meth:`predict`.
 
         Returns:
             List[InstanceData]: As in :meth:`predict`, in input pixels.
         """
-        points = self.points(maps[0])
-        return [
-            self._decode(
-                [[m[i] for m in levels] for levels in maps],
-                points,
-                sample.metainfo['img_shape'],
-                test_cfg,
+        image_sizes = torch.tensor([meta['img_shape'][:2] for meta in batch_img_metas])
+        image_sizes = image_sizes.to(cls_scores[0].device, non_blocking=True)
+        poses = PoseDecoder(self.strides, cfg)(
+            (cls_scores, keypoint_preds, centernesses, *box_preds), image_sizes
+        )
+        results = []
+        for keypoints, scores, boxes in zip(*(field.cpu().numpy() for field in poses)):
+            found = scores >= 0
+            results.append(
+                InstanceData(
+                    bboxes=boxes[found],
+                    bbox_scores=scores[found],
+                    keypoints=keypoints[found],
+                    keypoint_scores=scores[found, None].repeat(self.num_keypoints, axis=1),
+                )
             )
-            for i, sample in enumerate(batch_data_samples)
-        ]
-
-    def _decode(
-        self,
-        maps: Sequence[Sequence[Tensor]],
-        points: Sequence[Tensor],
-        img_shape: tuple[int, int],
-        test_cfg: dict,
-    ) -> InstanceData:
-        """Poses of one image as numpy arrays."""
-        poses = decode_poses(
-            *maps[:3],
-            points,
-            self.strides,
-            img_shape,
-            box_preds=None if self.box_branch is None else maps[3],
-            score_thr=test_cfg['score_thr'],
-            nms_pre=test_cfg['nms_pre'],
-            max_per_img=test_cfg['max_per_img'],
-            **test_cfg['nms'],
-        )
-        scores = poses.scores.cpu().numpy()
-        return InstanceData(
-            bboxes=poses.boxes.cpu().numpy(),
-            bbox_scores=scores,
-            keypoints=poses.keypoints.cpu().numpy(),
-            keypoint_scores=scores[:, None].repeat(self.num_keypoints, axis=1),
-        )
+        return results
 
 
 def _tower(

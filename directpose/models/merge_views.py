@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
-from mmcv.ops import nms
+import torch
 from mmengine.model import BaseTTAModel
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from mmpose.structures.bbox import flip_bbox
 from mmpose.structures.keypoint import flip_keypoints
+
+from .nms import nms
 
 
 @MODELS.register_module()
@@ -50,15 +52,19 @@ class PoseTTAModel(BaseTTAModel):
     def _merge(self, views: Sequence[PoseDataSample]) -> PoseDataSample:
         poses = InstanceData.cat([upright_poses(view) for view in views])
         first = views[0]
+        first.pred_instances = poses
+        if len(poses) == 0:
+            return first
         to_input = np.asarray(first.metainfo['input_size']) / first.metainfo['input_scale']  # (2, )
         boxes = poses.bboxes * np.tile(to_input, 2)  # (n, 4)
         test_cfg = self.module.test_cfg
-        _, keep = nms(
-            boxes.astype(np.float32),
-            poses.bbox_scores.astype(np.float32),
+        scores, index = nms(
+            torch.from_numpy(boxes.astype(np.float32))[None],  # (1, n, 4)
+            torch.from_numpy(poses.bbox_scores.astype(np.float32))[None],  # (1, n)
             **test_cfg['nms'],
-            max_num=test_cfg['max_per_img'],
+            max_per_img=min(test_cfg['max_per_img'], len(boxes)),
         )
+        keep = index[scores >= 0].numpy()
         first.pred_instances = poses[keep]
         return first
 

@@ -5,29 +5,25 @@ import math
 import pytest
 import torch
 
-from directpose.models.decode import decode_poses, keypoint_boxes
+from directpose.models.decode import PoseDecoder
 
 STRIDES = (8, 16)
 SIZES = ((6, 9), (3, 5))
-CFG = dict(score_thr=0.3, nms_pre=1000, iou_threshold=0.4, offset=1, max_per_img=100)
+CFG = dict(score_thr=0.3, nms_pre=1000, nms=dict(iou_threshold=0.4, offset=1), max_per_img=100)
 
 
-def raw_maps(seed=0, num_keypoints=3):
+def raw_maps(seed=0, num_keypoints=3, num_images=1):
     torch.manual_seed(seed)
-    cls = [torch.randn(1, *s) * 2 for s in SIZES]
-    kpt = [torch.randn(2 * num_keypoints, *s) * 3 for s in SIZES]
-    ctr = [torch.randn(1, *s) for s in SIZES]
+    cls = [torch.randn(num_images, 1, *s) * 2 for s in SIZES]
+    kpt = [torch.randn(num_images, 2 * num_keypoints, *s) * 3 for s in SIZES]
+    ctr = [torch.randn(num_images, 1, *s) for s in SIZES]
     return cls, kpt, ctr
 
 
-def points():
-    return [
-        torch.tensor(
-            [[k * j + k // 2, k * i + k // 2] for i in range(s[0]) for j in range(s[1])],
-            dtype=torch.float,
-        )
-        for s, k in zip(SIZES, STRIDES)
-    ]
+def decode(maps, img_shape, **cfg):
+    """Poses of the first image, without the rows that hold none."""
+    poses = PoseDecoder(STRIDES, {**CFG, **cfg})(maps, torch.tensor([img_shape]))
+    return type(poses)(*(field[0][poses.scores[0] >= 0] for field in poses))
 
 
 def iou(a, b):
@@ -39,10 +35,10 @@ def iou(a, b):
     return both / (sum(area) - both)
 
 
-def decode_by_hand(
-    cls, kpt, ctr, img_shape, score_thr, nms_pre, iou_threshold, offset, max_per_img
-):
-    assert offset == 1
+def decode_by_hand(maps, img_shape, score_thr, nms_pre, nms, max_per_img):
+    """Poses (score, keypoints, box) of the first image; Python's sort is stable."""
+    cls, kpt, ctr = ([m[0] for m in levels] for levels in maps)
+    assert nms['offset'] == 1
     height, width = img_shape
     people = []
     for level, stride in enumerate(STRIDES):
@@ -69,28 +65,68 @@ def decode_by_hand(
         people += sorted(found, key=lambda p: -p[0])[:nms_pre]
     kept = []
     for person in sorted(people, key=lambda p: -p[0]):
-        if all(iou(person[2], other[2]) <= iou_threshold for other in kept):
+        if all(iou(person[2], other[2]) <= nms['iou_threshold'] for other in kept):
             kept.append(person)
     return kept[:max_per_img]
 
 
 @pytest.mark.parametrize(
     'change',
-    [{}, dict(score_thr=0.8), dict(nms_pre=5), dict(max_per_img=3), dict(iou_threshold=0.8)],
+    [
+        {},
+        dict(score_thr=0.8),
+        dict(nms_pre=5),
+        dict(max_per_img=3),
+        dict(nms=dict(iou_threshold=0.8, offset=1)),
+    ],
 )
 def test_equals_a_loop(change):
     maps, cfg = raw_maps(), {**CFG, **change}
-    poses = decode_poses(*maps, points(), STRIDES, (45, 70), **cfg)
-    want = decode_by_hand(*maps, (45, 70), **cfg)
+    poses = decode(maps, (45, 70), **cfg)
+    want = decode_by_hand(maps, (45, 70), **cfg)
     assert len(want) > 1
     torch.testing.assert_close(poses.scores, torch.tensor([p[0] for p in want]))
     torch.testing.assert_close(poses.keypoints, torch.tensor([p[1] for p in want]))
     torch.testing.assert_close(poses.boxes, torch.tensor([p[2] for p in want]))
 
 
+@pytest.mark.parametrize('nms_pre', [1000, 7])
+def test_of_equal_scores_the_first_location_is_better(nms_pre):
+    """As in half precision, where many scores are equal; the cut at ``nms_pre`` is one too."""
+    maps = raw_maps(num_keypoints=2)
+    for levels in (maps[0], maps[2]):
+        for level in levels:
+            level.round_()
+    poses = decode(maps, (45, 70), nms_pre=nms_pre)
+    want = decode_by_hand(maps, (45, 70), **{**CFG, 'nms_pre': nms_pre})
+    assert len({p[0] for p in want}) < len(want) - 2  # there are equal scores
+    torch.testing.assert_close(poses.keypoints, torch.tensor([p[1] for p in want]))
+
+
+def test_a_location_at_the_threshold_is_no_candidate():
+    cls, kpt, ctr = raw_maps()
+    cls = [torch.full_like(m, -9.0) for m in cls]
+    cls[0][0, 0, 2, 3], cls[0][0, 0, 5, 8] = 0.0, 0.1
+    for score_thr in (0.5, torch.tensor([0.5])):  # an exported graph is given a tensor
+        assert len(decode((cls, kpt, ctr), (45, 70), score_thr=score_thr).scores) == 1
+
+
+def test_each_image_of_a_batch_has_the_poses_that_it_has_alone():
+    maps, sizes = raw_maps(num_images=3), torch.tensor([[45, 70], [20, 30], [48, 72]])
+    decoder = PoseDecoder(STRIDES, CFG)
+    batch = decoder(maps, sizes)
+    for i in range(3):
+        alone = decoder([[m[i : i + 1] for m in levels] for levels in maps], sizes[i : i + 1])
+        assert (alone.scores >= 0).sum() > 5
+        found = alone.scores[0] >= 0
+        for one, other in zip(batch, alone, strict=True):
+            torch.testing.assert_close(one[i][found], other[0][found])
+        assert torch.equal(batch.scores[i] >= 0, found)
+
+
 def test_nobody():
     cls, kpt, ctr = raw_maps()
-    poses = decode_poses([c - 100 for c in cls], kpt, ctr, points(), STRIDES, (45, 70), **CFG)
+    poses = decode(([c - 100 for c in cls], kpt, ctr), (45, 70))
     assert poses.scores.shape == (0,) and poses.keypoints.shape == (0, 3, 2)
     assert poses.boxes.shape == (0, 4)
 
@@ -99,18 +135,32 @@ def test_a_person_found_at_many_locations_is_one_pose():
     """Every location of both levels points at the same three keypoints."""
     pose = torch.tensor([[10.0, 10.0], [40.0, 12.0], [25.0, 38.0]])
     kpt = []
-    for pts, size, stride in zip(points(), SIZES, STRIDES):
-        offsets = (pose - pts[:, None]) / stride  # (H * W, K, 2)
-        kpt.append(offsets.flatten(1).T.reshape(-1, *size))
-    cls = [torch.full((1, *s), 2.0) for s in SIZES]
-    cls[0][0, 2, 3] = 4.0
-    poses = decode_poses(
-        cls, kpt, [torch.zeros(1, *s) for s in SIZES], points(), STRIDES, (48, 72), **CFG
-    )
+    for size, stride in zip(SIZES, STRIDES):
+        offsets = torch.empty(1, 3, 2, *size)
+        for i in range(size[0]):
+            for j in range(size[1]):
+                location = torch.tensor([stride * j + stride // 2, stride * i + stride // 2])
+                offsets[0, :, :, i, j] = (pose - location) / stride
+        kpt.append(offsets.flatten(1, 2))
+    cls = [torch.full((1, 1, *s), 2.0) for s in SIZES]
+    cls[0][0, 0, 2, 3] = 4.0
+    poses = decode((cls, kpt, [torch.zeros_like(m) for m in cls]), (48, 72))
     assert len(poses.scores) == 1
     torch.testing.assert_close(poses.keypoints[0], pose)
 
 
 def test_boxes_are_clipped_to_the_image_without_padding_and_keypoints_are_not():
-    keypoints = torch.tensor([[[-5.0, 3.0], [99.0, 50.0]], [[-9.0, -9.0], [-8.0, -7.0]]])
-    assert keypoint_boxes(keypoints, (40, 60)).tolist() == [[0, 3, 59, 39], [0, 0, 0, 0]]
+    cls = [torch.full((1, 1, *s), -9.0) for s in SIZES]
+    kpt = [torch.zeros(1, 4, *s) for s in SIZES]
+    for (i, j), pose in {(0, 0): [-5, 3, 99, 50], (1, 1): [-9, -9, -8, -7]}.items():
+        cls[0][0, 0, i, j] = 9.0
+        location = torch.tensor([8.0 * j + 4, 8 * i + 4]).tile(2)
+        kpt[0][0, :, i, j] = (torch.tensor(pose) - location) / 8
+    poses = decode((cls, kpt, cls), (40, 60))
+    assert poses.boxes.tolist() == [[0, 3, 59, 39], [0, 0, 0, 0]]
+    assert poses.keypoints.flatten(1).tolist() == [[-5, 3, 99, 50], [-9, -9, -8, -7]]
+
+
+def test_incomplete_settings_are_refused():
+    with pytest.raises(ValueError, match=r"`model.test_cfg` lacks \['nms_pre'\]"):
+        PoseDecoder(STRIDES, {k: v for k, v in CFG.items() if k != 'nms_pre'})

@@ -8,7 +8,7 @@ from mmengine.structures import InstanceData
 from mmpose.registry import MODELS, TASK_UTILS
 from mmpose.structures import PoseDataSample
 
-from directpose.models.decode import decode_poses
+from directpose.models.decode import PoseDecoder
 from directpose.models.keypoint_groups import group_indices
 from directpose.models.oks_assignment import assign_by_oks
 from directpose.models.targets import make_locations
@@ -142,21 +142,22 @@ class TestBoxes:
 
     def test_nms_is_on_the_predicted_boxes(self):
         """Two poses that look the same, in boxes that do not overlap, are two people."""
-        cls = torch.full((1, 4, 6), -9.0)
-        cls[0, 1, 1] = cls[0, 1, 3] = 9.0
-        ctr = torch.zeros(1, 4, 6)
+        cls = torch.full((1, 1, 4, 6), -9.0)
+        cls[0, 0, 1, 1] = cls[0, 0, 1, 3] = 9.0
         xs, ys = torch.meshgrid(torch.arange(6) * 8 + 4.0, torch.arange(4) * 8 + 4.0, indexing='xy')
-        points = torch.stack([xs.flatten(), ys.flatten()], dim=1)
         kpt = -torch.stack([xs, ys, xs - 30, ys - 20]) / 8  # (0, 0) and (30, 20) from everywhere
-        maps = ([cls], [kpt], [ctr], [points], (8,), (32, 48))
-        options = dict(score_thr=0.05, nms_pre=9, iou_threshold=0.4, offset=1, max_per_img=9)
-        poses = decode_poses(*maps, **options)
-        assert poses.boxes.tolist() == [[0, 0, 30, 20]]
-        distances = torch.full((4, 4, 6), 0.5)
-        distances[1] = 4.0  # top: beyond the image
-        poses = decode_poses(*maps, **options, box_preds=[distances])
-        assert sorted(poses.boxes.tolist()) == [[8, 0, 16, 16], [24, 0, 32, 16]]
-        assert poses.keypoints.tolist() == [[[0, 0], [30, 20]]] * 2
+        maps = [cls], [kpt[None]], [torch.zeros(1, 1, 4, 6)]
+        nms = dict(iou_threshold=0.4, offset=1)
+        decoder = PoseDecoder((8,), dict(score_thr=0.05, nms_pre=9, nms=nms, max_per_img=9))
+        sizes = torch.tensor([[32, 48]])
+        poses = decoder(maps, sizes)
+        assert poses.boxes[poses.scores >= 0].tolist() == [[0, 0, 30, 20]]
+        distances = torch.full((1, 4, 4, 6), 0.5)
+        distances[0, 1] = 4.0  # top: beyond the image
+        poses = decoder((*maps, [distances]), sizes)
+        found = poses.scores >= 0
+        assert sorted(poses.boxes[found].tolist()) == [[8, 0, 16, 16], [24, 0, 32, 16]]
+        assert poses.keypoints[found].tolist() == [[[0, 0], [30, 20]]] * 2
 
     def test_the_head_returns_them(self):
         head = make_head(box_branch=self.BRANCH)
