@@ -14,9 +14,17 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 from directpose.apis import optimize_for_inference
-from directpose.models.keypoint_groups import COCO_GROUPS, group_indices
+from directpose.models.keypoint_groups import group_indices
 from tests.conftest import ROOT
 from tests.deformable_kpalign import deformable_kpalign, deformable_sample_and_predict
+
+CONFIG = ROOT / 'configs/directpose/directpose_r50-aa_fpn_8xb4-180k_coco.py'
+
+
+def coco_groups(model):
+    """The nine groups, of which the first is sampled from the finest level."""
+    cfg = Config.fromfile(CONFIG).model.head
+    return group_indices(cfg.groups, cfg.finest_groups, model.head.metainfo)[0]
 
 
 @pytest.fixture(scope='module')
@@ -24,7 +32,7 @@ def model():
     """The paper's model with random weights, its locators pointing to the neighbourhood."""
     torch.set_num_threads(2)
     torch.manual_seed(0)
-    cfg = Config.fromfile(ROOT / 'configs/directpose/directpose_r50-aa_fpn_8xb4-180k_coco.py')
+    cfg = Config.fromfile(CONFIG)
     init_default_scope('mmpose')
     model = MODELS.build(cfg.model).eval().requires_grad_(False)
     torch.nn.init.normal_(model.head.keypoint_branch.locator.bias, std=2.0)
@@ -48,7 +56,7 @@ def maps(model):
 def test_kpalign(benchmark, model, maps, formulation):
     branch, (bases, sampled) = model.head.keypoint_branch, maps
     if formulation == 'deformable convolutions':
-        groups = group_indices(COCO_GROUPS, model.head.metainfo)
+        groups = coco_groups(model)
         benchmark(
             deformable_sample_and_predict,
             branch,
@@ -68,7 +76,7 @@ def test_forward(benchmark, model, form):
     if form.startswith('prepared'):
         optimize_for_inference(model, torch.bfloat16 if form.endswith('bf16') else None)
     elif form == "as the original's":
-        groups = group_indices(COCO_GROUPS, model.head.metainfo)
+        groups = coco_groups(model)
         branch = model.head.keypoint_branch
         branch.forward = lambda feats: deformable_kpalign(branch, feats, groups)
     image = torch.rand(1, 3, 800, 1216) * 255

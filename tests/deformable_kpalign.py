@@ -12,7 +12,7 @@ def deformable_kpalign(
     module: nn.Module,
     feats: Sequence[Tensor],
     groups: Sequence[Sequence[int]],
-    finest_groups: Sequence[int] = (0,),
+    num_finest: int = 1,
 ) -> list[Tensor]:
     """The forward pass of a :class:`~directpose.models.KPAlign`, features not shared.
 
@@ -20,11 +20,11 @@ def deformable_kpalign(
         module (nn.Module): The KPAlign whose weights are used.
         feats (Sequence[Tensor]): As its ``forward``.
         groups (Sequence[Sequence[int]]): As its argument.
-        finest_groups (Sequence[int]): As its argument.
+        num_finest (int): As its argument.
     """
     sampled = [module.feature_conv(feat) for feat in feats]
     bases = [module.locator(feat) for feat in feats]
-    return deformable_sample_and_predict(module, bases, sampled, groups, finest_groups)
+    return deformable_sample_and_predict(module, bases, sampled, groups, num_finest)
 
 
 def deformable_sample_and_predict(
@@ -32,7 +32,7 @@ def deformable_sample_and_predict(
     bases: Sequence[Tensor],
     sampled: Sequence[Tensor],
     groups: Sequence[Sequence[int]],
-    finest_groups: Sequence[int] = (0,),
+    num_finest: int = 1,
 ) -> list[Tensor]:
     """A 1x1 deformable convolution of all channels for each group and level.
 
@@ -41,7 +41,7 @@ def deformable_sample_and_predict(
         bases (Sequence[Tensor]): The locator's maps (N, 2G, H, W), x first, of every level.
         sampled (Sequence[Tensor]): The features (N, G * channels, H, W) of every level.
         groups (Sequence[Sequence[int]]): The keypoint indices in each group.
-        finest_groups (Sequence[int]): The groups that sample the finest level.
+        num_finest (int): The number of groups, the first ones, that sample the finest level.
     """
     channels = sampled[0].shape[1] // len(groups)
     preds = []
@@ -50,7 +50,7 @@ def deformable_sample_and_predict(
         pred = base.new_zeros(len(base), sum(map(len, groups)), 2, height, width)
         rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
         for g, group in enumerate(groups):
-            source = 0 if g in finest_groups else max(level - 1, 0)
+            source = 0 if g < num_finest else max(level - 1, 0)
             ratio = module.strides[level] // module.strides[source]
             b = base[:, 2 * g : 2 * g + 2]
             maps = sampled[source][:, g * channels : (g + 1) * channels]

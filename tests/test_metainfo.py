@@ -55,7 +55,7 @@ def test_loss_assignment_and_metric_take_the_default_alike(tmp_path, caplog):
     assert "'ears without sigmas' has no sigmas: 0.067" in caplog.text
     head = MODELS.build(
         dict(
-            type='DirectPoseHead',
+            type='DirectPoseOKSHead',
             metainfo=metainfo,
             groups=None,
             in_channels=32,

@@ -36,9 +36,8 @@ model = dict(
     head=dict(
         metainfo=dict(from_file='configs/_base_/datasets/coco_wholebody.py'),
         groups=groups,
+        finest_groups=groups[:8],  # faces and hands are as small as heads
         group_channels=32,
-        # faces and hands are as small as heads
-        keypoint_branch=dict(finest_groups=(0, 1, 2, 3, 4, 5, 6, 7)),
     )
 )
 

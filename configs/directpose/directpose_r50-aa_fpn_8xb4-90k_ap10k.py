@@ -8,6 +8,7 @@ _base_ = [
 model = dict(
     head=dict(
         metainfo=_base_.common.metainfo,
+        finest_groups=[['L_Eye', 'R_Eye', 'Nose']],
         groups=[
             ['L_Eye', 'R_Eye', 'Nose'],
             ['Neck'],

@@ -8,6 +8,7 @@ _base_ = [
 model = dict(
     head=dict(
         metainfo=_base_.common.metainfo,
+        finest_groups=[['top_head', 'neck']],
         groups=[
             ['top_head', 'neck'],
             ['left_shoulder'],

@@ -2,7 +2,7 @@
 # which location learns whom, they are predicted, and NMS is on those predicted.
 _base_ = './directpose_r50-aa_fpn_8xb4-180k_coco.py'
 
-model = dict(head=dict(box_branch=dict(type='BoxBranch')))
+model = dict(head=dict(type='DirectPoseBoxHead'))
 
 train_pipeline = [
     _base_.train_pipeline[0],

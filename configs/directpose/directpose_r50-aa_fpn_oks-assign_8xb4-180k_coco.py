@@ -2,5 +2,8 @@
 _base_ = './directpose_r50-aa_fpn_8xb4-180k_coco.py'
 
 model = dict(
-    head=dict(assigner=dict(type='SimOTAAssigner', dynamic_k_indicator='oks', iou_weight=0.0))
+    head=dict(
+        type='DirectPoseOKSHead',
+        assigner=dict(type='SimOTAAssigner', dynamic_k_indicator='oks', iou_weight=0.0),
+    )
 )

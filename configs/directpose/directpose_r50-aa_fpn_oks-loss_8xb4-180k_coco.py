@@ -3,6 +3,7 @@ _base_ = './directpose_r50-aa_fpn_8xb4-180k_coco.py'
 
 model = dict(
     head=dict(
-        loss_oks=dict(type='OKSLoss', reduction='none', norm_target_weight=True, loss_weight=1.0)
+        type='DirectPoseOKSHead',
+        loss_oks=dict(type='OKSLoss', reduction='none', norm_target_weight=True, loss_weight=1.0),
     )
 )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from mmdet.structures.bbox import distance2bbox
+from mmengine.structures import InstanceData
 from torch import Tensor
 
 from .nms import NO_POSE, nms, stable_topk, take
@@ -132,3 +133,28 @@ class PoseDecoder:
         keypoints, scores, boxes = candidates
         scores, index = nms(boxes, scores, **self.nms, max_per_img=self.max_per_img)
         return Poses(take(keypoints, index), scores, take(boxes, index))
+
+
+def to_instances(poses: Poses) -> list[InstanceData]:
+    """Poses in mmpose's form, without the rows that hold none.
+
+    Args:
+        poses (Poses): Of N images.
+
+    Returns:
+        list[InstanceData]: For each image, as numpy arrays: ``bboxes`` (n, 4), ``bbox_scores``
+        (n, ), ``keypoints`` (n, K, 2) and ``keypoint_scores`` (n, K), each the score of its
+        person.
+    """
+    results = []
+    for keypoints, scores, boxes in zip(*(field.cpu().numpy() for field in poses)):
+        found = scores >= 0
+        results.append(
+            InstanceData(
+                bboxes=boxes[found],
+                bbox_scores=scores[found],
+                keypoints=keypoints[found],
+                keypoint_scores=scores[found, None].repeat(keypoints.shape[1], axis=1),
+            )
+        )
+    return results

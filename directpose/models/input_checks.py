@@ -1,4 +1,4 @@
-"""Training data and features that do not fit the head are refused, by name."""
+"""Checks of the features and the training data that a head is given."""
 
 from collections.abc import Sequence
 
@@ -9,16 +9,18 @@ from torch import Tensor
 def check_levels(
     feats: Sequence[Tensor], strides: Sequence[int], input_shape: tuple[int, int] | None
 ) -> None:
-    """See that the neck fits: with other strides the head would learn wrong positions.
+    """Check that the feature maps of the neck have the strides that the head expects.
+
+    With other strides the head would learn wrong positions.
 
     Args:
         feats (Sequence[Tensor]): (N, C, H, W) a level, finest first.
-        strides (Sequence[int]): The head's, in input pixels.
+        strides (Sequence[int]): The strides of the head's levels, in input pixels.
         input_shape (tuple[int, int], optional): Height and width of the padded batch, which
-            mmpose's preprocessor notes. Without it only the levels are counted.
+            mmpose's preprocessor notes. Without this size only the number of levels is checked.
 
     Raises:
-        ValueError: If there are more or fewer levels, or levels of other strides.
+        ValueError: If the number of levels or their strides differ.
     """
     shapes = [tuple(feat.shape[-2:]) for feat in feats]
     fits = len(shapes) == len(strides)
@@ -38,20 +40,21 @@ def check_levels(
         )
 
 
-def check_keypoints(instances: Sequence[InstanceData], metainfo: dict) -> None:
-    """See that the data are of the head's keypoints.
+def check_keypoints(
+    instances: Sequence[InstanceData], metainfo: dict, fields: Sequence[str]
+) -> None:
+    """Check that the data has the head's keypoints, and all that the head learns from.
 
     Args:
         instances (Sequence[InstanceData]): The people of each image.
-        metainfo (dict): The head's, parsed.
+        metainfo (dict): The metainfo of the head, parsed.
+        fields (Sequence[str]): The fields that the people need.
 
     Raises:
-        ValueError: If they lack what the head learns from, or have another number of keypoints.
+        ValueError: If the people lack a field, or have another number of keypoints.
     """
     for item in instances:
-        if missing := [
-            key for key in ('bboxes', 'keypoints', 'keypoints_visible') if key not in item
-        ]:
+        if missing := [key for key in fields if key not in item]:
             raise ValueError(
                 f'the training data lacks {missing}, which DirectPoseHead learns from: end the '
                 "training pipeline with dict(type='GenerateTarget', encoder=dict("

@@ -1,41 +1,33 @@
-"""Which keypoints share a feature: the groups of KPAlign, by keypoint names."""
+"""The keypoint groups of KPAlign, by keypoint names: each group shares one sampling position."""
 
 from collections import Counter
 from collections.abc import Sequence
 
-# Paper section 3.2 and the original's order: keypoints that move together share a locator.
-COCO_GROUPS = (
-    ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear'),
-    ('left_shoulder',),
-    ('left_elbow', 'left_wrist'),
-    ('right_shoulder',),
-    ('right_elbow', 'right_wrist'),
-    ('left_hip',),
-    ('left_knee', 'left_ankle'),
-    ('right_hip',),
-    ('right_knee', 'right_ankle'),
-)
 
-
-def group_indices(groups: Sequence[Sequence[str]] | None, metainfo: dict) -> list[list[int]]:
+def group_indices(
+    groups: Sequence[Sequence[str]] | None,
+    finest_groups: Sequence[Sequence[str]],
+    metainfo: dict,
+) -> tuple[list[list[int]], int]:
     """Turn groups of keypoint names into groups of keypoint indices.
 
     Args:
         groups (Sequence[Sequence[str]], optional): The names in each group; every keypoint of
-            the data set belongs to exactly one. None makes a single group of them all.
+            the data set belongs to exactly one. None makes a single group of all keypoints.
+        finest_groups (Sequence[Sequence[str]]): Those of the groups that read the finest level.
         metainfo (dict): Parsed metainfo of the data set
             (``mmpose.datasets.datasets.utils.parse_pose_metainfo``).
 
     Returns:
-        List[List[int]]: The indices in each group, in the order of the names.
+        Tuple[List[List[int]], int]: The indices in each group, in the order of the names, the
+        finest groups before the others; and the number of finest groups.
 
     Raises:
-        ValueError: If a name is unknown, stands twice or is missing, or if a group is empty; the
-            message names it.
+        ValueError: If a name is unknown, stands twice or is missing, if a group is empty, or if
+            one of ``finest_groups`` is not a group; the message names it.
     """
     name2id = metainfo['keypoint_name2id']
-    if groups is None:
-        return [list(name2id.values())]
+    groups = [list(name2id)] if groups is None else [list(group) for group in groups]
     dataset = f'data set "{metainfo["dataset_name"]}" (K = {len(name2id)})'
     counts = Counter(name for group in groups for name in group)
     problems = []
@@ -54,4 +46,11 @@ def group_indices(groups: Sequence[Sequence[str]] | None, metainfo: dict) -> lis
             + '. Give the head `groups`, a list of lists of keypoint names that '
             'holds each keypoint of its `metainfo` once'
         )
-    return [[name2id[name] for name in group] for group in groups]
+    finest = [list(group) for group in finest_groups]
+    if strangers := [group for group in finest if group not in groups]:
+        raise ValueError(
+            f'finest_groups {strangers} are not among the keypoint groups {groups}: give the head '
+            '`finest_groups`, those of its `groups` that read the finest level, or ()'
+        )
+    ordered = [g for g in groups if g in finest] + [g for g in groups if g not in finest]
+    return [[name2id[name] for name in group] for group in ordered], len(finest)

@@ -5,6 +5,7 @@ features found there, and a *predictor* turns them into the offsets of the group
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -58,16 +59,26 @@ def sampling_points(base: Tensor, ratio: int) -> Tensor:
     return torch.stack([x, y], dim=-1).flatten(2, 3) * ratio + ratio // 2
 
 
+class Sampling(NamedTuple):
+    """Keypoint groups that read the same levels, so that they are handled together."""
+
+    groups: slice
+    """The groups."""
+    sources: tuple[int, ...]
+    """For each level, the level whose features it reads; ascending."""
+
+
 @MODELS.register_module()
 class KPAlign(nn.Module):
     """Regress keypoints from features that are aligned with them.
 
-    For level l and group g the features come from the map of level s: the finest one for the
-    groups in ``finest_groups``, else the level one finer than l. With r = stride_l / stride_s,
-    the cell (i, j) and its locator's vector b, they are sampled at row ``r (i + b_y) + r // 2``
-    and column ``r (j + b_x) + r // 2``; the predictor makes offsets o of them, and the keypoints
-    are at ``b + o / r``, in strides of level l from the location of the cell. Gradients reach b
-    through the sampling position too.
+    A keypoint of level l is found in the features of a finer level s. The groups of small parts
+    of the body, the first ``num_finest`` of them, read the finest level; the others read the
+    level one finer than l. With r = stride_l / stride_s, the cell (i, j) and its locator's vector
+    b, the sampler reads row ``r (i + b_y) + r // 2`` and column ``r (j + b_x) + r // 2``. The
+    predictor turns the features found there into offsets o, and the keypoints are at
+    ``b + o / r``, in strides of level l from the location of the cell. Gradients reach b through
+    the sampling position too.
 
     Sampling and the predictor's 1x1 convolution are both linear, so the convolution goes first:
     two channels a keypoint are sampled instead of all those of its group. Its bias is added
@@ -79,11 +90,7 @@ class KPAlign(nn.Module):
             0 .. K - 1.
         strides (Sequence[int]): Strides of the levels in input pixels, finest first; each one a
             multiple of the one before.
-        finest_groups (Sequence[int]): Indices of the groups whose features always come from the
-            finest level. Defaults to (0, ), the head in the COCO groups.
-
-    Raises:
-        ValueError: If ``finest_groups`` has an index that is no group.
+        num_finest (int): How many groups, the first ones, read the finest level. Defaults to 0.
     """
 
     def __init__(
@@ -91,15 +98,10 @@ class KPAlign(nn.Module):
         channels: int,
         groups: Sequence[Sequence[int]],
         strides: Sequence[int],
-        finest_groups: Sequence[int] = (0,),
+        num_finest: int = 0,
     ) -> None:
         super().__init__()
         num_groups = len(groups)
-        if not set(finest_groups) <= set(range(num_groups)):
-            raise ValueError(
-                f'finest_groups {tuple(finest_groups)} of KPAlign must be indices '
-                f'of its {num_groups} groups'
-            )
         width = channels * num_groups
         self.locator = nn.Conv2d(width, 2 * num_groups, 3, padding=1, groups=num_groups)
         self.feature_conv = ConvModule(
@@ -115,26 +117,22 @@ class KPAlign(nn.Module):
 
         self.strides = tuple(strides)
         self.group_sizes = [len(group) for group in groups]
-        others = [g for g in range(num_groups) if g not in finest_groups]
-        # (the groups, the level that each level samples): handled together, a map at a time
-        kinds = [
-            (sorted(finest_groups), [0] * len(strides)),
-            (others, [max(level - 1, 0) for level in range(len(strides))]),
-        ]
-        self.kinds = [(members, sources) for members, sources in kinds if members]
+        num_levels = len(strides)
+        finest = Sampling(slice(0, num_finest), (0,) * num_levels)
+        finer = Sampling(
+            slice(num_finest, num_groups), tuple(max(level - 1, 0) for level in range(num_levels))
+        )
+        self.samplings = [s for s in (finest, finer) if self.group_sizes[s.groups]]
 
-        # Groups of a kind are padded to the size of its largest: where keypoint k then stands.
+        # Groups that are handled together are padded to the size of the largest of them.
+        # `order[k]` is the place of keypoint k among the padded groups.
         order, start = [0] * sum(self.group_sizes), 0
-        for members, _ in self.kinds:
-            for g in members:
-                for i, k in enumerate(groups[g]):
+        for sampling in self.samplings:
+            for group in groups[sampling.groups]:
+                for i, k in enumerate(group):
                     order[k] = start + i
-                start += self._padded_size(members)
+                start += max(self.group_sizes[sampling.groups])
         self.register_buffer('order', torch.tensor(order), persistent=False)
-
-    def _padded_size(self, members: Sequence[int]) -> int:
-        """Keypoints in the largest of these groups."""
-        return max(self.group_sizes[g] for g in members)
 
     def forward(self, feats: Sequence[Tensor]) -> list[Tensor]:
         """Keypoints at every cell of every level.
@@ -147,7 +145,7 @@ class KPAlign(nn.Module):
             List[Tensor]: (N, 2K, H, W) a level: x1, y1, x2, y2, ... in units of the level's
             stride, relative to the location of the cell.
         """
-        num_sampled = 1 + max(source for _, sources in self.kinds for source in sources)
+        num_sampled = 1 + max(max(sampling.sources) for sampling in self.samplings)
         return self.sample_and_predict(
             [self.locate(feat) for feat in feats],
             [self.feature_conv(feat) for feat in feats[:num_sampled]],
@@ -156,7 +154,7 @@ class KPAlign(nn.Module):
     def sample_and_predict(
         self, bases: Sequence[Tensor], sampled: Sequence[Tensor]
     ) -> list[Tensor]:
-        """All after the 3x3 convolutions.
+        """The sampler and the predictor: all that follows the 3x3 convolutions.
 
         Args:
             bases (Sequence[Tensor]): The locator's vectors (N, G, 2, H, W) of every level.
@@ -167,10 +165,10 @@ class KPAlign(nn.Module):
             List[Tensor]: See :meth:`forward`.
         """
         maps = [self.project(feat) for feat in sampled]
-        kinds = [self.align(bases, maps, members, sources) for members, sources in self.kinds]
+        parts = [self.align(bases, maps, sampling) for sampling in self.samplings]
         preds = []
         for level, base in enumerate(bases):
-            pred = torch.cat([kind[level] for kind in kinds], dim=1)[:, self.order]
+            pred = torch.cat([part[level] for part in parts], dim=1)[:, self.order]
             preds.append(pred.reshape(base.shape[0], -1, *base.shape[-2:]))  # (N, 2K, H, W)
         return preds
 
@@ -183,7 +181,7 @@ class KPAlign(nn.Module):
     def project(self, feat: Tensor) -> Tensor:
         """The predictors without their bias: (N, G * channels, H, W) to (N, G, 2n, H, W).
 
-        n is the size of the largest group; what the others lack is 0.
+        n is the size of the largest group. Channels that a smaller group does not have are 0.
         """
         size = 2 * max(self.group_sizes)
         weights = [predictor.weight for predictor in self.predictors]
@@ -196,38 +194,35 @@ class KPAlign(nn.Module):
         )  # (N, G, 2n, H, W)
 
     def align(
-        self,
-        bases: Sequence[Tensor],
-        maps: Sequence[Tensor],
-        members: Sequence[int],
-        sources: Sequence[int],
+        self, bases: Sequence[Tensor], maps: Sequence[Tensor], sampling: Sampling
     ) -> list[Tensor]:
-        """The sampler and the predictors' bias, for groups that sample the same maps.
+        """Sample the projected maps and add the predictors' bias, for m groups.
 
         Args:
             bases (Sequence[Tensor]): The locator's vectors (N, G, 2, H, W) of every level.
-            maps (Sequence[Tensor]): Projected maps (N, G, 2n, H, W) of the levels sampled.
-            members (Sequence[int]): The groups, m of them, the largest with n keypoints.
-            sources (Sequence[int]): The level that each level samples, ascending.
+            maps (Sequence[Tensor]): Projected maps (N, G, 2n', H, W) of the levels sampled.
+            sampling (Sampling): The m groups, the largest with n keypoints, and what they read.
 
         Returns:
             List[Tensor]: Keypoints (N, m * n, 2, H * W) of every level, in its strides.
         """
-        n = self._padded_size(members)
-        bias = torch.stack(
-            [F.pad(self.predictors[g].bias, (0, 2 * (n - self.group_sizes[g]))) for g in members]
-        ).view(len(members), n, 2, 1)
-        bases = [base[:, members] for base in bases]  # (N, m, 2, H, W)
+        groups, sources = sampling
+        sizes = self.group_sizes[groups]
+        n = max(sizes)
+        biases = [predictor.bias for predictor in self.predictors[groups]]
+        bias = torch.stack([F.pad(b, (0, 2 * n - len(b))) for b in biases])  # (m, 2n)
+        bias = bias.view(len(sizes), n, 2, 1)
+        bases = [base[:, groups] for base in bases]  # (N, m, 2, H, W)
         ratios = [stride // self.strides[source] for stride, source in zip(self.strides, sources)]
         preds = []
         for source in sorted(set(sources)):
             levels = [level for level, s in enumerate(sources) if s == source]
             points = [sampling_points(bases[level], ratios[level]) for level in levels]
             offsets = sample_bilinear(
-                maps[source][:, members, : 2 * n].flatten(0, 1),  # (N * m, 2n, H, W)
+                maps[source][:, groups, : 2 * n].flatten(0, 1),  # (N * m, 2n, H, W)
                 torch.cat(points, dim=2).flatten(0, 1),
             )  # (N * m, 2n, P)
-            offsets = offsets.view(-1, len(members), n, 2, offsets.shape[-1]) + bias
+            offsets = offsets.view(-1, len(sizes), n, 2, offsets.shape[-1]) + bias
             for level, part in zip(levels, offsets.split([p.shape[2] for p in points], dim=-1)):
                 base = bases[level].flatten(3).unsqueeze(2)  # (N, m, 1, 2, H * W)
                 preds.append((base + part / ratios[level]).flatten(1, 2))

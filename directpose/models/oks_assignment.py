@@ -28,8 +28,8 @@ def assign_by_oks(
         locations (Locations): L locations.
         cls_score (Tensor): (N, L) logits.
         keypoint_pred (Tensor): (N, 2K, L), x1, y1, ... in strides from the location.
-        instances (Sequence[InstanceData]): As in :func:`~.targets.positive_targets`, with
-            ``areas`` (n, ) in square input pixels and ``labels`` (n, ).
+        instances (Sequence[InstanceData]): As of :func:`~.targets.pad_people`, with
+            ``areas`` (n, ) in square input pixels, and with ``labels`` (n, ).
 
     Returns:
         Tensor: (N, L), the person's index in its image, or -1 for the background.

@@ -16,12 +16,10 @@ class PlainKeypointBranch(nn.Module):
     Args:
         channels (int): Channels of each group in the input.
         groups (Sequence[Sequence[int]]): The keypoint indices in each group.
-        strides (Sequence[int]): Not used: the output is in strides, whatever they are.
+        **kwargs: What :class:`~.kpalign.KPAlign` is given too; not used.
     """
 
-    def __init__(
-        self, channels: int, groups: Sequence[Sequence[int]], strides: Sequence[int]
-    ) -> None:
+    def __init__(self, channels: int, groups: Sequence[Sequence[int]], **kwargs) -> None:
         super().__init__()
         num_keypoints = sum(len(group) for group in groups)
         self.conv = nn.Conv2d(channels * len(groups), 2 * num_keypoints, 3, padding=1)

@@ -1,14 +1,16 @@
 """Which location learns which person, and what it should say.
 
 The assignment is FCOS's with centre sampling (arXiv 1904.01355), on boxes around the labelled
-keypoints. Boxes, keypoints and locations are in input pixels, targets in strides.
+keypoints. Boxes, keypoints and locations are in input pixels, keypoint targets in strides.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from mmdet.models.task_modules import MlvlPointGenerator
 from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -20,9 +22,22 @@ class Locations(NamedTuple):
     points: Tensor
     """(L, 2): x, y in input pixels."""
     strides: Tensor
-    """(L, ): the stride of each one's level in input pixels."""
+    """(L, ): the stride of each location's level in input pixels."""
     regress_ranges: Tensor
-    """(L, 2): least and largest distance to a side of the box, in input pixels."""
+    """(L, 2): least and largest distance to the farthest side of the box, in input pixels."""
+
+
+class People(NamedTuple):
+    """The people of a batch of N images, padded to the largest number M of people in an image."""
+
+    boxes: Tensor
+    """(N, M, 4): x1, y1, x2, y2 in input pixels; those of the padding have no extent."""
+    keypoints: Tensor
+    """(N, M, K, 2): x, y in input pixels."""
+    visible: Tensor
+    """(N, M, K): above 0 for labelled keypoints."""
+    areas: Tensor | None
+    """(N, M): in square input pixels; None where the data has no areas."""
 
 
 class PositiveTargets(NamedTuple):
@@ -32,37 +47,72 @@ class PositiveTargets(NamedTuple):
     """(P, ): index of the image."""
     location: Tensor
     """(P, ): index of the location."""
-    person: Tensor
-    """(P, ): index of the person in its image."""
+    points: Tensor
+    """(P, 2): x, y of the location in input pixels."""
+    strides: Tensor
+    """(P, ): stride of the location's level in input pixels."""
     keypoints: Tensor
     """(P, K, 2): from the location to the person's keypoints, x and y in the level's strides."""
     visible: Tensor
     """(P, K): 1 for labelled keypoints, 0 for others."""
     centerness: Tensor
     """(P, ): of the location in the person's box, above 0 and up to 1."""
+    boxes: Tensor
+    """(P, 4): the person's box, x1, y1, x2, y2 in input pixels."""
+    areas: Tensor | None
+    """(P, ): the person's area in square input pixels; None where the data has no areas."""
 
 
+@lru_cache(maxsize=32)
 def make_locations(
-    points: Sequence[Tensor], strides: Sequence[int], regress_ranges: Sequence[tuple[float, float]]
+    sizes: Sequence[tuple[int, int]],
+    strides: Sequence[int],
+    regress_ranges: Sequence[tuple[float, float]],
+    device: torch.device | str,
 ) -> Locations:
-    """Join the levels.
+    """Make the locations of all levels, or return those made before for the same arguments.
 
     Args:
-        points (Sequence[Tensor]): (H * W, 2) a level, x and y in input pixels.
+        sizes (Sequence[Tuple[int, int]]): Height and width of each level in cells.
         strides (Sequence[int]): A stride a level, in input pixels.
-        regress_ranges (Sequence[Tuple[float, float]]): The least and the largest of the greatest
-            distance between a location and a side of its box, a level each, in input pixels.
+        regress_ranges (Sequence[Tuple[float, float]]): The least and the largest distance
+            between a location and the farthest side of its box, a level each, in input pixels.
+        device (torch.device or str): Where the tensors are. All arguments must be hashable:
+            tuples, not lists.
 
     Returns:
-        Locations: Those of all levels in their order, with strides and ranges in input pixels.
+        Locations: In fp32; cell (i, j) of stride s is at ``(j s + s // 2, i s + s // 2)``.
     """
-    counts = torch.tensor([len(p) for p in points])
-    like = dict(dtype=points[0].dtype, device=points[0].device)
-    return Locations(
-        torch.cat(list(points)),
-        torch.tensor(strides).repeat_interleave(counts).to(**like),
-        torch.tensor(regress_ranges).repeat_interleave(counts, dim=0).to(**like),
-    )
+    # what inference keeps here must serve training too
+    with torch.inference_mode(False):
+        points = MlvlPointGenerator(strides, offset=0.5).grid_priors(sizes, device='cpu')
+        counts = torch.tensor([len(p) for p in points])
+        locations = Locations(
+            torch.cat(points),
+            torch.tensor(strides).repeat_interleave(counts),
+            torch.tensor(regress_ranges).repeat_interleave(counts, dim=0),
+        )
+        return Locations(*(t.to(device, torch.float32) for t in locations))
+
+
+def pad_people(instances: Sequence[InstanceData]) -> People:
+    """Put the people of all images of a batch into one tensor a field.
+
+    Args:
+        instances (Sequence[InstanceData]): The people of each image: ``bboxes`` (n, 4) around
+            their labelled keypoints, ``keypoints`` (n, K, 2), both in input pixels,
+            ``keypoints_visible`` (n, K), above 0 where labelled, and, where the data has them,
+            ``areas`` (n, ) in square input pixels. n may be 0.
+
+    Returns:
+        People: M may be 0.
+    """
+
+    def pad(field: str) -> Tensor:
+        return pad_sequence([item[field] for item in instances], batch_first=True)
+
+    areas = pad('areas') if all('areas' in item for item in instances) else None
+    return People(pad('bboxes'), pad('keypoints'), pad('keypoints_visible'), areas)
 
 
 def assign_persons(locations: Locations, boxes: Tensor, radius: float) -> Tensor:
@@ -81,6 +131,7 @@ def assign_persons(locations: Locations, boxes: Tensor, radius: float) -> Tensor
     Returns:
         Tensor: (N, L), the person's index in 0 .. M - 1, or -1 for the background.
     """
+    boxes = F.pad(boxes, (0, 0, 0, 1))  # an empty box, for batches without people
     points = locations.points[:, None]  # (L, 1, 2)
     low, high = boxes[:, None, :, :2], boxes[:, None, :, 2:]  # (N, 1, M, 2)
     centers = (low + high) / 2
@@ -104,28 +155,23 @@ def positive_targets(
 
     Args:
         locations (Locations): L locations.
-        instances (Sequence[InstanceData]): The people of each image: ``bboxes`` (n, 4) around
-            their labelled keypoints, ``keypoints`` (n, K, 2), both in input pixels, and
-            ``keypoints_visible`` (n, K), above 0 where labelled. n may be 0.
+        instances (Sequence[InstanceData]): The people of each image; see :func:`pad_people`.
         radius (float): See :func:`assign_persons`.
 
     Returns:
         PositiveTargets: Of the P locations that :func:`assign_persons` gives a person, image by
         image; keypoints (P, K, 2) in strides from the location. P may be 0.
     """
-    boxes = pad_sequence([i.bboxes for i in instances], batch_first=True)  # (N, M, 4)
-    boxes = F.pad(boxes, (0, 0, 0, 1))  # an empty box, for batches without people
-    return targets_of(locations, instances, assign_persons(locations, boxes, radius))
+    people = pad_people(instances)
+    return gather_targets(locations, people, assign_persons(locations, people.boxes, radius))
 
 
-def targets_of(
-    locations: Locations, instances: Sequence[InstanceData], assigned: Tensor
-) -> PositiveTargets:
+def gather_targets(locations: Locations, people: People, assigned: Tensor) -> PositiveTargets:
     """Targets of the locations that an assignment gave a person.
 
     Args:
         locations (Locations): L locations.
-        instances (Sequence[InstanceData]): As in :func:`positive_targets`.
+        people (People): The people of N images.
         assigned (Tensor): (N, L), for each location the index of a person whose box it is
             strictly within, or -1.
 
@@ -135,31 +181,34 @@ def targets_of(
     """
     image, location = torch.nonzero(assigned >= 0, as_tuple=True)  # (P, ) each
     person = assigned[image, location]
-    points = locations.points[location]  # (P, 2)
-    keypoints = of_persons([i.keypoints for i in instances], image, person)  # (P, K, 2)
-    visible = of_persons([i.keypoints_visible for i in instances], image, person)  # (P, K)
+    points, strides = locations.points[location], locations.strides[location]
+    boxes = people.boxes[image, person]  # (P, 4)
+    offsets = people.keypoints[image, person] - points[:, None]  # (P, K, 2) in input pixels
     return PositiveTargets(
         image,
         location,
-        person,
-        (keypoints - points[:, None]) / locations.strides[location, None, None],
-        (visible > 0).to(points.dtype),
-        centerness(points, of_persons([i.bboxes for i in instances], image, person)),
+        points,
+        strides,
+        offsets / strides[:, None, None],
+        (people.visible[image, person] > 0).to(points.dtype),
+        centerness(points, boxes),
+        boxes,
+        None if people.areas is None else people.areas[image, person],
     )
 
 
-def of_persons(fields: Sequence[Tensor], image: Tensor, person: Tensor) -> Tensor:
-    """What belongs to the persons of positive locations.
+def at_positives(maps: Sequence[Tensor], targets: PositiveTargets) -> Tensor:
+    """Take the values of raw maps at the positive locations.
 
     Args:
-        fields (Sequence[Tensor]): (n, ...) an image, an entry a person.
-        image (Tensor): (P, ), the image of each location.
-        person (Tensor): (P, ), the index of its person in that image.
+        maps (Sequence[Tensor]): (N, C, H, W) a level.
+        targets (PositiveTargets): Of P locations.
 
     Returns:
-        Tensor: (P, ...).
+        Tensor: (P, C) in fp32.
     """
-    return pad_sequence(list(fields), batch_first=True)[image, person]
+    joined = torch.cat([m.flatten(2) for m in maps], dim=2).float()  # (N, C, L)
+    return joined[targets.image, :, targets.location]
 
 
 def centerness(points: Tensor, boxes: Tensor) -> Tensor:
@@ -186,7 +235,7 @@ def heatmap_labels(
     distance, the first in row-major order on a tie; a later keypoint overwrites an earlier one.
 
     Args:
-        instances (Sequence[InstanceData]): As in :func:`positive_targets`.
+        instances (Sequence[InstanceData]): The people of each image; see :func:`pad_people`.
         num_keypoints (int): K.
         size (Tuple[int, int]): H, W of the map.
         stride (int): Of the map, in input pixels.
@@ -203,8 +252,6 @@ def heatmap_labels(
             for index, i in enumerate(instances)
         ]
     )
-    kind = torch.arange(len(keypoints), device=keypoints.device)  # grows with the order
-    keypoints, image, kind = keypoints[labelled], image[labelled], kind[labelled]
 
     def distance(values: Tensor, count: int) -> Tensor:
         cells = torch.arange(count, device=values.device) * stride + stride // 2
@@ -216,7 +263,10 @@ def heatmap_labels(
     column = (dx <= nearest).int().argmax(dim=1)
     row = (dy <= nearest).int().argmax(dim=1)
     cell = (image * height + row) * width + column
-    last = kind.new_full((len(instances) * height * width,), -1)
-    last = last.scatter_reduce(0, cell, kind, 'amax')  # the last keypoint, in a fixed order
+    num_cells = len(instances) * height * width
+    cell = cell.where(labelled, num_cells)  # keypoints without a label go to a cell of their own
+    order = torch.arange(len(keypoints), device=keypoints.device)
+    last = order.new_full((num_cells + 1,), -1)
+    last = last.scatter_reduce(0, cell, order, 'amax')[:-1]  # the last keypoint of each cell
     labels = (last % num_keypoints).where(last >= 0, num_keypoints)
     return labels.view(len(instances), height, width)

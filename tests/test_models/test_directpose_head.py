@@ -1,18 +1,17 @@
 """The head: what it refuses, what it promises, and batches without people."""
 
-import copy
 import math
 import re
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
-from directpose.models.keypoint_groups import COCO_GROUPS
-
+COCO_HEAD = Config.fromfile('configs/_base_/models/directpose_r50-aa_fpn.py').model.head
 COCO = dict(from_file='configs/_base_/datasets/coco.py')
 TEST_CFG = dict(score_thr=0.05, nms_pre=100, nms=dict(iou_threshold=0.4, offset=1), max_per_img=20)
 # K = 5: nothing of the head may depend on COCO
@@ -43,6 +42,8 @@ def make_head(**kwargs):
     cfg = dict(
         type='DirectPoseHead',
         metainfo=COCO,
+        groups=COCO_HEAD.groups,
+        finest_groups=COCO_HEAD.finest_groups,
         in_channels=32,
         feat_channels=32,
         group_channels=8,
@@ -173,7 +174,7 @@ def test_without_heatmap_branch():
 
 
 def test_other_keypoints_than_coco():
-    head = make_head(metainfo=ANIMAL, groups=ANIMAL_GROUPS)
+    head = make_head(metainfo=ANIMAL, groups=ANIMAL_GROUPS, finest_groups=[['nose']])
     assert head.num_keypoints == 5
     assert all(k.shape[1] == 10 for k in head(features())[1])
     assert head.heatmap_head(features()).shape[1] == 5
@@ -221,7 +222,7 @@ def test_a_neck_may_round(divide):
 
 
 def test_groups_that_do_not_fit_are_refused_by_name():
-    without_nose = copy.deepcopy([list(g) for g in COCO_GROUPS])
+    without_nose = [list(group) for group in COCO_HEAD.groups]
     without_nose[0].remove('nose')
     without_nose[1] += ['left_hand', 'left_hip']
     with pytest.raises(ValueError) as error:
@@ -238,6 +239,28 @@ def test_groups_that_do_not_fit_are_refused_by_name():
         assert part in message
     with pytest.raises(ValueError, match=r'left_eye.*not keypoints.*animal.*left_paw'):
         make_head(metainfo=ANIMAL)
+
+
+def test_finest_groups_are_named_and_come_first():
+    names = ['tail', 'back']
+    head = make_head(metainfo=ANIMAL, groups=ANIMAL_GROUPS, finest_groups=[names])
+    assert head.keypoint_branch.group_sizes == [2, 1, 2]
+    assert [s.sources for s in head.keypoint_branch.samplings] == [(0,) * 5, (0, 0, 1, 2, 3)]
+    with pytest.raises(ValueError, match=r"\['nose', 'tail'\]\] are not among.*`finest_groups`"):
+        make_head(metainfo=ANIMAL, groups=ANIMAL_GROUPS, finest_groups=[['nose', 'tail']])
+
+
+def test_one_group_of_all_keypoints_samples_the_pyramid():
+    """Each level reads the level one finer, as in the paper; none but the first two read P3."""
+    head = make_head(groups=None, finest_groups=[])
+    branch = head.keypoint_branch
+    assert branch.group_sizes == [17]
+    assert [s.sources for s in branch.samplings] == [(0, 0, 1, 2, 3)]
+    feats = [f.detach() for f in features()]
+    before = head(feats)[1]
+    feats[0] += 1
+    changed = [bool((a != b).any()) for a, b in zip(before, head(feats)[1])]
+    assert changed == [True, True, False, False, False]
 
 
 def test_strides_and_ranges_must_match():

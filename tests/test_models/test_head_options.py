@@ -4,19 +4,21 @@ import math
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS, TASK_UTILS
 from mmpose.structures import PoseDataSample
 
 from directpose.models.decode import PoseDecoder
-from directpose.models.keypoint_groups import group_indices
 from directpose.models.oks_assignment import assign_by_oks
 from directpose.models.targets import make_locations
 
+COCO_HEAD = Config.fromfile('configs/_base_/models/directpose_r50-aa_fpn.py').model.head
 COCO_FILE = 'configs/_base_/datasets/coco.py'
 STRIDES = (8, 16, 32, 64, 128)
 SIZE = (128, 192)  # height and width of the images in input pixels
 OKS_LOSS = dict(type='OKSLoss', metainfo=COCO_FILE, reduction='none', norm_target_weight=True)
+BOX_BRANCH = dict(type='BoxBranch', feat_channels=32, stacked_convs=1)
 SIM_OTA = dict(
     type='SimOTAAssigner',
     dynamic_k_indicator='oks',
@@ -25,17 +27,17 @@ SIM_OTA = dict(
 )
 
 
-def make_head(**kwargs):
+def make_head(type='DirectPoseHead', **kwargs):
     torch.manual_seed(0)
     head = MODELS.build(
         dict(
-            type='DirectPoseHead',
+            type=type,
             metainfo=dict(from_file=COCO_FILE),
             in_channels=32,
             feat_channels=32,
             group_channels=8,
             stacked_convs=1,
-            **kwargs,
+            **{'groups': COCO_HEAD.groups, 'finest_groups': COCO_HEAD.finest_groups, **kwargs},
         )
     )
     head.init_weights()
@@ -45,6 +47,18 @@ def make_head(**kwargs):
 def features():
     torch.manual_seed(1)
     return [torch.randn(2, 32, math.ceil(SIZE[0] / s), math.ceil(SIZE[1] / s)) for s in STRIDES]
+
+
+def locations_of(level, stride):
+    """(H * W, 2): x and y of the locations of a map, row by row."""
+    height, width = level.shape[-2:]
+    return torch.tensor(
+        [
+            [stride * j + stride // 2.0, stride * i + stride // 2.0]
+            for i in range(height)
+            for j in range(width)
+        ]
+    )
 
 
 def people(boxes=()):
@@ -76,14 +90,26 @@ NOBODY = people()
 @pytest.mark.parametrize(
     'options, losses',
     [
-        (dict(keypoint_branch=dict(type='PlainKeypointBranch'), groups=None), set()),
-        (dict(groups=None), set()),
-        (dict(keypoint_branch=dict(type='KPAlign', finest_groups=())), set()),
-        (dict(box_branch=dict(type='BoxBranch', feat_channels=32, stacked_convs=1)), {'loss_box'}),
-        (dict(loss_oks=OKS_LOSS), {'loss_oks'}),
-        (dict(assigner=SIM_OTA), set()),
+        (
+            dict(keypoint_branch=dict(type='PlainKeypointBranch'), groups=None, finest_groups=()),
+            set(),
+        ),
+        (dict(groups=None, finest_groups=()), set()),
+        (dict(finest_groups=()), set()),
+        (dict(type='DirectPoseBoxHead', box_branch=BOX_BRANCH), {'loss_box'}),
+        (dict(type='DirectPoseOKSHead', loss_oks=OKS_LOSS), {'loss_oks'}),
+        (dict(type='DirectPoseOKSHead', assigner=SIM_OTA), set()),
+        (dict(type='DirectPoseOKSHead', assigner=SIM_OTA, loss_oks=OKS_LOSS), {'loss_oks'}),
     ],
-    ids=['plain', 'one group', 'nothing from the finest', 'box', 'oks loss', 'oks assignment'],
+    ids=[
+        'plain',
+        'one group',
+        'nothing from the finest',
+        'box',
+        'oks loss',
+        'oks assignment',
+        'oks both',
+    ],
 )
 def test_every_option_learns_with_and_without_people(options, losses):
     head = make_head(**options)
@@ -99,16 +125,11 @@ def test_every_option_learns_with_and_without_people(options, losses):
             assert (found[name] > 0) == (TWO in images), name
 
 
-def test_no_groups_are_one_group():
-    metainfo = make_head().metainfo
-    assert group_indices(None, metainfo) == [list(range(17))]
-
-
 def test_plain_branch_looks_at_its_own_location_alone():
     """KPAlign sees elsewhere, the ablation does not: that is the difference."""
     torch.manual_seed(0)
     tower = [torch.zeros(1, 4 * 8, 9, 9), torch.zeros(1, 4 * 8, 5, 5)]
-    cfg = dict(channels=8, groups=[[0], [1, 3], [2], [4]], strides=(8, 16))
+    cfg = dict(channels=8, groups=[[0], [1, 3], [2], [4]], strides=(8, 16), num_finest=0)
     plain = MODELS.build(dict(type='PlainKeypointBranch', **cfg))
     before = plain(tower)
     assert [tuple(p.shape) for p in before] == [(1, 10, 9, 9), (1, 10, 5, 5)]
@@ -119,26 +140,25 @@ def test_plain_branch_looks_at_its_own_location_alone():
 
 
 class TestBoxes:
-    BRANCH = dict(type='BoxBranch', feat_channels=32, stacked_convs=1)
-
     def test_distances_are_positive_and_start_at_a_stride(self):
-        distances = make_head(box_branch=self.BRANCH)(features())[3]
+        distances = make_head('DirectPoseBoxHead', box_branch=BOX_BRANCH)(features())[3]
         for level in distances:
             assert level.shape[1] == 4
             assert (level > 0.5).all() and (level < 2).all()
 
     def test_right_boxes_cost_nothing_and_wrong_ones_do(self):
-        head = make_head(box_branch=self.BRANCH)
+        head = make_head('DirectPoseBoxHead', box_branch=BOX_BRANCH)
         cls, kpt, ctr, boxes = head(features())
         low, high = TWO.bboxes[0].split(2)
         right = []
-        for points, stride, level in zip(head.points(boxes), STRIDES, boxes):
+        for stride, level in zip(STRIDES, boxes):
+            points = locations_of(level, stride)
             distances = torch.cat([points - low, high - points], dim=1) / stride
             right.append(distances.T.reshape(1, *level.shape[1:]).repeat(2, 1, 1, 1))
         one = [TWO[:1], NOBODY]
-        assert head.loss_by_feat(cls, kpt, ctr, one, right)['loss_box'] < 1e-5
+        assert head.loss_by_feat(cls, kpt, ctr, right, one)['loss_box'] < 1e-5
         wrong = [level * 1.5 for level in right]
-        assert head.loss_by_feat(cls, kpt, ctr, one, wrong)['loss_box'] > 0.3
+        assert head.loss_by_feat(cls, kpt, ctr, wrong, one)['loss_box'] > 0.3
 
     def test_nms_is_on_the_predicted_boxes(self):
         """Two poses that look the same, in boxes that do not overlap, are two people."""
@@ -160,7 +180,7 @@ class TestBoxes:
         assert poses.keypoints[found].tolist() == [[[0, 0], [30, 20]]] * 2
 
     def test_the_head_returns_them(self):
-        head = make_head(box_branch=self.BRANCH)
+        head = make_head('DirectPoseBoxHead', box_branch=BOX_BRANCH)
         torch.nn.init.constant_(head.conv_cls.bias, 2.0)
         cfg = dict(
             score_thr=0.05, nms_pre=50, nms=dict(iou_threshold=0.4, offset=1), max_per_img=20
@@ -171,15 +191,29 @@ class TestBoxes:
         assert len(size) and size.max() > 2 * 8 * 0.5  # two distances of about a stride
 
 
+def test_people_without_areas_are_refused_by_name():
+    item = people([[10, 10, 60, 90]])
+    del item.areas
+    head = make_head('DirectPoseOKSHead', loss_oks=OKS_LOSS)
+    with pytest.raises(ValueError, match=r"lacks \['areas'\]"):
+        head.loss(features(), batch(TWO, item))
+
+
+@pytest.mark.parametrize('options', [dict(loss_oks=OKS_LOSS), dict(assigner=SIM_OTA)])
+def test_weights_of_the_papers_head_fit(options):
+    paper, other = make_head(), make_head('DirectPoseOKSHead', **options)
+    assert list(other.state_dict()) == list(paper.state_dict())
+
+
 def test_oks_loss_is_one_minus_cocos_similarity():
     """Against a loop in input pixels; a location weighs its centerness target."""
-    head = make_head(loss_oks=OKS_LOSS)
+    head = make_head('DirectPoseOKSHead', loss_oks=OKS_LOSS)
     maps = head(features())
     total, weights = 0.0, 0.0
     sigmas = head.metainfo['sigmas'].tolist()
-    for level, (points, stride, pred) in enumerate(zip(head.points(maps[0]), STRIDES, maps[1])):
+    for level, (stride, pred) in enumerate(zip(STRIDES, maps[1])):
         low, high = head.regress_ranges[level]
-        for cell, (x, y) in enumerate(points.tolist()):
+        for cell, (x, y) in enumerate(locations_of(pred, stride).tolist()):
             for box, area, keypoints, visible in zip(
                 TWO.bboxes.tolist(), TWO.areas.tolist(), TWO.keypoints, TWO.keypoints_visible
             ):
@@ -215,18 +249,7 @@ def test_oks_loss_is_one_minus_cocos_similarity():
 
 class TestOksAssignment:
     def setup_method(self):
-        self.points = [
-            torch.stack(
-                torch.meshgrid(
-                    torch.arange(24 * 8 // s) * s + s // 2.0,
-                    torch.arange(16 * 8 // s) * s + s // 2.0,
-                    indexing='xy',
-                ),
-                dim=-1,
-            ).flatten(0, 1)
-            for s in (8, 16)
-        ]
-        self.locations = make_locations(self.points, (8, 16), ((-1, 64), (64, 1e5)))
+        self.locations = make_locations(((16, 24), (8, 12)), (8, 16), ((-1, 64), (64, 1e5)), 'cpu')
         self.assigner = TASK_UTILS.build(SIM_OTA)
 
     def assign(self, good, instances):

@@ -33,7 +33,28 @@ def grid(size, stride):
 
 
 def locations():
-    return make_locations([grid(s, k) for s, k in zip(SIZES, STRIDES)], STRIDES, RANGES)
+    return make_locations(SIZES, STRIDES, RANGES, 'cpu')
+
+
+def test_locations_are_at_the_middle_of_their_cells():
+    where = locations()
+    for device in ('cpu', torch.device('cpu')):
+        again = make_locations(SIZES, STRIDES, RANGES, device)
+        assert torch.equal(again.points, torch.cat([grid(s, k) for s, k in zip(SIZES, STRIDES)]))
+    counts = [len(grid(s, k)) for s, k in zip(SIZES, STRIDES)]
+    assert where.strides.tolist() == [s for s, n in zip(STRIDES, counts) for _ in range(n)]
+    assert where.regress_ranges.tolist() == [
+        list(r) for r, n in zip(RANGES, counts) for _ in range(n)
+    ]
+    assert make_locations(SIZES, STRIDES, RANGES, 'cpu') is where
+
+
+def test_locations_that_inference_made_serve_training():
+    with torch.inference_mode():
+        where = make_locations(((3, 3),), (8,), ((0, 64),), 'cpu')
+    weight = torch.ones(9, requires_grad=True)
+    (weight * where.strides).sum().backward()
+    assert weight.grad.tolist() == [8] * 9
 
 
 def person_of(x, y, stride, low, high, boxes, radius=1.5):

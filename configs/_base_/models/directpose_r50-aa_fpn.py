@@ -39,6 +39,20 @@ model = dict(
         in_channels=256,
         feat_channels=256,
         group_channels=64,
+        # Keypoints that move together share a sampling position (paper, section 3.2).
+        groups=[
+            ['nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear'],
+            ['left_shoulder'],
+            ['left_elbow', 'left_wrist'],
+            ['right_shoulder'],
+            ['right_elbow', 'right_wrist'],
+            ['left_hip'],
+            ['left_knee', 'left_ankle'],
+            ['right_hip'],
+            ['right_knee', 'right_ankle'],
+        ],
+        # The head is small: its features come from P3, whatever the person's level is.
+        finest_groups=[['nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear']],
         stacked_convs=4,
         strides=(8, 16, 32, 64, 128),
         regress_ranges=(
