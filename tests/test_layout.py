@@ -24,7 +24,7 @@ MAY_IMPORT = {
     'deployment': {'datasets', 'models', 'runtime'},
     'apis': {'models'},
     'cli': {'engine'},
-    'analysis': {'apis', 'cli', 'deployment', 'models', 'datasets'},
+    'analysis': {'apis', 'cli', 'deployment', 'models', 'datasets', 'metainfo'},
 }
 
 

@@ -1,0 +1,139 @@
+"""What went wrong with each keypoint, and the AP without each kind of error.
+
+Source: Ronchi and Perona, Benchmarking and Error Diagnosis in Multi-Instance Pose Estimation,
+ICCV 2017 (arXiv 1707.05388), section 3.1.
+"""
+
+import numpy as np
+
+from .results import Results, similarity
+
+KINDS = ('good', 'jitter', 'inversion', 'swap', 'miss')
+"""``jitter``: near its place; ``inversion``: on the mirrored keypoint of the same person;
+``swap``: on the same or the mirrored keypoint of another person; ``miss``: near none of them."""
+MIN_OKS = 0.1
+"""Predictions that are at least so near to a person are that person's, however wrong."""
+NEAR, GOOD = 0.5, 0.85
+"""Similarities from which a keypoint is near another, and from which it is right."""
+
+
+def classify(
+    predicted: np.ndarray,
+    person: int,
+    keypoints: np.ndarray,
+    labelled: np.ndarray,
+    areas: np.ndarray,
+    sigmas: np.ndarray,
+    flip_indices: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Kinds of the keypoints of one prediction.
+
+    Args:
+        predicted (np.ndarray): (K, 2) in original pixels.
+        person (int): Whom of the M people of the picture the prediction is matched with.
+        keypoints (np.ndarray): (M, K, 2) in original pixels.
+        labelled (np.ndarray): (M, K), bool.
+        areas (np.ndarray): (M, ), in square original pixels.
+        sigmas (np.ndarray): (K, ).
+        flip_indices (np.ndarray): (K, ), the index of the mirrored keypoint.
+
+    Returns:
+        tuple: Indices into :data:`KINDS` (K, ), -1 where the person's keypoint is not labelled;
+        and the similarity (K, ) that the keypoint has once mended.
+    """
+    plain = np.where(labelled, similarity(predicted, keypoints, areas, sigmas), -1)  # (M, K)
+    mirrored = np.where(
+        labelled[:, flip_indices],
+        similarity(predicted, keypoints[:, flip_indices], areas, sigmas),
+        -1,
+    )
+    others = np.full(len(sigmas), -1.0)
+    if len(keypoints) > 1:
+        rest = np.arange(len(keypoints)) != person
+        others = np.maximum(plain[rest], mirrored[rest]).max(axis=0)
+    # A keypoint without a partner is its own mirror image; the first of equals wins.
+    choices = np.stack([plain[person], mirrored[person], others])  # (3, K)
+    nearest, best = choices.argmax(axis=0), choices.max(axis=0)
+    kinds = np.select(
+        [best < NEAR, nearest == 1, nearest == 2, best < GOOD],
+        [KINDS.index(kind) for kind in ('miss', 'inversion', 'swap', 'jitter')],
+        KINDS.index('good'),
+    )
+    mended = np.select(
+        [kinds == KINDS.index('miss'), kinds == KINDS.index('jitter')], [NEAR, GOOD], best
+    )
+    return np.where(labelled[person], kinds, -1), mended
+
+
+class KeypointErrors:
+    """The errors of all predictions that belong to a person.
+
+    Args:
+        results (Results): Predictions and annotations.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        num_keypoints = len(results.sigmas)
+        shape = (len(results.predictions), num_keypoints)
+        self.predicted = np.array(
+            [entry['keypoints'] for entry in results.predictions], dtype=np.float64
+        ).reshape(*shape, 3)
+        self.kinds = np.full(shape, -1)
+        """(n, K): indices into :data:`KINDS`, or -1 where there is nothing to compare."""
+        self.similarities = np.full(shape, np.nan)
+        """(n, K): to the keypoints of the matched person."""
+        self.mended = self.predicted[..., :2].copy()
+        """(n, K, 2): every keypoint where it would be without its error, original pixels."""
+        for index, identity in results.match(MIN_OKS).person_of.items():
+            self._compare(index, identity)
+
+    def _compare(self, index: int, identity: int) -> None:
+        """Compare a prediction with the annotation ``identity``."""
+        results = self.results
+        people = results.people(results.predictions[index]['image_id'])
+        person = [a['id'] for a in people].index(identity)
+        annotated = np.array([a['keypoints'] for a in people], dtype=np.float64)
+        annotated = annotated.reshape(len(people), -1, 3)
+        areas = np.array([a['area'] for a in people], dtype=np.float64)
+        predicted = self.predicted[index, :, :2]
+        keypoints, labelled = annotated[..., :2], annotated[..., 2] > 0
+        self.kinds[index], mended = classify(
+            predicted, person, keypoints, labelled, areas, results.sigmas, results.flip_indices
+        )
+        compared = labelled[person]
+        near = similarity(predicted, keypoints[person], areas[person], results.sigmas)
+        self.similarities[index, compared] = near[compared]
+
+        # Where the similarity is the mended one: so far to the right of the right place.
+        mended = np.clip(mended, np.spacing(1), 1)
+        distance = np.sqrt(-2 * np.log(mended) * areas[person]) * 2 * results.sigmas
+        moved = keypoints[person] + np.stack([distance, np.zeros_like(distance)], axis=-1)
+        wrong = self.kinds[index] > KINDS.index('good')
+        self.mended[index, wrong] = moved[wrong]
+
+    def counts(self) -> np.ndarray:
+        """How often each keypoint had each kind of error, (K, kinds)."""
+        return np.stack([(self.kinds == kind).sum(axis=0) for kind in range(len(KINDS))], axis=-1)
+
+    def mean_similarities(self) -> np.ndarray:
+        """Mean similarity of each keypoint (K, ), NaN for one that was never compared."""
+        compared = np.isfinite(self.similarities)
+        with np.errstate(invalid='ignore'):
+            return np.where(compared, self.similarities, 0).sum(axis=0) / compared.sum(axis=0)
+
+    def average_precision(self, *mend: str) -> float:
+        """AP without these kinds of error; without any, AP as it is.
+
+        Args:
+            *mend (str): Names of :data:`KINDS`. A keypoint with jitter moves to similarity 0.85,
+                a miss to 0.5; an inversion or a swap gets the similarity to the right keypoint
+                that it had to the wrong one.
+
+        Returns:
+            float: From 0 to 1.
+        """
+        chosen = np.isin(self.kinds, [KINDS.index(kind) for kind in mend])
+        keypoints = self.predicted.copy()
+        keypoints[..., :2] = np.where(chosen[..., None], self.mended, keypoints[..., :2])
+        return self.results.average_precision([pose.ravel().tolist() for pose in keypoints])

@@ -1,0 +1,197 @@
+"""People missed and invented, what a score is worth, and the pictures that went worst."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .results import MAX_DETECTIONS, Results
+
+OKS = 0.5
+"""From this similarity on a prediction has found its person."""
+SIZES = (('below 32 px', 0, 32), ('32 to 96 px', 32, 96), ('above 96 px', 96, np.inf))
+"""By the square root of the area, in original pixels; the limits are COCO's."""
+CROWDS = (('nobody', 0, 1), ('1 or 2', 1, 3), ('3 or more', 3, np.inf))
+"""By the number of people whose boxes overlap with IoU above 0.1."""
+
+
+class Group(NamedTuple):
+    """People of one size or one degree of crowding."""
+
+    name: str
+    annotated: int
+    missed: int
+    predicted: int
+    invented: int
+
+
+class Bin(NamedTuple):
+    """Predictions whose scores lie between two values."""
+
+    low: float
+    high: float
+    number: int
+    score: float
+    """Mean score."""
+    right: float
+    """Share that found a person."""
+
+
+class PeopleErrors:
+    """Errors of the predictions with at least a certain score.
+
+    Args:
+        results (Results): Predictions and annotations.
+        score_thr (float, optional): The least score. Defaults to the one with the best F1.
+    """
+
+    def __init__(self, results: Results, score_thr: float | None = None) -> None:
+        self.results = results
+        match = results.match(OKS)
+        scores = np.array([p['score'] for p in results.predictions], dtype=np.float64)
+        ranks = _ranks([p['image_id'] for p in results.predictions], scores)
+        counted = np.array([i not in match.ignored for i in range(len(scores))], dtype=bool)
+        # Like COCO's metric, this looks at no more people in a picture than that.
+        counted &= ranks < MAX_DETECTIONS
+        self.right = np.array([i in match.person_of for i in range(len(scores))], dtype=bool)
+        self.scores, self.counted = scores, counted
+        self.annotated = [person for image in results.coco.imgs for person in results.people(image)]
+        self.score_thr = self._best_threshold() if score_thr is None else score_thr
+        self.chosen = counted & (scores >= self.score_thr)
+        self.person_of = {i: match.person_of[i] for i in np.flatnonzero(self.chosen & self.right)}
+        self.found = set(self.person_of.values())
+
+    def _best_threshold(self) -> float:
+        """The score with the best harmonic mean of precision and recall; 0 without predictions."""
+        scores, right = self.scores[self.counted], self.right[self.counted]
+        if not right.any():
+            return 0.0
+        order = np.argsort(-scores, kind='stable')
+        f1 = 2 * right[order].cumsum() / (np.arange(1, len(order) + 1) + len(self.annotated))
+        last = np.append(np.diff(scores[order]) != 0, True)  # all of one score come together
+        return float(scores[order][np.where(last, f1, -1).argmax()])
+
+    def groups(self) -> dict[str, list[Group]]:
+        """People missed and invented, by ``size`` and by ``crowding``.
+
+        A prediction that found its person counts where that person does. An invented one has the
+        size of its keypoints' box, and its crowd are the people whom this box overlaps.
+        """
+        boxes = {image: _boxes(self.results.people(image)) for image in self.results.coco.imgs}
+        missed = np.array([p['id'] not in self.found for p in self.annotated], dtype=bool)
+        size = {p['id']: p['area'] ** 0.5 for p in self.annotated}
+        crowd = {  # without the person itself
+            p['id']: (_ious(box, boxes[p['image_id']]) > 0.1).sum() - 1
+            for p, box in zip(self.annotated, _boxes(self.annotated))
+        }
+        annotated_size, annotated_crowd = list(size.values()), list(crowd.values())
+        chosen = np.flatnonzero(self.chosen)
+        invented = ~self.right[chosen]
+        predicted_size, predicted_crowd = [], []
+        predictions = [self.results.predictions[i] for i in chosen]
+        for i, prediction, box in zip(chosen, predictions, _pose_boxes(predictions)):
+            person = self.person_of.get(i)
+            if person is None:
+                predicted_size.append((box[2:] - box[:2]).prod() ** 0.5)
+                overlaps = _ious(box, boxes[prediction['image_id']])
+                predicted_crowd.append((overlaps > 0.1).sum())
+            else:
+                predicted_size.append(size[person])
+                predicted_crowd.append(crowd[person])
+
+        def count(limits, annotated, predicted) -> list[Group]:
+            annotated, predicted = np.asarray(annotated), np.asarray(predicted)
+            groups = []
+            for name, low, high in limits:
+                here = (annotated >= low) & (annotated < high)
+                there = (predicted >= low) & (predicted < high)
+                groups.append(
+                    Group(
+                        name,
+                        int(here.sum()),
+                        int((here & missed).sum()),
+                        int(there.sum()),
+                        int((there & invented).sum()),
+                    )
+                )
+            return groups
+
+        return dict(
+            size=count(SIZES, annotated_size, predicted_size),
+            crowding=count(CROWDS, annotated_crowd, predicted_crowd),
+        )
+
+    def calibration(self, num_bins: int = 10) -> tuple[list[Bin], float]:
+        """What share of the people with a score is right, of whatever score.
+
+        Args:
+            num_bins (int): Bins of equal width from 0 to 1. Defaults to 10.
+
+        Returns:
+            tuple: The bins that have predictions, and the expected calibration error: the mean
+            distance between score and share, weighted by the number of predictions.
+        """
+        scores, right = self.scores[self.counted], self.right[self.counted]
+        index = np.clip((scores * num_bins).astype(int), 0, num_bins - 1)
+        bins = [
+            Bin(
+                b / num_bins,
+                (b + 1) / num_bins,
+                int((index == b).sum()),
+                float(scores[index == b].mean()),
+                float(right[index == b].mean()),
+            )
+            for b in range(num_bins)
+            if (index == b).any()
+        ]
+        error = sum(b.number * abs(b.score - b.right) for b in bins) / max(len(scores), 1)
+        return bins, float(error)
+
+    def worst_pictures(self) -> list[tuple[int, int, int]]:
+        """Pictures by the number of people missed and invented, most first.
+
+        Returns:
+            list: Id of the picture, people missed, people invented; only pictures with either.
+        """
+        errors = {image: [0, 0] for image in self.results.coco.imgs}
+        for person in self.annotated:
+            errors[person['image_id']][0] += person['id'] not in self.found
+        for i in np.flatnonzero(self.chosen & ~self.right):
+            errors[self.results.predictions[i]['image_id']][1] += 1
+        ranked = sorted(errors, key=lambda image: -sum(errors[image]))
+        return [(image, *errors[image]) for image in ranked if sum(errors[image])]
+
+
+def _ranks(images: list[int], scores: np.ndarray) -> np.ndarray:
+    """The rank (n, ) of each prediction in its picture, 0 for the best."""
+    ranks, seen = np.zeros(len(scores), dtype=int), {}
+    for i in np.argsort(-scores, kind='stable'):
+        ranks[i] = seen[images[i]] = seen.get(images[i], -1) + 1
+    return ranks
+
+
+def _boxes(people: list[dict]) -> np.ndarray:
+    """Annotated boxes (n, 4) as x1, y1, x2, y2; those of the keypoints where there is none."""
+    boxes = _pose_boxes(people)
+    for box, person in zip(boxes, people):
+        if 'bbox' in person:
+            x, y, width, height = person['bbox']
+            box[:] = x, y, x + width, y + height
+    return boxes
+
+
+def _pose_boxes(entries: list[dict]) -> np.ndarray:
+    """Extents (n, 4) of keypoints, those with a 0 in third place left out."""
+    boxes = np.zeros((len(entries), 4))
+    for box, entry in zip(boxes, entries):
+        points = np.reshape(entry['keypoints'], (-1, 3))
+        points = points[points[:, 2] > 0, :2] if (points[:, 2] > 0).any() else points[:, :2]
+        box[:] = *points.min(axis=0), *points.max(axis=0)
+    return boxes
+
+
+def _ious(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Intersection over union (n, ) of a box (4, ) with boxes (n, 4)."""
+    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    shared = sides.clip(min=0).prod(axis=-1)
+    area = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(axis=-1)
+    return shared / np.maximum(area - shared, np.spacing(1))

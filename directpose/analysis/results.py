@@ -1,0 +1,192 @@
+"""A results file of COCO's format beside its annotations: AP, and who was matched with whom."""
+
+import contextlib
+import copy
+import io
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from directpose.metainfo import parse_metainfo
+
+MAX_DETECTIONS = 20
+"""COCO's metric looks at so many people in a picture, the best first."""
+
+
+class Match(NamedTuple):
+    """What COCO's matching at one threshold of OKS says of all pictures."""
+
+    person_of: dict[int, int]
+    """Id of the annotated person, by the index of the prediction."""
+    ignored: set[int]
+    """Predictions that match an annotation without labelled keypoints or a crowd: not counted."""
+
+
+def similarity(
+    predicted: np.ndarray, keypoints: np.ndarray, area: np.ndarray | float, sigmas: np.ndarray
+) -> np.ndarray:
+    """How near each predicted keypoint is to another, as COCO's OKS counts it, from 0 to 1.
+
+    Args:
+        predicted (np.ndarray): (..., K, 2) in original pixels.
+        keypoints (np.ndarray): (..., K, 2) in original pixels.
+        area (np.ndarray | float): (..., ), of the person in square original pixels.
+        sigmas (np.ndarray): (K, ).
+
+    Returns:
+        np.ndarray: (..., K).
+    """
+    squared = ((predicted - keypoints) ** 2).sum(axis=-1)
+    spread = 2 * (2 * sigmas) ** 2 * (np.asarray(area)[..., None] + np.spacing(1))
+    return np.exp(-squared / spread)
+
+
+class Results:
+    """Predictions and annotations of the same pictures.
+
+    Args:
+        results_file (str): COCO's results JSON: a list of ``image_id``, ``category_id``,
+            ``keypoints`` (3K numbers) and ``score``.
+        ann_file (str): The annotations as a COCO JSON, of people of one category.
+        metainfo (dict): As of MMPose's data sets; sigmas and flip pairs come from it.
+
+    Raises:
+        ValueError: If a file is of another kind, or if the files do not fit each other.
+    """
+
+    def __init__(self, results_file: str, ann_file: str, metainfo: dict) -> None:
+        self.metainfo = parse_metainfo(metainfo)
+        self.sigmas = np.asarray(self.metainfo['sigmas'], dtype=np.float64)
+        self.names = [self.metainfo['keypoint_id2name'][i] for i in range(len(self.sigmas))]
+        self.flip_indices = np.asarray(self.metainfo['flip_indices'])
+
+        data = _read_json(ann_file)
+        if not isinstance(data, dict) or not {'images', 'annotations', 'categories'} <= set(data):
+            raise ValueError(
+                f'{ann_file}: not an annotation file of COCO; give the JSON with `images`, '
+                '`annotations` and `categories`'
+            )
+        self.predictions = _read_json(results_file)
+        self._check(results_file, ann_file, data)
+        # COCO's matching takes the id 0 for "nobody".
+        for number, annotation in enumerate(data['annotations'], 1):
+            annotation['id'] = number
+        self.coco = COCO()
+        self.coco.dataset = data
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.coco.createIndex()
+
+    def _check(self, results_file: str, ann_file: str, data: dict) -> None:
+        """See that the files fit each other and the metainfo."""
+        count = 3 * len(self.sigmas)
+        images = {image['id'] for image in data['images']}
+        if not isinstance(self.predictions, list):
+            raise ValueError(f"{results_file}: not a list of predictions, COCO's results format")
+        for name, entries in ((results_file, self.predictions), (ann_file, data['annotations'])):
+            for number, entry in enumerate(entries):
+                if len(entry.get('keypoints', ())) != count:
+                    raise ValueError(
+                        f'{name}: entry {number} has {len(entry.get("keypoints", ()))} numbers in '
+                        f'`keypoints`, but the metainfo "{self.metainfo["dataset_name"]}" has '
+                        f'{len(self.sigmas)} keypoints of 3 numbers; give the metainfo of the data'
+                    )
+                if entry['image_id'] not in images:
+                    raise ValueError(
+                        f'{name}: entry {number} is of the picture {entry["image_id"]}, which '
+                        f'{ann_file} does not have; give the annotations that belong together'
+                    )
+        annotated = {entry['category_id'] for entry in data['annotations']}
+        if len(annotated) > 1:
+            raise ValueError(
+                f'{ann_file}: the people are of the categories {sorted(annotated)}, but the model '
+                'has one; join them first with tools/dataset_converters/merge_categories.py'
+            )
+        for number, entry in enumerate(self.predictions):
+            if 'score' not in entry:
+                raise ValueError(f'{results_file}: entry {number} has no `score`')
+
+    def _evaluate(
+        self,
+        keypoints: Sequence[Sequence[float]] | None,
+        thresholds: Sequence[float] | None = None,
+    ) -> COCOeval:
+        """COCO's evaluation, matched but not yet accumulated."""
+        predictions = copy.deepcopy(self.predictions)
+        if keypoints is not None:
+            for entry, values in zip(predictions, keypoints, strict=True):
+                entry['keypoints'] = list(values)
+        for entry in predictions:  # also where the file has boxes: the area is that of the pose
+            entry.pop('bbox', None)
+            entry['category_id'] = self.category
+        with contextlib.redirect_stdout(io.StringIO()):
+            # pycocotools refuses a list without predictions.
+            found = self.coco.loadRes(predictions) if predictions else COCO()
+            evaluation = COCOeval(self.coco, found, 'keypoints')
+            evaluation.params.kpt_oks_sigmas = self.sigmas
+            if thresholds is not None:
+                evaluation.params.iouThrs = np.asarray(thresholds)
+            evaluation.evaluate()
+        return evaluation
+
+    @property
+    def category(self) -> int:
+        """Id of the category of the annotated people."""
+        annotations = self.coco.dataset['annotations']
+        return (annotations or [dict(category_id=1)])[0]['category_id']
+
+    def average_precision(self, keypoints: Sequence[Sequence[float]] | None = None) -> float:
+        """COCO's AP over OKS 0.50 to 0.95.
+
+        Args:
+            keypoints (Sequence, optional): (n, 3K), in place of those of the predictions.
+
+        Returns:
+            float: From 0 to 1, or -1 if nobody is annotated.
+        """
+        evaluation = self._evaluate(keypoints)
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluation.accumulate()
+            evaluation.summarize()
+        return float(evaluation.stats[0])
+
+    def match(self, oks: float) -> Match:
+        """Pair predictions with people as COCO's metric does.
+
+        Args:
+            oks (float): The least similarity of a pair.
+
+        Returns:
+            Match: By the indices of ``predictions`` and the ids of the annotations.
+        """
+        person_of, ignored = {}, set()
+        evaluation = self._evaluate(None, [oks])
+        num_images = len(evaluation.params.imgIds)
+        for entry in evaluation.evalImgs[:num_images]:  # the first of the ranges of area is "all"
+            if entry is None:
+                continue
+            # COCO numbers the predictions from 1 in the order of the list.
+            for prediction, person, skipped in zip(
+                entry['dtIds'], entry['dtMatches'][0], entry['dtIgnore'][0]
+            ):
+                if skipped:
+                    ignored.add(prediction - 1)
+                elif person > 0:
+                    person_of[prediction - 1] = int(person)
+        return Match(person_of, ignored)
+
+    def people(self, image_id: int) -> list[dict]:
+        """The annotated people of a picture who count: no crowds, and with labelled keypoints."""
+        annotations = self.coco.imgToAnns.get(image_id, [])
+        return [a for a in annotations if not a.get('iscrowd') and any(a['keypoints'][2::3])]
+
+
+def _read_json(path: str):
+    try:
+        with open(path, encoding='utf-8') as file:
+            return json.load(file)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f'{path}: cannot be read as JSON: {error}') from error

@@ -1,0 +1,248 @@
+"""What went wrong in a test: keypoints, people, scores, pictures.
+
+::
+
+    python tools/test.py CONFIG CHECKPOINT \\
+        --cfg-options test_evaluator.outfile_prefix=work_dirs/results
+    python tools/analysis_tools/analyze_results.py work_dirs/results.keypoints.json \\
+        data/coco/annotations/person_keypoints_val2017.json \\
+        --images data/coco/val2017 --out-dir work_dirs/analysis
+
+The errors of keypoints are those of Ronchi and Perona (ICCV 2017): jitter (near its place),
+inversion (on the mirrored keypoint of the same person), swap (on another person), miss (near
+none of them). AP is given as it would be if all errors of a kind were mended.
+"""
+
+import argparse
+import json
+import os
+import sys
+
+import cv2
+import matplotlib.pyplot as plt
+import numpy as np
+
+from directpose.analysis.keypoint_errors import KINDS, KeypointErrors
+from directpose.analysis.people_errors import OKS, Bin, Group, PeopleErrors
+from directpose.analysis.results import Results
+from directpose.cli.errors import UserError
+from directpose.drawing import draw_poses
+
+TILE = 480
+"""Width of each half of a row of the contact sheet, in pixels."""
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('results', help="COCO's results JSON, *.keypoints.json")
+    parser.add_argument('annotations', help='annotation file of the same pictures, COCO JSON')
+    parser.add_argument(
+        '--metainfo',
+        default='configs/_base_/datasets/coco.py',
+        help='metainfo of the keypoints; default: COCO\'s, "%(default)s" of MMPose',
+    )
+    parser.add_argument(
+        '--score-thr',
+        type=float,
+        help='count people with at least this score as predicted; default: the score with the '
+        'best F1',
+    )
+    parser.add_argument('--out-dir', help='folder for analysis.json and the pictures')
+    parser.add_argument('--images', help='folder of the pictures, for a sheet of the worst ones')
+    parser.add_argument(
+        '--worst', type=int, default=12, help='pictures on that sheet; default: %(default)s'
+    )
+    args = parser.parse_args(argv)
+    if args.images and not args.out_dir:
+        parser.error('--images needs --out-dir, where the sheet goes')
+    return args
+
+
+def percent(part: float, whole: float) -> str:
+    return f'{100 * part / whole:.1f} %' if whole else '-'
+
+
+def print_keypoints(errors: KeypointErrors, precision: dict[str, float]) -> None:
+    """Print the tables of AP by mended error and of errors by keypoint."""
+    counts, names = errors.counts(), errors.results.names
+    total = counts.sum()
+    print(f'\nAP {100 * precision["as it is"]:.1f}; with these errors mended:')
+    for kind in KINDS[1:]:
+        share = percent(counts[:, KINDS.index(kind)].sum(), total)
+        gain = 100 * (precision[kind] - precision['as it is'])
+        print(f'  {kind:<10} {100 * precision[kind]:5.1f}  ({gain:+.1f}; {share} of keypoints)')
+    print(f'  {"all four":<10} {100 * precision["all"]:5.1f}')
+    width = max(map(len, names))
+    print(f'\n{"keypoint":<{width}}  compared   OKS ' + ''.join(f'{kind:>11}' for kind in KINDS))
+    for name, row, mean in zip(names, counts, errors.mean_similarities()):
+        shares = ''.join(f'{percent(count, row.sum()):>11}' for count in row)
+        print(f'{name:<{width}}  {row.sum():8d}  {mean:4.2f} {shares}')
+
+
+def print_people(
+    errors: PeopleErrors, groups: dict[str, list[Group]], bins: list[Bin], calibration: float
+) -> None:
+    """Print the tables of people missed and invented, and of the scores."""
+    print(
+        f'\n{len(errors.annotated)} people annotated, {len(errors.found)} found, '
+        f'{int((errors.chosen & ~errors.right).sum())} invented, '
+        f'with score >= {errors.score_thr:.3f} at OKS {OKS}'
+    )
+    for name, rows in groups.items():
+        print(f'\n{"by " + name:<14}  annotated  missed           predicted  invented')
+        for row in rows:
+            print(
+                f'{row.name:<14}  {row.annotated:9d}  {row.missed:6d} '
+                f'{percent(row.missed, row.annotated):>8}  {row.predicted:9d}  '
+                f'{row.invented:8d} {percent(row.invented, row.predicted):>8}'
+            )
+    print('\nscore          people  mean score  right')
+    for b in bins:
+        print(f'{b.low:.1f} to {b.high:.1f}  {b.number:9d}  {b.score:10.2f}  {b.right:5.2f}')
+    print(f'expected calibration error: {calibration:.3f}')
+
+
+def plot_keypoints(errors: KeypointErrors, path: str) -> None:
+    """Bars with the share of each kind of error, a keypoint each."""
+    counts, names = errors.counts(), errors.results.names
+    shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, axes = plt.subplots(figsize=(8, 1.5 + 0.25 * len(names)), layout='constrained')
+    left = np.zeros(len(names))
+    # grey for what is right; the others differ in brightness too
+    for kind, share, colour in zip(
+        KINDS, shares.T, ('#d9d9d9', '#fde725', '#35b779', '#31688e', '#440154')
+    ):
+        axes.barh(names, share, left=left, label=kind, color=colour)
+        left += share
+    axes.invert_yaxis()
+    axes.set(xlabel='% of the compared keypoints', xlim=(0, 100))
+    axes.legend(ncols=len(KINDS), loc='lower center', bbox_to_anchor=(0.5, 1), frameon=False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def plot_calibration(bins: list[Bin], error: float, path: str) -> None:
+    """The share of right people against their score."""
+    figure, axes = plt.subplots(figsize=(4.5, 4.5), layout='constrained')
+    axes.plot([0, 1], [0, 1], '--', color='grey', label='as it should be')
+    axes.plot([b.score for b in bins], [b.right for b in bins], 'o-', label='as it is')
+    axes.set(
+        xlabel='score',
+        ylabel=f'share that found a person, OKS {OKS}',
+        xlim=(0, 1),
+        ylim=(0, 1),
+        title=f'expected calibration error {error:.3f}',
+    )
+    axes.legend()
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def draw_worst(errors: PeopleErrors, folder: str, number: int) -> np.ndarray | None:
+    """A sheet of the worst pictures: annotated people at the left, predicted ones at the right.
+
+    Returns:
+        np.ndarray: (H, W, 3) in BGR, or None if nothing went wrong.
+    """
+    results = errors.results
+    meta = dict(skeleton_links=results.metainfo['skeleton_links'], keypoint_names=results.names)
+    rows = []
+    for image_id, missed, invented in errors.worst_pictures()[:number]:
+        name = results.coco.imgs[image_id]['file_name']
+        image = cv2.imread(os.path.join(folder, name))
+        if image is None:
+            raise UserError(f'{os.path.join(folder, name)}: cannot be read; see --images')
+        scale = TILE / image.shape[1]
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        people = results.people(image_id)
+        poses = np.array([p['keypoints'] for p in people], dtype=float)
+        poses = poses.reshape(len(people), -1, 3)
+        found = sorted(
+            (
+                results.predictions[i]
+                for i in np.flatnonzero(errors.chosen)
+                if results.predictions[i]['image_id'] == image_id
+            ),
+            key=lambda entry: -entry['score'],
+        )
+        guesses = np.array([p['keypoints'] for p in found], dtype=float)
+        guesses = guesses.reshape(len(found), -1, 3)
+        halves = [
+            draw_poses(image, scale * poses[..., :2], visibility=poses[..., 2], **meta),
+            draw_poses(
+                image,
+                scale * guesses[..., :2],
+                labels=[f'{p["score"]:.2f}' for p in found],
+                **meta,
+            ),
+        ]
+        title = np.full((24, 2 * TILE, 3), 255, np.uint8)
+        text = f'{name}: {missed} missed, {invented} invented'
+        cv2.putText(title, text, (6, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+        rows += [title, np.concatenate(halves, axis=1)]
+    return np.concatenate(rows) if rows else None
+
+
+def write(args: argparse.Namespace, keypoints: KeypointErrors, people: PeopleErrors, summary: dict):
+    """Write the numbers and the pictures."""
+    os.makedirs(args.out_dir, exist_ok=True)
+
+    def path(name: str) -> str:
+        return os.path.join(args.out_dir, name)
+
+    with open(path('analysis.json'), 'w', encoding='utf-8') as file:
+        json.dump(summary, file, indent=1)
+    written = ['analysis.json', 'keypoints.png', 'calibration.png']
+    plot_keypoints(keypoints, path('keypoints.png'))
+    plot_calibration(*people.calibration(), path('calibration.png'))
+    if args.images:
+        sheet = draw_worst(people, args.images, args.worst)
+        if sheet is None:
+            print('\nNo picture has anybody missed or invented: there is no sheet.')
+        else:
+            cv2.imwrite(path('worst.jpg'), sheet)
+            written.append('worst.jpg')
+    print(f'\nwritten to {args.out_dir}: {", ".join(written)}')
+
+
+def analyze(args: argparse.Namespace) -> None:
+    try:
+        results = Results(args.results, args.annotations, dict(from_file=args.metainfo))
+    except (ValueError, FileNotFoundError) as error:
+        raise UserError(str(error)) from error
+    keypoints, people = KeypointErrors(results), PeopleErrors(results, args.score_thr)
+    precision = {'as it is': keypoints.average_precision()}
+    precision |= {kind: keypoints.average_precision(kind) for kind in KINDS[1:]}
+    precision['all'] = keypoints.average_precision(*KINDS[1:])
+    groups = people.groups()
+    bins, error = people.calibration()
+    print_keypoints(keypoints, precision)
+    print_people(people, groups, bins, error)
+    if args.out_dir:
+        counts = zip(results.names, keypoints.counts().tolist(), keypoints.mean_similarities())
+        summary = dict(
+            average_precision=precision,
+            keypoints={
+                # JSON knows no NaN
+                name: dict(zip(KINDS, row), oks=None if np.isnan(mean) else float(mean))
+                for name, row, mean in counts
+            },
+            score_thr=people.score_thr,
+            people={name: [g._asdict() for g in rows] for name, rows in groups.items()},
+            calibration=dict(error=error, bins=[b._asdict() for b in bins]),
+        )
+        write(args, keypoints, people, summary)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    try:
+        analyze(args)
+    except UserError as error:
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()
