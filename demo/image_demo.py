@@ -53,7 +53,7 @@ def main() -> None:
     except UserError as error:
         sys.exit(f'error: {error}')
     if args.optimize:
-        optimize_for_inference(model, PRECISIONS[args.optimize])
+        optimize_for_inference(model, PRECISIONS[args.optimize], keep_freed_memory=True)
     # a keypoint's score is its person's, and that is thresholded already
     results = inferencer(args.inputs, out_dir=args.out_dir, bbox_thr=args.score_thr, kpt_thr=0.0)
     number = sum(1 for _ in results)

@@ -14,14 +14,12 @@ import os
 import sys
 
 import mmengine
-import torch
 from mmengine.config import DictAction
 from mmengine.dist import is_main_process
 from mmengine.hooks import EMAHook
-from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 
-from directpose.apis import PRECISIONS, optimize_for_inference
+from directpose.apis import PRECISIONS, estimator_of, optimize_for_inference
 from directpose.cli import config, launch
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.device import check_operators
@@ -88,13 +86,6 @@ def build_config(args: argparse.Namespace) -> config.Config:
     return cfg
 
 
-def estimator_of(model: torch.nn.Module) -> torch.nn.Module:
-    """The pose estimator in what the runner has around it."""
-    if is_model_wrapper(model):
-        model = model.module
-    return model.module if isinstance(model, BaseTTAModel) else model
-
-
 def run_test(args: argparse.Namespace) -> None:
     cfg = build_config(args)
     checkpoint = load_checkpoint_file(args.checkpoint)
@@ -103,7 +94,7 @@ def run_test(args: argparse.Namespace) -> None:
     check_weights(estimator, checkpoint, args.checkpoint)
     if args.optimize:
         estimator.load_state_dict(checkpoint['state_dict'], strict=False)
-        optimize_for_inference(estimator, PRECISIONS[args.optimize])
+        optimize_for_inference(estimator, PRECISIONS[args.optimize], keep_freed_memory=True)
     metrics = runner.test()
     if args.out is not None and is_main_process():
         mmengine.dump(metrics, args.out)

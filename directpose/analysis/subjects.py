@@ -52,7 +52,9 @@ class Subject:
         self.device = device
         precision, _, compiled = variant.partition('-')
         if precision != 'plain':
-            optimize_for_inference(self.model, PRECISIONS[precision], bool(compiled))
+            optimize_for_inference(
+                self.model, PRECISIONS[precision], bool(compiled), keep_freed_memory=True
+            )
 
     def forward(self, inputs: Tensor) -> Callable[[], Sequence]:
         """Backbone, neck and head.
@@ -63,7 +65,16 @@ class Subject:
         Returns:
             Callable: Gives the raw maps.
         """
-        return self._without_grad(lambda: self.model(inputs, None, mode='tensor'))
+        # not mode='tensor', which passes by a compiled head: it runs `head.forward` itself
+        parts = [part for name, part in self.model.named_children() if name != 'data_preprocessor']
+
+        def run() -> Sequence:
+            feats = inputs
+            for part in parts:
+                feats = part(feats)
+            return feats
+
+        return self._without_grad(run)
 
     def stages(self, inputs: Tensor) -> dict[str, Callable[[], Sequence]]:
         """Backbone, neck and head apart, each on what the one before it gave.

@@ -2,15 +2,29 @@
 
 import torch
 from mmcv.cnn.utils import fuse_conv_bn
-from mmengine.model import revert_sync_batchnorm
+from mmengine.model import BaseTTAModel, is_model_wrapper, revert_sync_batchnorm
 from torch import Tensor, nn
 
 from directpose.models.resnet_aa import BasicBlock, Bottleneck
 
-from .memory import keep_freed_memory
+from . import memory
 
 PRECISIONS = dict(fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
 """The types to compute in, by the names that command lines have for them."""
+
+
+class _CastInput:
+    """A forward pre-hook that casts a module's first argument.
+
+    It is an object of a class, not a closure, so that a model with this hook can be copied and
+    pickled.
+    """
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+
+    def __call__(self, module: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
+        return (args[0].to(self.dtype), *args[1:])
 
 
 def fold_batch_norms(model: nn.Module) -> nn.Module:
@@ -27,54 +41,82 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
     return model
 
 
+def estimator_of(model: nn.Module) -> nn.Module:
+    """Return the pose estimator inside a wrapper of MMEngine's, or the model itself.
+
+    Args:
+        model (nn.Module): An estimator, perhaps inside a wrapper for distributed runs
+            (``MMDistributedDataParallel``) or a model for test-time augmentation
+            (:class:`~directpose.models.PoseTTAModel`), or inside both.
+    """
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
+
+
 def optimize_for_inference(
-    model: nn.Module, dtype: torch.dtype | None = None, compile: bool = False
+    model: nn.Module,
+    dtype: torch.dtype | None = None,
+    compile: bool = False,
+    *,
+    keep_freed_memory: bool = False,
 ) -> nn.Module:
     """Prepare a model for speed, **in place**; it cannot be trained any more.
 
     BN is folded into the convolutions, the heatmap branch is dropped, the weights become
-    channels-last, and calls run in :class:`torch.inference_mode`. The signature of a call stays
-    the same, and in fp32 so do the results, to 1e-4. For a model on the CPU, the process keeps
-    its freed memory from then on: see :func:`~directpose.apis.keep_freed_memory`.
+    channels-last and need no gradient. The signature of a call stays the same, and in fp32 so do
+    the results, to 1e-4. The prepared model can be copied, pickled and prepared again like any
+    other. A copy of a compiled model is not compiled.
 
     Args:
         model (nn.Module): A pose estimator of mmpose or a detector of mmdet with a backbone, a
-            neck and a head, its trained weights loaded.
-        dtype (torch.dtype, optional): ``torch.bfloat16`` or ``torch.float16`` to compute in.
-            Poses are decoded in fp32 from what the convolutions give. A device without units
-            for the type is slower with it than without. Defaults to fp32.
-        compile (bool): Run backbone, neck and, on a GPU, the head through :func:`torch.compile`.
-            On a CPU the head's group normalisation is slower compiled (torch 2.11). The first
-            call compiles, as does one of another image size. Defaults to False.
+            neck and a head, its trained weights loaded. It may stand inside a wrapper: see
+            :func:`estimator_of`.
+        dtype (torch.dtype, optional): The type to compute in: ``torch.float32``,
+            ``torch.bfloat16`` or ``torch.float16``. Poses are decoded in fp32 from what the
+            convolutions give. A device without units for the type is slower with it than
+            without. A model that was prepared in half precision before keeps its rounded weights.
+            By default, the weights keep their type.
+        compile (bool): Compile the backbone, the neck and, on a GPU, the head with
+            :meth:`torch.nn.Module.compile`. On a CPU the head's group normalisation is slower
+            compiled (torch 2.11). The first call compiles, and so does the first call with
+            another image size. Defaults to False.
+        keep_freed_memory (bool): Let the whole process keep the memory that it frees, which
+            makes a model on the CPU faster: see :func:`~directpose.apis.keep_freed_memory`.
+            Defaults to False.
 
     Returns:
         nn.Module: The same model.
 
     Raises:
-        ValueError: If ``dtype`` is none of these.
+        ValueError: If ``dtype`` is another type.
     """
     if dtype not in (None, *PRECISIONS.values()):
         raise ValueError(f'dtype {dtype} must be torch.float32, torch.bfloat16 or torch.float16')
-    fold_batch_norms(model.eval())
-    revert_sync_batchnorm(model)  # what had no convolution to go to
-    parts = [part for name, part in model.named_children() if name != 'data_preprocessor']
+    estimator = estimator_of(model.eval())
+    fold_batch_norms(estimator)
+    revert_sync_batchnorm(estimator)  # the layers that no convolution stands before
+    parts = [part for name, part in estimator.named_children() if name != 'data_preprocessor']
     for part in parts:
         if getattr(part, 'heatmap_head', None) is not None:
             part.heatmap_head = None
-    model.requires_grad_(False).to(memory_format=torch.channels_last)
+    estimator.requires_grad_(False).to(memory_format=torch.channels_last)
     if dtype is not None:
         for part in parts:
             part.to(dtype)
-
-        def cast(module: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
-            return (args[0].to(dtype), *args[1:])
-
-        model.backbone.register_forward_pre_hook(cast)
-    on_cpu = next(model.parameters()).device.type == 'cpu'
-    if on_cpu:
-        keep_freed_memory()
+        _cast_inputs(estimator.backbone, dtype)
+    if keep_freed_memory:
+        memory.keep_freed_memory()
     if compile:
+        on_cpu = next(estimator.parameters()).device.type == 'cpu'
         for part in parts[:-1] if on_cpu else parts:
-            part.forward = torch.compile(part.forward)
-    model.forward = torch.inference_mode()(model.forward)
+            part.compile()
     return model
+
+
+def _cast_inputs(backbone: nn.Module, dtype: torch.dtype) -> None:
+    """Cast what the backbone gets, in place of the type of an earlier preparation."""
+    hooks = backbone._forward_pre_hooks
+    for key in [key for key, hook in hooks.items() if isinstance(hook, _CastInput)]:
+        del hooks[key]
+    backbone.register_forward_pre_hook(_CastInput(dtype))

@@ -1,9 +1,12 @@
 """What a process does with the memory that it has freed."""
 
+import ctypes
 import subprocess
 import sys
 
 import pytest
+
+from directpose.apis import keep_freed_memory
 
 PROGRAM = """
 import sys
@@ -32,3 +35,19 @@ def test_keeps_freed_memory(argument, kept):
         timeout=120,
     )
     assert done.stdout.strip() == kept
+
+
+class OtherLibrary:
+    """What ``ctypes.CDLL(None)`` gives without glibc."""
+
+
+def fail(name):
+    raise TypeError('bad argument type for built-in operation')
+
+
+@pytest.mark.parametrize(
+    'cdll', [fail, lambda name: OtherLibrary()], ids=['Windows', 'musl and macOS']
+)
+def test_another_c_library_changes_nothing(monkeypatch, cdll):
+    monkeypatch.setattr(ctypes, 'CDLL', cdll)
+    assert keep_freed_memory() is False

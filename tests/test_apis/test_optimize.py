@@ -1,15 +1,19 @@
-"""A prepared model against the plain one."""
+"""A prepared model against the plain one, and as the ordinary model that it still is."""
 
 import copy
+import io
+import pickle
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 from torch import nn
 
 from directpose.apis import optimize_for_inference
+from directpose.models import PoseTTAModel
 from tests.steps import without_downloads
 
 TINY = 'r18-aa-tiny_fpn_1xb8-1200_synthetic'
@@ -51,7 +55,7 @@ def test_equals_the_plain_model_and_has_no_batch_norm(name):
     assert model.head.heatmap_head is None
     maps = model(image, None, mode='tensor')
     for got, want in zip(sum(maps, []), sum(map(list, wanted), []), strict=True):  # noqa: RUF017
-        assert got.is_inference()
+        assert not got.requires_grad
         scale = max(1.0, float(want.abs().max()))
         torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4 * scale)
 
@@ -86,6 +90,77 @@ def test_compiled_equals_the_plain_model(monkeypatch):
     for got, want in zip(sum(maps, []), sum(map(list, wanted), []), strict=True):  # noqa: RUF017
         torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
     assert compiled == [model.backbone, model.neck]  # not the head, on a CPU
+
+
+def maps_of(model, image):
+    """All raw maps of a model in one list."""
+    return sum(map(list, model(image, None, mode='tensor')), [])  # noqa: RUF017
+
+
+def through_pickle(model):
+    return pickle.loads(pickle.dumps(model))
+
+
+def through_torch(model):
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+@pytest.mark.parametrize('compile', [False, True])
+@pytest.mark.parametrize('copied', [copy.deepcopy, through_pickle, through_torch])
+def test_a_copy_computes_with_its_own_weights(copied, compile):
+    model = optimize_for_inference(build(TINY), torch.bfloat16, compile=compile)
+    image = torch.randn(1, 3, 64, 64)
+    copy = copied(model)
+    if not compile:  # a copy is not compiled, so its rounding differs
+        for got, want in zip(maps_of(copy, image), maps_of(model, image), strict=True):
+            assert torch.equal(got, want)
+    for parameter in copy.parameters():
+        parameter.zero_()
+    assert all((value == 0).all() for value in maps_of(copy, image))
+
+
+def test_preparing_again_replaces_the_type():
+    """Only one cast may be left: a second one would round the image to bfloat16."""
+    model, image = build(TINY), torch.randn(1, 3, 64, 64)
+    wanted = optimize_for_inference(copy.deepcopy(model), torch.bfloat16)
+    for part in (wanted.backbone, wanted.neck, wanted.head):
+        part.float()  # rounded weights, computed with in fp32
+    wanted.backbone._forward_pre_hooks.clear()
+    again = optimize_for_inference(optimize_for_inference(model, torch.bfloat16), torch.float32)
+    for got, want in zip(maps_of(again, image), maps_of(wanted, image), strict=True):
+        assert got.dtype == torch.float32
+        assert torch.equal(got, want)
+
+
+@pytest.fixture
+def process_group(tmp_path):
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1
+    )
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize('dtype', [None, torch.bfloat16])
+def test_a_model_in_a_wrapper_is_prepared(process_group, dtype):
+    model, image = build(TINY), torch.randn(1, 3, 64, 64)
+    alone = optimize_for_inference(copy.deepcopy(model), dtype)
+    wrapped = MMDistributedDataParallel(PoseTTAModel(model))
+    assert optimize_for_inference(wrapped, dtype) is wrapped
+    assert model.head.heatmap_head is None
+    for got, want in zip(maps_of(model, image), maps_of(alone, image), strict=True):
+        assert torch.equal(got, want)
+
+
+@pytest.mark.parametrize('asked', [True, False])
+def test_memory_is_kept_only_if_asked_for(monkeypatch, asked):
+    calls = []
+    monkeypatch.setattr('directpose.apis.memory.keep_freed_memory', lambda: calls.append(1))
+    optimize_for_inference(build(TINY), keep_freed_memory=asked)
+    assert len(calls) == asked
 
 
 def test_other_types_are_refused():
