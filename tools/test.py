@@ -11,7 +11,6 @@ On the 8 GPUs of a machine::
 
 import argparse
 import os
-import sys
 
 import mmengine
 from mmengine.config import DictAction
@@ -21,9 +20,9 @@ from mmengine.runner import Runner
 
 from directpose.apis import PRECISIONS, estimator_of, optimize_for_inference
 from directpose.cli import config, launch
-from directpose.cli.checkpoint import check_weights, load_checkpoint_file
+from directpose.cli.checkpoint import check_weights, load_checkpoint_file, state_dict_of
 from directpose.cli.device import check_operators
-from directpose.cli.errors import UserError
+from directpose.cli.errors import UserError, errors_as_messages
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,7 +32,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='where the log goes')
-    parser.add_argument('--data-root', help="folder of the data, in place of the config's")
+    parser.add_argument(
+        '--data-root',
+        action='append',
+        metavar='FOLDER',
+        help="folder of the data, in place of the config's; where the config has several, "
+        'OLD=NEW for each, in an option of its own',
+    )
     parser.add_argument(
         '--tta', action='store_true', help='merge the poses of several sizes and mirrored images'
     )
@@ -43,7 +48,7 @@ def parse_args() -> argparse.Namespace:
         help='prepare the model for speed, to compute in this precision',
     )
     parser.add_argument('--out', help='file for the metrics, .json')
-    parser.add_argument('--dump', help='file for the predictions, .pkl')
+    parser.add_argument('--dump', help='file for the predictions, .json')
     parser.add_argument('--show-dir', help='folder for pictures of the poses')
     parser.add_argument(
         '--cfg-options',
@@ -72,6 +77,7 @@ def build_config(args: argparse.Namespace) -> config.Config:
         config.dump_predictions(cfg, args.dump)
     if args.out is not None and not args.out.endswith('.json'):
         raise UserError(f'--out {args.out}: the metrics are JSON; end the name with .json')
+    cfg.env_cfg.cudnn_benchmark = False  # the pictures of a test have many sizes
     cfg.load_from = args.checkpoint
     if args.optimize:
         # run_test loads the weights, for they are changed before the runner would. The average
@@ -93,7 +99,7 @@ def run_test(args: argparse.Namespace) -> None:
     estimator = estimator_of(runner.model)
     check_weights(estimator, checkpoint, args.checkpoint)
     if args.optimize:
-        estimator.load_state_dict(checkpoint['state_dict'], strict=False)
+        estimator.load_state_dict(state_dict_of(checkpoint), strict=False)
         optimize_for_inference(estimator, PRECISIONS[args.optimize], keep_freed_memory=True)
     metrics = runner.test()
     if args.out is not None and is_main_process():
@@ -103,10 +109,8 @@ def run_test(args: argparse.Namespace) -> None:
 def main() -> None:
     args = parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    try:
+    with errors_as_messages():
         run_test(args)
-    except UserError as error:
-        sys.exit(f'error: {error}')
     launch.leave_process_group()
 
 

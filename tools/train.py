@@ -10,6 +10,9 @@ On the 8 GPUs of a machine, with the batch of the paper on any number of them::
 
 On several machines see tools/dist_train.sh and tools/slurm_train.sh. After an interruption, the
 same line with ``--resume`` goes on from the last checkpoint.
+
+SIGTERM and Ctrl-C let the step end, save its checkpoint, and end with the signal's exit status; a
+second one ends at once.
 """
 
 import argparse
@@ -22,8 +25,12 @@ from mmengine.runner import Runner
 from directpose.cli import config, launch
 from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.device import check_operators
-from directpose.cli.errors import UserError
+from directpose.cli.errors import errors_as_messages
+from directpose.cli.lock import lock_work_dir
 from directpose.cli.resume import find_resumable_checkpoint
+from directpose.engine.checkpoint_fit import check_resumable
+from directpose.engine.errors import TrainingInterrupted
+from directpose.engine.read_checkpoint import read_all_checkpoints_safely
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,7 +39,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='where logs and checkpoints go')
-    parser.add_argument('--data-root', help="folder of the data, in place of the config's")
+    parser.add_argument(
+        '--data-root',
+        action='append',
+        metavar='FOLDER',
+        help="folder of the data, in place of the config's; where the config has several, "
+        'OLD=NEW for each, in an option of its own',
+    )
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -92,9 +105,6 @@ def build_config(args: argparse.Namespace) -> config.Config:
         config.enable_drawing(cfg, args.show_dir)
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness', {}), seed=args.seed)
-    if args.resume is not None:
-        set_resume(cfg, args.resume)
-    launch.set_launcher(cfg, args.launcher)
     return cfg
 
 
@@ -109,26 +119,36 @@ def set_resume(cfg: config.Config, checkpoint: str) -> None:
             return
         print(f'Resuming from {checkpoint}.')
     else:
-        load_checkpoint_file(checkpoint)
+        check_resumable(load_checkpoint_file(checkpoint), checkpoint)
     cfg.resume, cfg.load_from = True, checkpoint
 
 
 def run_training(args: argparse.Namespace) -> None:
+    read_all_checkpoints_safely()
     cfg = build_config(args)
-    runner = Runner.from_cfg(cfg)
-    if args.resume is not None:
-        launch.check_same_checkpoint(cfg.load_from if cfg.get('resume') else None)
-    runner.train()
+    with lock_work_dir(cfg.work_dir, launch.get_launched_rank(args.launcher)):
+        if args.resume is not None:
+            set_resume(cfg, args.resume)
+        launch.set_launcher(cfg, args.launcher)
+        runner = Runner.from_cfg(cfg)
+        if args.resume is not None:
+            launch.check_same_checkpoint(cfg.load_from if cfg.get('resume') else None)
+        runner.train()
 
 
 def main() -> None:
     args = parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    try:
-        run_training(args)
-    except UserError as error:
-        sys.exit(f'error: {error}')
+    status = 0
+    with errors_as_messages():
+        try:
+            run_training(args)
+        except TrainingInterrupted as interrupted:
+            print(f'{interrupted}; --resume goes on from there', file=sys.stderr)
+            status = 128 + interrupted.signum
     launch.leave_process_group()
+    if status:
+        sys.exit(status)
 
 
 if __name__ == '__main__':

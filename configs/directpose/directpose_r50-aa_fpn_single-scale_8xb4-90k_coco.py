@@ -12,3 +12,4 @@ train_pipeline = [
     *_base_.train_pipeline[4:],
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+env_cfg = dict(cudnn_benchmark=False)  # whole images have many sizes

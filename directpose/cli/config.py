@@ -14,6 +14,8 @@ _AMP_DTYPES = dict(fp16='float16', bf16='bfloat16')
 def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None = None) -> Config:
     """Read a config, override settings in it and decide on the work directory.
 
+    A config is a Python program that reading it runs: read your own, or read it first.
+
     Args:
         path (str): A config file.
         cfg_options (dict, optional): Settings by dotted names, which go before the file's.
@@ -24,15 +26,21 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
         Config: The config.
 
     Raises:
-        UserError: If there is no such file.
+        UserError: If there is no such file, or if it is not Python.
     """
     if not osp.isfile(path):
         raise UserError(
             f'{path}: no such config file; those of this project are in configs/directpose/'
         )
+    if not path.endswith('.py'):  # MMEngine's reader of YAML runs any code in the file
+        raise UserError(f'{path}: a config is a Python file; end its name with .py')
     cfg = Config.fromfile(path)
     if cfg_options:
         cfg.merge_from_dict(cfg_options)
+    for split in ('train', 'val', 'test'):
+        loader = cfg.get(f'{split}_dataloader') or {}
+        if loader.get('num_workers') == 0:
+            loader.persistent_workers = False  # torch refuses it: there are no workers
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
@@ -52,25 +60,56 @@ def _datasets(node) -> Iterator[ConfigDict]:
             yield from _datasets(value)
 
 
-def set_data_root(cfg: Config, data_root: str) -> None:
-    """Move all datasets, and the annotation files of their metrics, to another folder.
+def set_data_root(cfg: Config, data_root: str | list[str]) -> None:
+    """Move all datasets, and the annotation files of their metrics, to other folders.
 
     Args:
         cfg (Config): The config, changed in place.
-        data_root (str): The folder that has what the config expects under its ``data_root``.
+        data_root (str | list[str]): The folder that has what the config expects under its
+            ``data_root``; or, where the config has several, an 'OLD=NEW' for each that moves.
+
+    Raises:
+        UserError: If one folder is given for several, or an 'OLD' is none of the config's.
     """
-    for split in ('train', 'val', 'test'):
-        old_roots = set()
-        for dataset in _datasets(cfg.get(f'{split}_dataloader')):
-            if 'data_root' in dataset:
-                old_roots.add(dataset.data_root)
-                dataset.data_root = data_root
+    splits = ('train', 'val', 'test')
+    datasets = {split: list(_datasets(cfg.get(f'{split}_dataloader'))) for split in splits}
+    roots = {
+        osp.normpath(dataset.data_root)
+        for members in datasets.values()
+        for dataset in members
+        if dataset.get('data_root')
+    }
+    moves = _read_moves([data_root] if isinstance(data_root, str) else data_root, roots)
+    for split, members in datasets.items():
+        for dataset in members:
+            if dataset.get('data_root'):
+                old = osp.normpath(dataset.data_root)
+                dataset.data_root = moves.get(old, dataset.data_root)
         metrics = cfg.get(f'{split}_evaluator') or []
         for metric in metrics if isinstance(metrics, (list, tuple)) else [metrics]:
             ann_file = metric.get('ann_file')
-            for root in old_roots:
-                if ann_file and osp.abspath(ann_file).startswith(osp.abspath(root) + osp.sep):
-                    metric.ann_file = osp.join(data_root, osp.relpath(ann_file, root))
+            for old, new in moves.items():
+                if ann_file and osp.abspath(ann_file).startswith(osp.abspath(old) + osp.sep):
+                    metric.ann_file = osp.join(new, osp.relpath(ann_file, old))
+                    break
+
+
+def _read_moves(given: list[str], roots: set[str]) -> dict[str, str]:
+    """Read what --data-root says: from which of the config's folders to which."""
+    moves = {}
+    for one in given:
+        old, equals, new = one.partition('=')
+        if equals and osp.normpath(old) in roots:
+            moves[osp.normpath(old)] = new
+        elif len(given) == 1 and len(roots) <= 1:
+            moves = dict.fromkeys(roots, one)
+        else:
+            options = ' '.join(f'--data-root {root}=FOLDER' for root in sorted(roots))
+            raise UserError(
+                f'--data-root {one}: the config has its data under {len(roots)} folders, so say '
+                f'which one moves where: {options}'
+            )
+    return moves
 
 
 def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
@@ -207,14 +246,14 @@ def dump_predictions(cfg: Config, path: str) -> None:
 
     Args:
         cfg (Config): The config, changed in place.
-        path (str): A pickle file.
+        path (str): A JSON file; see :class:`~directpose.engine.PoseDump` for its content.
 
     Raises:
-        UserError: If the name does not end as a pickle's.
+        UserError: If the name does not end as JSON's does.
     """
-    if not path.endswith(('.pkl', '.pickle')):
-        raise UserError(f'--dump {path}: the predictions are a pickle; end the name with .pkl')
+    if not path.endswith('.json'):
+        raise UserError(f'--dump {path}: the predictions are JSON; end the name with .json')
     metrics = cfg.test_evaluator
     if not isinstance(metrics, (list, tuple)):
         metrics = [metrics]
-    cfg.test_evaluator = [*metrics, dict(type='DumpResults', out_file_path=path)]
+    cfg.test_evaluator = [*metrics, dict(type='PoseDump', out_file=path)]

@@ -1,4 +1,10 @@
-"""The error for a user's mistake."""
+"""The error for a user's mistake, and what command lines do with it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from directpose.engine.errors import CheckpointError, DiskError, NonFiniteError
 
 
 class UserError(Exception):
@@ -7,3 +13,12 @@ class UserError(Exception):
     The message is one line that names the file or option. The command lines print it without a
     traceback.
     """
+
+
+@contextmanager
+def errors_as_messages() -> Iterator[None]:
+    """End the process with one line, without a traceback, for errors that a user can mend."""
+    try:
+        yield
+    except (UserError, CheckpointError, DiskError, NonFiniteError) as error:
+        sys.exit(f'error: {error}')

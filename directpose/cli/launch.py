@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 from .errors import UserError
 
 _WORLD_SIZE_VARIABLES = dict(pytorch='WORLD_SIZE', slurm='SLURM_NTASKS', mpi='OMPI_COMM_WORLD_SIZE')
+_RANK_VARIABLES = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 
 
 def get_launched_world_size(launcher: str) -> int:
@@ -37,6 +38,11 @@ def get_launched_world_size(launcher: str) -> int:
             'tools/dist_*.sh or tools/slurm_*.sh'
         )
     return int(os.environ[variable])
+
+
+def get_launched_rank(launcher: str) -> int:
+    """Get the number of this process before the processes have joined; 0 without a launcher."""
+    return 0 if launcher == 'none' else int(os.environ.get(_RANK_VARIABLES[launcher], 0))
 
 
 def set_launcher(cfg: Config, launcher: str) -> None:

@@ -6,11 +6,18 @@ from glob import escape, glob
 from directpose.engine.safe_load import is_intact
 
 
+def _iteration(path: str) -> int | None:
+    """The iteration, or epoch, that a checkpoint's name says; None if it says none."""
+    number = osp.splitext(osp.basename(path))[0].rpartition('_')[2]
+    return int(number) if number.isdecimal() else None
+
+
 def find_resumable_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
     """Find the last good checkpoint of a run.
 
     That is the one named in ``last_checkpoint``. Where this file or the checkpoint is missing or
-    damaged (a full disk, an interrupted copy), it is the newest intact one beside it.
+    damaged (a full disk, an interrupted copy), it is the intact one of the latest iteration
+    beside it, whatever the times of the files: copying changes them.
 
     ``last_checkpoint`` holds a path, which in a copied folder leads to the run that was copied.
     A file of the same name in ``work_dir`` therefore goes first; the path counts where there is
@@ -22,7 +29,7 @@ def find_resumable_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
     Returns:
         tuple:
         - path (str | None): The checkpoint, or None if there is no good one.
-        - damaged (list[str]): The newer ones that were passed over.
+        - damaged (list[str]): The later ones that were passed over.
     """
     folders = [work_dir]
     candidates = []
@@ -41,8 +48,9 @@ def find_resumable_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
         for folder in folders
         for kind in ('iter', 'epoch')
         for path in glob(osp.join(escape(folder), f'{kind}_*.pth'))
+        if _iteration(path) is not None
     ]
-    candidates += sorted(saved, key=osp.getmtime, reverse=True)
+    candidates += sorted(saved, key=_iteration, reverse=True)
     damaged = []
     for path in dict.fromkeys(candidates):
         if is_intact(path):

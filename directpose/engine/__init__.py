@@ -6,8 +6,10 @@ Importing it makes ``torch.load`` accept MMEngine's checkpoints, safely.
 from . import packaged_weights  # noqa: F401, registers directpose://
 from .atomic_backend import AtomicLocalBackend
 from .autocast_optim_wrapper import Bf16OptimWrapper
+from .checkpoint_fit import CheckLoadedHook
 from .checkpoint_hook import AtomicCheckpointHook
 from .optim_wrapper_constructor import BiasHeadOptimWrapperConstructor
+from .pose_dump import PoseDump
 from .safe_load import allow_mmengine_checkpoints
 from .sampler import ResumableInfiniteSampler
 from .seeding import SeededDataset
@@ -20,6 +22,8 @@ __all__ = [
     'AtomicLocalBackend',
     'Bf16OptimWrapper',
     'BiasHeadOptimWrapperConstructor',
+    'CheckLoadedHook',
+    'PoseDump',
     'ResumableInfiniteSampler',
     'ResumableIterTrainLoop',
     'SeededDataset',

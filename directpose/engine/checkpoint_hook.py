@@ -1,11 +1,16 @@
 """Checkpoints that survive a kill at any moment."""
 
 import os.path as osp
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmpose.registry import HOOKS
+from torch import Tensor
+
+from .errors import NonFiniteError
+from .read_checkpoint import find_non_finite
 
 
 @HOOKS.register_module()
@@ -14,7 +19,8 @@ class AtomicCheckpointHook(CheckpointHook):
 
     MMEngine's hook writes in place and deletes the old file before it writes the new one, so a
     run killed in between has lost both. Here a file is written beside and renamed, then
-    ``last_checkpoint`` is, and only then the old file goes.
+    ``last_checkpoint`` is, and only then the old file goes. A checkpoint with a weight, or a
+    state of the optimiser, that is NaN or infinite is never saved.
 
     Args:
         backend_args (dict): The storage. Defaults to ``dict(backend='atomic_local')``.
@@ -25,6 +31,27 @@ class AtomicCheckpointHook(CheckpointHook):
         if backend_args is None:
             backend_args = dict(backend='atomic_local')
         super().__init__(*args, backend_args=backend_args, **kwargs)
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Refuse to save what no training can go on from.
+
+        Raises:
+            NonFiniteError: If a number is NaN or infinite.
+        """
+        for part in ('state_dict', 'ema_state_dict', 'optimizer'):
+            name = find_non_finite(dict(_named_tensors(checkpoint.get(part, {}), part)))
+            if name is not None:
+                raise NonFiniteError(
+                    f'{name} is not finite (NaN or infinite) after iteration {runner.iter + 1}, so '
+                    'no checkpoint is saved; lower the learning rate, and go on from the last one '
+                    'with --resume'
+                )
+
+    def save_now(self, runner) -> None:
+        """Save a checkpoint of the step that has just ended, unless it is saved already."""
+        name = self.filename_tmpl.format(runner.iter + 1)
+        if self.last_ckpt is None or osp.basename(self.last_ckpt) != name:
+            self._save_checkpoint(runner)
 
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
         outdated = None
@@ -72,3 +99,15 @@ class AtomicCheckpointHook(CheckpointHook):
             del backend.remove
         for path in outdated:
             backend.remove(path)
+
+
+def _named_tensors(node: object, name: str) -> Iterator[tuple[str, Tensor]]:
+    """Walk over the tensors in nested dictionaries and lists, with dotted names."""
+    if isinstance(node, Tensor):
+        yield name, node
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            yield from _named_tensors(value, f'{name}.{key}')
+    elif isinstance(node, (list, tuple)):
+        for index, value in enumerate(node):
+            yield from _named_tensors(value, f'{name}.{index}')

@@ -1,9 +1,10 @@
 """``directpose://NAME``: the address of weights that come with the package."""
 
-import torch
 from mmengine.runner import CheckpointLoader
 
 from directpose.weights import find_weights
+
+from .read_checkpoint import read_checkpoint
 
 PREFIX = 'directpose://'
 
@@ -25,4 +26,4 @@ def load_from_package(filename: str, map_location: str | None = None) -> dict:
         ValueError: See :func:`~directpose.weights.find_weights`.
     """
     path = find_weights(filename.removeprefix(PREFIX))
-    return torch.load(path, map_location=map_location, weights_only=True)
+    return read_checkpoint(str(path), map_location, address=filename)

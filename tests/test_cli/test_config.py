@@ -107,6 +107,33 @@ def test_annotations_of_a_metric_that_lie_elsewhere_stay(cfg):
     assert cfg.test_evaluator[0].ann_file == 'data/coco_other/a/val.json'
 
 
+def test_one_folder_for_data_of_several_is_refused(cfg):
+    cfg.train_dataloader.dataset.datasets[0].data_root = 'data/crowdpose'
+    with pytest.raises(UserError) as raised:
+        config.set_data_root(cfg, '/new')
+    told = str(raised.value)
+    assert '--data-root data/coco=FOLDER' in told and '--data-root data/crowdpose=FOLDER' in told
+    config.set_data_root(cfg, ['data/crowdpose/=/a', 'data/coco=/b'])
+    datasets = cfg.train_dataloader.dataset.datasets
+    assert datasets[0].data_root == '/a'
+    assert datasets[1].dataset.data_root == '/b'
+    assert cfg.test_dataloader.dataset.data_root == '/b'
+    assert cfg.test_evaluator.ann_file == '/b/a/val.json'
+
+
+def test_one_of_several_folders_moves(cfg):
+    cfg.train_dataloader.dataset.datasets[0].data_root = 'data/crowdpose'
+    config.set_data_root(cfg, ['data/crowdpose=/a'])
+    datasets = cfg.train_dataloader.dataset.datasets
+    assert datasets[0].data_root == '/a'
+    assert datasets[1].dataset.data_root == 'data/coco/'
+
+
+def test_a_folder_whose_name_has_an_equals_sign(cfg):
+    config.set_data_root(cfg, '/runs/a=b')
+    assert cfg.test_dataloader.dataset.data_root == '/runs/a=b'
+
+
 def test_check_data(cfg, tmp_path):
     config.set_data_root(cfg, str(tmp_path))
     (tmp_path / 'a').mkdir()
@@ -169,12 +196,12 @@ def test_drawing(cfg, tmp_path):
 
 
 def test_dump_beside_the_metrics(cfg):
-    config.dump_predictions(cfg, 'out.pkl')
-    assert [metric.type for metric in cfg.test_evaluator] == ['CocoMetric', 'DumpResults']
-    config.dump_predictions(cfg, 'again.pkl')
+    config.dump_predictions(cfg, 'out.json')
+    assert [metric.type for metric in cfg.test_evaluator] == ['CocoMetric', 'PoseDump']
+    config.dump_predictions(cfg, 'again.json')
     assert len(cfg.test_evaluator) == 3
-    with pytest.raises(UserError, match=r'\.pkl'):
-        config.dump_predictions(cfg, 'out.json')
+    with pytest.raises(UserError, match=r'\.json'):
+        config.dump_predictions(cfg, 'out.pkl')
 
 
 class TestLoadConfig:
@@ -190,6 +217,22 @@ class TestLoadConfig:
         assert cfg.work_dir == 'work_dirs/tiny'
         assert config.load_config(path, dict(work_dir='x')).work_dir == 'x'
         assert config.load_config(path, dict(work_dir='x'), 'y').work_dir == 'y'
+
+    def test_without_workers_none_persist(self, path):
+        """torch refuses persistent workers where there are none."""
+        loader = dict(num_workers=2, persistent_workers=True)
+        cfg = config.load_config(
+            path, {'train_dataloader': loader, 'val_dataloader': dict(loader, num_workers=0)}
+        )
+        assert cfg.train_dataloader.persistent_workers
+        assert not cfg.val_dataloader.persistent_workers
+
+    def test_a_config_in_yaml_is_refused(self, tmp_path):
+        """MMEngine's reader would run what such a file says."""
+        path = tmp_path / 'evil.yaml'
+        path.write_text(f'a: !!python/object/apply:pathlib.Path.touch [{tmp_path}/mark]\n')
+        with pytest.raises(UserError, match=r'evil\.yaml.*\.py'):
+            config.load_config(str(path))
 
     def test_missing_file(self):
         with pytest.raises(UserError, match=r'gone\.py.*configs/directpose'):

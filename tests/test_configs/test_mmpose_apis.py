@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import mmcv
-import mmengine
 import numpy as np
 import pytest
 import torch
@@ -34,14 +33,23 @@ def tested(synthetic_coco, tmp_path_factory):
     folder = tmp_path_factory.mktemp('mmpose_apis')
     cfg = load_config(CONFIG, work_dir=str(folder))
     set_data_root(cfg, str(synthetic_coco))
-    dump_predictions(cfg, str(folder / 'poses.pkl'))
+    dump_predictions(cfg, str(folder / 'poses.json'))
     runner = Runner.from_cfg(cfg)
     randomize(runner.model)
     runner.save_checkpoint(
         str(folder), 'random.pth', save_optimizer=False, save_param_scheduler=False, by_epoch=False
     )
     runner.test()
-    poses = {r['img_path']: r['pred_instances'] for r in mmengine.load(folder / 'poses.pkl')}
+    poses = {}
+    for image in json.loads((folder / 'poses.json').read_text()):
+        people = image['people']
+        scores = np.array([person['score'] for person in people])
+        poses[image['img_path']] = dict(
+            keypoints=np.array([person['keypoints'] for person in people]),
+            keypoint_scores=np.repeat(scores[:, None], 17, axis=1),
+            bboxes=np.array([person['box'] for person in people]),
+            bbox_scores=scores,
+        )
     assert len(poses) == 4
     assert all(len(p['keypoints']) > 10 for p in poses.values())
     return str(folder / 'random.pth'), poses

@@ -1,15 +1,22 @@
 """Checkpoints load safely: MMEngine's own do, anything else does not."""
 
+import hashlib
 import pickle
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+from mmengine.runner import checkpoint as mmengine_checkpoint
 
 from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.errors import UserError
+from directpose.engine.errors import CheckpointError
+from directpose.engine.read_checkpoint import download, read_all_checkpoints_safely
 from directpose.engine.safe_load import is_intact
 
 from .toy import train
@@ -82,14 +89,114 @@ def test_code_in_a_checkpoint_is_refused(evil, tmp_path):
     assert not trace.exists()
 
 
-def test_downloads_are_loaded_safely(tmp_path):
+@pytest.fixture
+def mmengine_as_before():
+    """Undo what the tools change in MMEngine."""
+    loader, load_url = CheckpointLoader._schemes[''], mmengine_checkpoint.load_url
+    yield
+    CheckpointLoader._schemes[''], mmengine_checkpoint.load_url = loader, load_url
+
+
+def test_downloads_are_loaded_safely(tmp_path, mmengine_as_before):
     """MMEngine's own download would unpickle anything."""
     path = tmp_path / 'evil.pth'
     torch.save(dict(x=Pickled(print, 'executed')), path)
-    from mmengine.runner.checkpoint import load_url
+    read_all_checkpoints_safely()
+    with pytest.raises(CheckpointError, match='could run code'):
+        mmengine_checkpoint.load_url(path.as_uri(), model_dir=str(tmp_path / 'cache'))
 
-    with pytest.raises(pickle.UnpicklingError):
-        load_url(path.as_uri(), model_dir=str(tmp_path / 'cache'), progress=False)
+
+def test_importing_the_package_changes_nothing_in_mmengine():
+    program = """
+from mmengine.runner import CheckpointLoader, checkpoint
+def seen():
+    return checkpoint.load_url, {k: v for k, v in CheckpointLoader._schemes.items()
+                                 if not k.startswith('directpose')}
+before = seen()
+import directpose
+from directpose.cli.checkpoint import load_checkpoint_file
+assert seen() == before
+"""
+    subprocess.run([sys.executable, '-c', program], check=True, timeout=120)
+
+
+class TestDownload:
+    @pytest.fixture
+    def published(self, tmp_path):
+        """A file whose name carries the beginning of its hash."""
+        content = b'weights'
+        name = f'net-{hashlib.sha256(content).hexdigest()[:8]}.pth'
+        (tmp_path / 'web').mkdir()
+        (tmp_path / 'web' / name).write_bytes(content)
+        return tmp_path / 'web' / name, str(tmp_path / 'cache')
+
+    def test_a_file_with_its_hash_is_fetched_once(self, published):
+        file, cache = published
+        fetched = download(file.as_uri(), cache, progress=False)
+        file.unlink()
+        assert download(file.as_uri(), cache, progress=False) == fetched
+
+    @pytest.mark.parametrize('when', ['fetched', 'kept'])
+    def test_another_content_is_refused(self, published, when):
+        file, cache = published
+        if when == 'fetched':
+            file.write_bytes(b'other')
+        else:
+            Path(download(file.as_uri(), cache, progress=False)).write_bytes(b'other')
+        with pytest.raises(CheckpointError, match='does not have the hash') as raised:
+            download(file.as_uri(), cache, progress=False)
+        assert file.name in str(raised.value)
+
+    @pytest.mark.parametrize('name', ['net.pth', 'net-best.pth', 'lpf3-abc.pth'])
+    def test_a_name_without_a_hash_is_not_checked(self, tmp_path, name):
+        (tmp_path / name).write_bytes(b'weights')
+        download((tmp_path / name).as_uri(), str(tmp_path / 'cache'), progress=False)
+
+    def test_what_cannot_be_fetched_is_named(self, tmp_path):
+        with pytest.raises(CheckpointError, match='gone.pth: cannot be fetched'):
+            download((tmp_path / 'gone.pth').as_uri(), str(tmp_path / 'cache'), progress=False)
+
+
+def test_a_file_of_an_old_torch_is_intact(tmp_path):
+    path = tmp_path / 'old.pth'
+    torch.save(dict(state_dict=dict(a=torch.ones(99))), path, _use_new_zipfile_serialization=False)
+    assert is_intact(path)
+    assert load_checkpoint_file(str(path))['state_dict']['a'].sum() == 99
+    path.write_bytes(path.read_bytes()[:-50])
+    assert not is_intact(path)
+    with pytest.raises(UserError, match=r'old\.pth.*damaged'):
+        load_checkpoint_file(str(path))
+
+
+def test_the_code_in_a_config_is_left_out(tmp_path):
+    """MMEngine executes ``meta['config']`` when it resumes."""
+    path = tmp_path / 'model.pth'
+    torch.save(dict(state_dict={}, meta=dict(config='print(1)', iter=3)), path)
+    assert load_checkpoint_file(str(path))['meta'] == dict(iter=3)
+
+
+def test_a_config_is_not_executed_whatever_reads_the_checkpoint(last_checkpoint, tmp_path):
+    """The hook takes it out where a Runner of MMEngine's reads the file with its own loader."""
+    mark = tmp_path / 'mark'
+    checkpoint = torch.load(last_checkpoint)
+    checkpoint['meta']['config'] = f'open({str(mark)!r}, "w")'
+    torch.save(checkpoint, last_checkpoint)
+    train(
+        tmp_path / 'run', 5, resume=True, load_from=str(last_checkpoint),
+        default_hooks__load_check=dict(type='CheckLoadedHook'),
+    )  # fmt: skip
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float16])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value, dtype):
+    path = tmp_path / 'spoilt.pth'
+    weights = dict(fine=torch.ones(3), count=torch.ones(2, dtype=torch.long))
+    weights['bad.weight'] = torch.tensor([[0, value]], dtype=dtype)
+    torch.save(dict(state_dict=weights), path)
+    with pytest.raises(UserError, match=r'spoilt\.pth: the weight bad\.weight is not finite'):
+        load_checkpoint_file(str(path))
 
 
 @pytest.mark.parametrize('share', [0, 0.5, 0.99])
@@ -102,7 +209,7 @@ def test_truncated_file_is_not_intact(last_checkpoint, share):
         load_checkpoint_file(str(last_checkpoint))
 
 
-def test_altered_tensor_is_not_intact(last_checkpoint):
+def test_altered_tensor_is_damaged(last_checkpoint):
     """A flipped bit in the data of a tensor, which torch.load does not notice."""
     weight = torch.load(last_checkpoint)['state_dict']['backbone.0.weight']
     content = last_checkpoint.read_bytes()
@@ -110,6 +217,8 @@ def test_altered_tensor_is_not_intact(last_checkpoint):
     at = content.index(stored)
     last_checkpoint.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
     assert not is_intact(last_checkpoint)
+    with pytest.raises(UserError, match=r'iter_4\.pth: damaged'):
+        load_checkpoint_file(str(last_checkpoint))
 
 
 @pytest.mark.parametrize(
@@ -118,6 +227,9 @@ def test_altered_tensor_is_not_intact(last_checkpoint):
         (None, 'no such checkpoint'),
         (dict(model=dict(weight=torch.zeros(1)), iteration=9), 'directpose_to_mmpose'),
         ([1, 2], 'no state_dict'),
+        (dict(state_dict=[1]), 'no state_dict'),
+        (dict(state_dict={1: torch.zeros(1)}), 'no state_dict'),
+        (dict(state_dict=dict(weight=torch.zeros(1), epoch=5)), 'a int under "epoch"'),
     ],
 )
 def test_error_names_file_and_remedy(tmp_path, content, told):

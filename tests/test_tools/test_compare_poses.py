@@ -1,7 +1,7 @@
 """Poses of two tests, paired and compared."""
 
 import importlib.util
-import pickle
+import json
 
 import numpy as np
 import pytest
@@ -25,14 +25,16 @@ def people(number, seed=0):
 
 
 def write(path, images):
-    path.write_bytes(
-        pickle.dumps(
+    path.write_text(
+        json.dumps(
             [
                 dict(
                     img_id=image,
-                    pred_instances=dict(
-                        keypoints=poses, bbox_scores=np.asarray(scores, np.float32)
-                    ),
+                    img_path='',
+                    people=[
+                        dict(score=score, keypoints=pose.tolist(), box=[0, 0, 1, 1])
+                        for pose, score in zip(poses, scores, strict=True)
+                    ],
                 )
                 for image, (poses, scores) in images.items()
             ]
@@ -53,8 +55,8 @@ def test_pairs_in_any_order(number, order):
 
 def test_counts_the_sure_people_who_are_in_both(tmp_path, capsys):
     three = people(3)
-    first = write(tmp_path / 'a.pkl', {7: (three, [0.9, 0.8, 0.1]), 9: (people(1), [0.9])})
-    second = write(tmp_path / 'b.pkl', {9: (people(0), []), 7: (three[:1] + SHIFT, [0.9])})
+    first = write(tmp_path / 'a.json', {7: (three, [0.9, 0.8, 0.1]), 9: (people(1), [0.9])})
+    second = write(tmp_path / 'b.json', {9: (people(0), []), 7: (three[:1] + SHIFT, [0.9])})
     tool.main([first, second])
     assert capsys.readouterr().out.splitlines()[:2] == [
         'people: 3 and 1, 1 of them in both',
@@ -63,13 +65,24 @@ def test_counts_the_sure_people_who_are_in_both(tmp_path, capsys):
 
 
 def test_nobody(tmp_path, capsys):
-    path = write(tmp_path / 'a.pkl', {7: (people(0), [])})
+    path = write(tmp_path / 'a.json', {7: (people(0), [])})
     tool.main([path, path])
     assert capsys.readouterr().out == 'people: 0 and 0, 0 of them in both\n'
 
 
 def test_other_images_are_refused(tmp_path):
-    first = write(tmp_path / 'a.pkl', {7: (people(1), [1.0])})
-    second = write(tmp_path / 'b.pkl', {8: (people(1), [1.0])})
+    first = write(tmp_path / 'a.json', {7: (people(1), [1.0])})
+    second = write(tmp_path / 'b.json', {8: (people(1), [1.0])})
     with pytest.raises(SystemExit, match='not of the same images'):
         tool.main([first, second])
+
+
+@pytest.mark.parametrize(
+    'content', [None, b'', b'{', b'[1]', b'\x80\x05K\x01.', b'[{"img_id": 1, "people": [{}]}]']
+)
+def test_what_is_no_file_of_poses_is_refused(tmp_path, content):
+    path = tmp_path / 'wrong.json'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SystemExit, match=r'error: .*wrong\.json'):
+        tool.main([str(path), str(path)])

@@ -2,31 +2,44 @@
 
 ::
 
-    python tools/test.py CONFIG CHECKPOINT --dump plain.pkl
-    python tools/test.py CONFIG CHECKPOINT --optimize bf16 --dump bf16.pkl
-    python tools/analysis_tools/compare_poses.py plain.pkl bf16.pkl
+    python tools/test.py CONFIG CHECKPOINT --dump plain.json
+    python tools/test.py CONFIG CHECKPOINT --optimize bf16 --dump bf16.json
+    python tools/analysis_tools/compare_poses.py plain.json bf16.json
 
 People are paired image by image so that their keypoints lie as near as possible. Those further
-apart than half of the first one's longer side count as different people. The files are pickles,
-which can run code when they are read: compare your own.
+apart than half of the first one's longer side count as different people.
 """
 
 import argparse
-import sys
+import json
 
-import mmengine
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from directpose.cli.errors import UserError, errors_as_messages
+
 
 def read_poses(path: str, score_thr: float) -> dict[int, np.ndarray]:
-    """Keypoints (n, K, 2) in original pixels of every image, by its id."""
-    poses = {}
-    for sample in mmengine.load(path):
-        found = sample['pred_instances']
-        sure = np.asarray(found['bbox_scores']) >= score_thr
-        poses[sample['img_id']] = np.asarray(found['keypoints'])[sure]
-    return poses
+    """Read the keypoints (n, K, 2) of every image, in original pixels, by its id.
+
+    Raises:
+        UserError: If the file is not what tools/test.py --dump writes.
+    """
+    try:
+        with open(path, encoding='utf-8') as file:
+            images = json.load(file)
+        return {
+            image['img_id']: np.array(
+                [p['keypoints'] for p in image['people'] if p['score'] >= score_thr], dtype=float
+            )
+            for image in images
+        }
+    except OSError as error:
+        raise UserError(f'{path}: cannot be read ({error.strerror})') from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f'{path}: not a file of poses; write one with tools/test.py --dump POSES.json'
+        ) from error
 
 
 def pair(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -40,6 +53,8 @@ def pair(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         tuple: Mean distances over the keypoints, in pixels, and these over the longer side of
         the first pose; of shape (pairs, ).
     """
+    if not len(first) or not len(second):
+        return np.zeros(0), np.zeros(0)
     distances = np.linalg.norm(first[:, None] - second[None], axis=-1).mean(-1)  # (n, m)
     rows, columns = linear_sum_assignment(distances)
     sides = np.ptp(first[rows], axis=1).max(-1)  # (pairs, )
@@ -52,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('first', help='poses that tools/test.py --dump wrote, .pkl')
+    parser.add_argument('first', help='poses that tools/test.py --dump wrote, .json')
     parser.add_argument('second', help='others of the same images')
     parser.add_argument(
         '--score-thr',
@@ -61,11 +76,26 @@ def main(argv: list[str] | None = None) -> None:
         help='compare people with at least this score; default: %(default)s',
     )
     args = parser.parse_args(argv)
-    first, second = (read_poses(path, args.score_thr) for path in (args.first, args.second))
+    with errors_as_messages():
+        compare(args.first, args.second, args.score_thr)
+
+
+def compare(first_file: str, second_file: str, score_thr: float) -> None:
+    """Print how many people two files have in common, and how far apart these are.
+
+    Args:
+        first_file (str): Poses that tools/test.py --dump wrote.
+        second_file (str): Others of the same images.
+        score_thr (float): Only people with at least this score count.
+
+    Raises:
+        UserError: If the files are not of the same images.
+    """
+    first, second = (read_poses(path, score_thr) for path in (first_file, second_file))
     if first.keys() != second.keys():
-        sys.exit(
-            f'error: {args.first} and {args.second} are not of the same images; test both '
-            'with the same data'
+        raise UserError(
+            f'{first_file} and {second_file} are not of the same images; test both with the same '
+            'data'
         )
     pairs = [pair(first[image], second[image]) for image in first]
     pixels, relative = (np.concatenate(values) for values in zip(*pairs))

@@ -1,0 +1,182 @@
+"""The one way in which checkpoints are read: whole, finite, and without running code."""
+
+import hashlib
+import os.path as osp
+import pickle
+import re
+import zipfile
+from urllib.error import URLError
+from urllib.parse import urlparse
+
+import torch
+from mmengine.runner import CheckpointLoader
+from mmengine.runner import checkpoint as mmengine_checkpoint
+from mmengine.utils import mkdir_or_exist
+from torch import Tensor
+
+from .errors import CheckpointError
+from .safe_load import is_intact
+
+_HASH = re.compile(r'-([0-9a-f]{8,64})\.[^.]+$')
+"""How a file's name carries the beginning of its SHA-256, as torch and OpenMMLab write it."""
+
+
+def read_checkpoint(path: str, map_location='cpu', address: str | None = None) -> dict:
+    """Read a checkpoint from a file, or say in one line why not.
+
+    Code in the file is never run. ``meta['config']``, which MMEngine executes when it resumes
+    a training, is left out.
+
+    Args:
+        path (str): A file that ``torch.save`` wrote.
+        map_location: As in :func:`torch.load`. Defaults to the CPU.
+        address (str, optional): Where the file came from, for messages. Defaults to ``path``.
+
+    Returns:
+        dict: The content, with a ``state_dict`` of tensors, or a state dict itself.
+
+    Raises:
+        CheckpointError: If there is no such file; if it is damaged; if it holds objects that
+            could run code; if it has no state dict; or if a weight is NaN or infinite.
+    """
+    told = address or path
+    path = osp.expanduser(path)
+    if not osp.isfile(path):
+        raise CheckpointError(
+            f'{told}: no such checkpoint; give the path of a .pth file, such as '
+            'work_dirs/<config>/iter_<n>.pth'
+        )
+    damaged = (
+        f'{told}: damaged, it cannot be read; take another checkpoint, or train on from the last '
+        'good one with --resume'
+    )
+    # where it is no archive at all, torch knows better what it is
+    if zipfile.is_zipfile(path) and not is_intact(path):
+        raise CheckpointError(damaged)
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f'{told}: not loaded, because it is damaged or holds more than tensors and plain '
+            'values, which could run code; take a file saved by tools/train.py or by '
+            'tools/model_converters/'
+        ) from error
+    except Exception as error:  # a damaged pickle leads to any of them
+        raise CheckpointError(damaged) from error
+    _check_content(checkpoint, told)
+    return without_code(checkpoint)
+
+
+def without_code(checkpoint: dict) -> dict:
+    """Take ``meta['config']`` out of a checkpoint, in place.
+
+    It is a string, so torch loads it, but ``mmengine.Runner.resume`` executes it as Python.
+    """
+    if isinstance(checkpoint.get('meta'), dict):
+        checkpoint['meta'].pop('config', None)
+    return checkpoint
+
+
+def state_dict_of(checkpoint: dict) -> dict[str, Tensor]:
+    """Return the weights of a checkpoint by the names of the model, as MMEngine finds them.
+
+    Args:
+        checkpoint (dict): With a ``state_dict``, or a state dict itself. A prefix ``module.``,
+            which a model inside ``DistributedDataParallel`` gives its weights, is left out.
+    """
+    weights = checkpoint.get('state_dict', checkpoint)
+    return {name.removeprefix('module.'): weight for name, weight in weights.items()}
+
+
+def _check_content(checkpoint: object, told: str) -> None:
+    """Check that a checkpoint has a state dict of finite tensors."""
+    weights = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
+    if (
+        not isinstance(weights, dict)
+        or not all(isinstance(name, str) for name in weights)
+        or (weights is checkpoint and not all(isinstance(w, Tensor) for w in weights.values()))
+    ):
+        raise CheckpointError(
+            f'{told}: has no state_dict, so it is no OpenMMLab checkpoint; a released DirectPose '
+            'file becomes one by tools/model_converters/directpose_to_mmpose.py'
+        )
+    for name, weight in weights.items():
+        if not isinstance(weight, Tensor):
+            raise CheckpointError(
+                f'{told}: its state_dict has a {type(weight).__name__} under "{name}", not a '
+                "tensor; save a model's weights as dict(state_dict=model.state_dict())"
+            )
+    bad = find_non_finite(weights)
+    if bad is not None:
+        raise CheckpointError(
+            f'{told}: the weight {bad} is not finite (NaN or infinite), so the model would find '
+            'nobody; take an earlier checkpoint'
+        )
+
+
+def find_non_finite(weights: dict[str, Tensor]) -> str | None:
+    """Return the name of the first tensor with a NaN or an infinite value, or None."""
+    for name, weight in weights.items():
+        if (weight.is_floating_point() or weight.is_complex()) and not weight.isfinite().all():
+            return name
+    return None
+
+
+def download(url: str, folder: str | None = None, progress: bool = True) -> str:
+    """Fetch a checkpoint unless it was fetched before.
+
+    Args:
+        url (str): The address. Where the file's name carries a hash (``NAME-a4e868d2.pth``), the
+            content is checked against it.
+        folder (str, optional): Where to keep the file. Defaults to torch's own place.
+        progress (bool): Show the progress. Defaults to True.
+
+    Returns:
+        str: The file.
+
+    Raises:
+        CheckpointError: If there is no connection, or if the content has another hash.
+    """
+    folder = folder or osp.join(torch.hub.get_dir(), 'checkpoints')
+    mkdir_or_exist(folder)
+    path = osp.join(folder, osp.basename(urlparse(url).path))
+    carried = _HASH.search(path)
+    if not osp.isfile(path):
+        try:
+            torch.hub.download_url_to_file(url, path, progress=progress)
+        except (URLError, OSError, ValueError) as error:
+            raise CheckpointError(
+                f'{url}: cannot be fetched ({getattr(error, "reason", error)}); see to the '
+                'connection, or give the path of a file'
+            ) from error
+    if carried:
+        with open(path, 'rb') as file:
+            digest = hashlib.file_digest(file, 'sha256').hexdigest()
+        if not digest.startswith(carried[1]):
+            raise CheckpointError(
+                f'{url}: the file {path} does not have the hash that its name carries ({digest} '
+                'does not begin with it), so it is not the file that was published; delete it '
+                'and fetch it again'
+            )
+    return path
+
+
+def load_from_local(filename: str, map_location=None) -> dict:
+    """Read a file for MMEngine, which shows this function's name."""
+    return read_checkpoint(filename, map_location)
+
+
+def _load_url(url: str, model_dir=None, map_location=None, progress=True, **kwargs) -> dict:
+    """Read an address for MMEngine, in place of torch's function."""
+    return read_checkpoint(download(url, model_dir, progress), map_location, address=url)
+
+
+def read_all_checkpoints_safely() -> None:
+    """Let everything that MMEngine loads in this process go through :func:`read_checkpoint`.
+
+    This includes ``load_from``, ``--resume``, ``init_cfg=dict(type='Pretrained')`` and the model
+    zoos of OpenMMLab. It changes MMEngine for the whole process, so command lines call it and
+    importing the package does not.
+    """
+    CheckpointLoader.register_scheme('', loader=load_from_local, force=True)
+    mmengine_checkpoint.load_url = _load_url

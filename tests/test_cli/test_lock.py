@@ -1,0 +1,57 @@
+"""One training at a time in a work directory."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from directpose.cli.errors import UserError
+from directpose.cli.lock import lock_work_dir
+
+HOLD = """
+import sys, time
+from directpose.cli.lock import lock_work_dir
+with lock_work_dir(sys.argv[1]):
+    print('held', flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A process that trains in a folder."""
+    process = subprocess.Popen(
+        [sys.executable, '-c', HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == 'held\n'
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_second_training_is_refused(holder, tmp_path):
+    with pytest.raises(UserError, match=f'process {holder.pid} on .*--work-dir'):
+        with lock_work_dir(str(tmp_path)):
+            pass
+    with lock_work_dir(str(tmp_path / 'other')):
+        pass
+
+
+def test_a_crash_leaves_no_lock(holder, tmp_path):
+    holder.kill()
+    holder.wait()
+    with lock_work_dir(str(tmp_path)):
+        assert str(os.getpid()) in (tmp_path / '.train.lock').read_text()
+
+
+def test_processes_that_train_together_do_not_exclude_each_other(holder, tmp_path):
+    with lock_work_dir(str(tmp_path), rank=1):
+        pass
+
+
+def test_a_work_directory_that_is_a_file_is_named(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(UserError, match='file: cannot be written to'):
+        with lock_work_dir(str(tmp_path / 'file')):
+            pass
