@@ -13,7 +13,8 @@ def short_side_resize(
         size (tuple[int, int]): Width and height before the resize.
         short_side (int): Length of the short side after it.
         max_long_side (int): Where the long side would exceed this, the short side is shortened
-            so that it does not (up to the rounding).
+            so that it does not (up to the rounding). An image so thin that its short side
+            becomes one pixel has a long side of this length, which changes its shape.
 
     Returns:
         tuple[int, int]: Width and height after the resize.
@@ -22,7 +23,8 @@ def short_side_resize(
     short, long = min(w, h), max(w, h)
     if long / short * short_side > max_long_side:
         short_side = round(max_long_side * short / long)
-    # A picture too long and thin for the cap still keeps one pixel.
-    short_side = max(short_side, 1)
-    long_side = int(short_side * long / short)
+    if short_side > 1:
+        long_side = int(short_side * long / short)
+    else:  # the rounding is as large as the side: the cap goes before the shape
+        short_side, long_side = 1, min(long // short, max(max_long_side, 1))
     return (short_side, long_side) if w < h else (long_side, short_side)

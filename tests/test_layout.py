@@ -12,10 +12,11 @@ PACKAGE = ROOT / 'directpose'
 # What each part of the package may import of the package. `version` is open to all.
 MAY_IMPORT = {
     'geometry': set(),
+    'pictures': set(),
     'metainfo': set(),
     'weights': set(),
     'drawing': set(),
-    'runtime': {'drawing', 'geometry', 'weights'},
+    'runtime': {'drawing', 'geometry', 'pictures', 'weights'},
     'models': {'geometry', 'metainfo'},
     'datasets': {'geometry', 'metainfo'},
     'dataset_check': {'datasets', 'metainfo'},

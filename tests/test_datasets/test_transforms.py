@@ -70,7 +70,7 @@ def nobody(num_keypoints=3):
         ((500, 300), 800, 1333, (1333, 800)),  # 1333.33 exceeds the cap: 799.8 is rounded
         ((2, 1), 800, 1333, (1332, 666)),  # 666.5 is rounded to even
         ((480, 640), 480, 1333, (480, 640)),
-        ((5000, 1), 320, 533, (5000, 1)),  # one pixel stays
+        ((5000, 1), 320, 533, (533, 1)),  # one pixel stays, and the cap holds
     ],
 )
 def test_short_side_resize_by_hand(size, short_side, cap, expected):
@@ -88,11 +88,20 @@ def test_short_side_resize_in_exact_arithmetic(w, h, short_side, cap):
     if Fraction(long, short) * short_side > cap:
         short_side = max(round(Fraction(cap * short, long)), 1)
     long_side = Fraction(short_side * long, short) // 1
+    if short_side == 1:
+        long_side = min(long_side, cap)
 
     new_w, new_h = short_side_resize((w, h), short_side, cap)
 
     assert (min(new_w, new_h), max(new_w, new_h)) == (short_side, long_side)
     assert (new_w < new_h) == (w < h) or new_w == new_h
+
+
+@pytest.mark.parametrize('length', [1334, 100_000, 10**9])
+def test_a_thin_picture_keeps_to_the_cap(length):
+    assert short_side_resize((1, length), 800, 1333) == (1, 1333)
+    assert short_side_resize((length, 1), 800, 1333) == (1333, 1)
+    assert max(short_side_resize((3, length), 800, 1333)) < 4 / 3 * 1333 + 1  # a side of 2
 
 
 # The pixels of the resize

@@ -1,0 +1,170 @@
+"""Pictures in files: found, measured before they are decoded, decoded, and refused by name.
+
+Needs Pillow and numpy only.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from os import PathLike
+
+import numpy as np
+
+MAX_PIXELS = 250_000_000
+"""A picture of more pixels is refused before it is decoded. 250 million take 0.75 GB as RGB."""
+
+ENDINGS = frozenset(
+    '.bmp .dib .gif .jfif .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp'.split()
+)
+"""Files of a folder count as pictures by these endings, in lower case."""
+
+_ORIENTATION = 0x0112  # the EXIF tag
+_pillow_limit = threading.Lock()
+
+
+class PictureError(ValueError):
+    """A file that cannot be used as a picture. The message names the file and the reason."""
+
+
+def find_pictures(folder: str | PathLike) -> tuple[list[str], list[str]]:
+    """List the pictures that lie directly in a folder.
+
+    Args:
+        folder (str | PathLike): The folder.
+
+    Returns:
+        tuple[list[str], list[str]]: The paths of the pictures, by name; and the names of all
+        other entries, which have no picture's ending (``Thumbs.db``) or are folders. A broken
+        link with a picture's ending is among the pictures: reading it raises an error.
+
+    Raises:
+        OSError: If the folder cannot be listed.
+    """
+    pictures, others = [], []
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        is_picture = os.path.splitext(name)[1].lower() in ENDINGS and not os.path.isdir(path)
+        (pictures if is_picture else others).append(path if is_picture else name)
+    return pictures, others
+
+
+def result_names(paths: Sequence[str | PathLike]) -> list[str]:
+    """Give each picture a name for its result, without an ending and without doubles.
+
+    The name is that of the file without its ending. Where another picture has taken the name
+    (``a.jpg`` and ``a.png``), it is the file's whole name, and if need be a number after it.
+    Names that differ in upper and lower case only count as the same.
+
+    Args:
+        paths (Sequence[str | PathLike]): The pictures.
+
+    Returns:
+        list[str]: A name for each picture.
+    """
+    names, taken = [], set()
+    for path in paths:
+        base = os.path.basename(os.fspath(path))
+        name, number = os.path.splitext(base)[0], 1
+        while name.casefold() in taken:
+            name = base if number == 1 else f'{base}-{number}'
+            number += 1
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def read_size(
+    path: str | PathLike, max_pixels: int = MAX_PIXELS, decode: bool = False
+) -> tuple[tuple[int, int], int]:
+    """Read the size of a picture, as it is after its EXIF orientation is applied.
+
+    Args:
+        path (str | PathLike): The picture.
+        max_pixels (int): A picture of more pixels is refused. Defaults to ``MAX_PIXELS``.
+        decode (bool): Whether to decode the picture too, which finds a file that is cut off.
+            Where the format allows, it is decoded at 1/8 of its size: faster, and still in need
+            of all of its data. Defaults to False.
+
+    Returns:
+        tuple: Width and height, and the orientation (1 to 8, 1 is upright).
+
+    Raises:
+        PictureError: If the file cannot be read, is no picture, or is too large.
+    """
+    from PIL import Image
+
+    with _open(path, max_pixels) as image:
+        width, height = image.size
+        if decode:
+            image.draft('RGB', (1, 1))
+            image.load()
+            exif = image.getexif()
+        else:
+            exif = Image.Image.getexif(image)  # that of PNG would decode the picture
+        orientation = exif.get(_ORIENTATION, 1)
+    turned = orientation in (5, 6, 7, 8)
+    return ((height, width) if turned else (width, height)), orientation
+
+
+def read_picture(path: str | PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Read a picture as OpenCV reads it: upright, in colour, without its alpha channel.
+
+    Of an animation it is the first picture. 16 bits a channel become 8.
+
+    Args:
+        path (str | PathLike): The picture.
+        max_pixels (int): A picture of more pixels is refused. Defaults to ``MAX_PIXELS``.
+
+    Returns:
+        np.ndarray: (H, W, 3) uint8, BGR.
+
+    Raises:
+        PictureError: If the file cannot be read, is no picture, or is too large.
+    """
+    from PIL import ImageOps
+
+    with _open(path, max_pixels) as image:
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode == 'F':
+            raise PictureError(f'{path}: its pixels are fractions; save it with 8 bits a channel')
+        if upright.mode.startswith('I'):  # 16 bits of grey, which convert() would cut off at 255
+            grey = (np.asarray(upright).clip(0, 65535) >> 8).astype(np.uint8)  # (H, W)
+            return np.repeat(grey[..., None], 3, axis=2)
+        return np.ascontiguousarray(np.asarray(upright.convert('RGB'))[..., ::-1])
+
+
+@contextmanager
+def _open(path: str | PathLike, max_pixels: int) -> Iterator:
+    """Open a picture with Pillow, and turn whatever goes wrong with it into a PictureError."""
+    from PIL import Image, UnidentifiedImageError
+
+    if not os.path.lexists(path):
+        raise PictureError(f'{path}: there is no such file')
+    if os.path.isdir(path):
+        raise PictureError(f'{path}: it is a folder, not a picture')
+    try:
+        # Pillow's own limit cannot be passed as an argument. The check below is in its place.
+        with _pillow_limit:
+            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            try:
+                image = Image.open(path)
+            finally:
+                Image.MAX_IMAGE_PIXELS = limit
+        with image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise PictureError(
+                    f'{path}: it has {width} x {height} pixels, more than the limit of '
+                    f'{max_pixels:,}; shrink the picture, or raise max_pixels'
+                )
+            yield image
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        what = 'is not a picture of a known format' if os.path.getsize(path) else 'is empty'
+        raise PictureError(f'{path}: the file {what}') from None
+    except Exception as error:  # Pillow's many formats raise as many kinds
+        text = getattr(error, 'strerror', None) or error
+        raise PictureError(f'{path}: the picture cannot be read ({text})') from error
