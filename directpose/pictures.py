@@ -97,6 +97,7 @@ def read_size(
     with _open(path, max_pixels) as image:
         width, height = image.size
         if decode:
+            _check_end(path, image.format)
             image.draft('RGB', (1, 1))
             image.load()
             exif = image.getexif()
@@ -125,6 +126,7 @@ def read_picture(path: str | PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarr
     from PIL import ImageOps
 
     with _open(path, max_pixels) as image:
+        _check_end(path, image.format)
         image.load()
         upright = ImageOps.exif_transpose(image)
         if upright.mode == 'F':
@@ -135,24 +137,46 @@ def read_picture(path: str | PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarr
         return np.ascontiguousarray(np.asarray(upright.convert('RGB'))[..., ::-1])
 
 
+def _check_end(path: str | PathLike, file_format: str) -> None:
+    """See that a PNG has its last chunk: Pillow decodes one without, OpenCV does not."""
+    if file_format != 'PNG':
+        return
+    with open(path, 'rb') as file:
+        file.seek(8)
+        kind = b''
+        while kind != b'IEND':
+            header = file.read(8)
+            if len(header) < 8:
+                raise PictureError(f'{path}: the picture cannot be read (it is cut off)')
+            kind = header[4:]
+            file.seek(int.from_bytes(header[:4]), os.SEEK_CUR)
+            if len(file.read(4)) < 4:  # the checksum
+                raise PictureError(f'{path}: the picture cannot be read (it is cut off)')
+
+
+def _pillow_open(path: str | PathLike):
+    """Open a picture without Pillow's limit of pixels, which cannot be passed as an argument."""
+    from PIL import Image
+
+    with _pillow_limit:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(path)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
 @contextmanager
 def _open(path: str | PathLike, max_pixels: int) -> Iterator:
     """Open a picture with Pillow, and turn whatever goes wrong with it into a PictureError."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     if not os.path.lexists(path):
         raise PictureError(f'{path}: there is no such file')
     if os.path.isdir(path):
         raise PictureError(f'{path}: it is a folder, not a picture')
     try:
-        # Pillow's own limit cannot be passed as an argument. The check below is in its place.
-        with _pillow_limit:
-            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            try:
-                image = Image.open(path)
-            finally:
-                Image.MAX_IMAGE_PIXELS = limit
-        with image:
+        with _pillow_open(path) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise PictureError(

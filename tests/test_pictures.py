@@ -4,6 +4,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from functools import partial
 
 import mmcv
 import numpy as np
@@ -144,6 +145,23 @@ def test_a_broken_picture_is_named_with_the_reason(tmp_path):
         with pytest.raises(PictureError, match=reason) as error:
             read_picture(tmp_path / name)
         assert str(tmp_path / name) in str(error.value)
+
+
+@pytest.mark.parametrize('name', KINDS)
+def test_a_file_that_is_cut_off_is_refused_where_opencv_refuses_it(tmp_path, name):
+    path = saved(tmp_path / name, KINDS[name])
+    content = path.read_bytes()
+    # The last byte of the BMP fills up its last row: Pillow does without it.
+    last = len(content) - (2 if name.endswith('bmp') else 1)
+    for length in {len(content) * part // 10 for part in range(10)} | {last}:
+        path.write_bytes(content[:length])
+        theirs = mmcv.imread(str(path)) is not None if length else False
+        for read in (read_picture, partial(read_size, decode=True)):
+            try:
+                read(path)
+                assert theirs, length
+            except PictureError:
+                assert not theirs, length
 
 
 def test_a_folder_lists_its_pictures_and_tells_the_rest(tmp_path):
