@@ -1,4 +1,6 @@
-"""The size that an image is given before the network sees it."""
+"""The size that an image is given before the network sees it, and boxes around keypoints."""
+
+import numpy as np
 
 
 def short_side_resize(
@@ -28,3 +30,26 @@ def short_side_resize(
     else:  # the rounding is as large as the side: the cap goes before the shape
         short_side, long_side = 1, min(long // short, max(max_long_side, 1))
     return (short_side, long_side) if w < h else (long_side, short_side)
+
+
+def box_of_keypoints(
+    keypoints: np.ndarray, labelled: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
+    """The tight box of each person's labelled keypoints, grown by one pixel and clipped.
+
+    Args:
+        keypoints (np.ndarray): (n, K, 2), x and y in pixels of the image.
+        labelled (np.ndarray): (n, K) bool.
+        size (tuple[int, int]): Width and height of the image.
+
+    Returns:
+        np.ndarray: (n, 4) as x1, y1, x2, y2. Where nothing is labelled within the image the box
+        is empty: x1 = x2 or y1 = y2.
+    """
+    w, h = size
+    labelled = labelled[..., None]  # (n, K, 1)
+    # Nothing labelled gives (inf, inf, -inf, -inf), which clipping turns into an empty box.
+    top_left = np.where(labelled, keypoints, np.inf).min(axis=1) - 1  # (n, 2)
+    bottom_right = np.where(labelled, keypoints, -np.inf).max(axis=1) + 1  # (n, 2)
+    box = np.stack([top_left, bottom_right], axis=1).clip(0, (w - 1, h - 1))  # (n, 2, 2)
+    return box.reshape(-1, 4)

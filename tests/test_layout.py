@@ -18,8 +18,9 @@ MAY_IMPORT = {
     'drawing': set(),
     'runtime': {'drawing', 'geometry', 'pictures', 'weights'},
     'models': {'geometry', 'metainfo'},
-    'datasets': {'geometry', 'metainfo'},
-    'dataset_check': {'datasets', 'metainfo'},
+    # What the checker refuses the data sets refuse in its words: they call its checks.
+    'datasets': {'dataset_check', 'geometry', 'metainfo', 'pictures'},
+    'dataset_check': {'metainfo', 'pictures'},
     'engine': {'weights'},
     'visualization': {'drawing', 'metainfo'},
     'deployment': {'datasets', 'models', 'runtime'},

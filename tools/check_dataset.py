@@ -11,13 +11,14 @@ from rich.table import Table
 
 from directpose.dataset_check import (
     COCO_METAINFO,
-    KINDS,
     QUANTILES,
     Finding,
     check_annotations,
+    describe,
     load_annotations,
     summarize,
 )
+from directpose.pictures import MAX_PIXELS
 
 _COLOURS = {'error': 'red', 'warning': 'yellow', 'note': 'cyan'}
 
@@ -55,6 +56,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='do not decode the images: faster, but does not find those that are cut off',
     )
     parser.add_argument(
+        '--max-pixels',
+        type=int,
+        metavar='N',
+        default=MAX_PIXELS,
+        help='an image of more pixels is refused, as by max_pixels of the data set in the config '
+        '(default: %(default)s)',
+    )
+    parser.add_argument(
         '--limit',
         type=int,
         metavar='N',
@@ -67,17 +76,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def print_findings(console: Console, findings: list[Finding], limit: int) -> None:
     """Print each kind that was found, errors first, with its remedy and some examples."""
-    for kind in sorted(KINDS, key=lambda kind: list(_COLOURS).index(KINDS[kind][0])):
-        found = [finding for finding in findings if finding.kind == kind]
-        if not found:
-            continue
-        level, remedy = KINDS[kind]
-        console.print(f'{level}: {kind} ({len(found)})', style=f'bold {_COLOURS[level]}')
-        for finding in found[:limit]:
-            console.print(f'  {finding.where}: {finding.message}')
-        if len(found) > limit:
-            console.print(f'  ... and {len(found) - limit} more; --json FILE writes them all')
-        console.print(f'  -> {remedy}\n', style='green')
+    for line in describe(findings, limit):
+        if line.startswith('  ->'):
+            console.print(f'{line}\n', style='green')
+        elif line.startswith('  ... and'):
+            console.print(f'{line}; --json FILE writes them all')
+        else:
+            level = line.partition(':')[0]
+            console.print(line, style=f'bold {_COLOURS[level]}' if level in _COLOURS else None)
 
 
 def print_summary(console: Console, ann_file: str, summary: dict) -> None:
@@ -119,6 +125,7 @@ def main(argv: list[str] | None = None) -> int:
         use_area=not args.no_area,
         decode=not args.headers_only,
         progress=progress,
+        max_pixels=args.max_pixels,
     )
     summary = summarize(data, args.min_keypoints)
     # One line an entry, whatever it contains, so that the output can be searched.

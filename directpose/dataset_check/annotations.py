@@ -6,18 +6,23 @@ All coordinates are original pixels.
 """
 
 import json
+import math
 import os.path as osp
-import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 
 import mmpose
 import numpy as np
+from mmengine import fileio
 from mmengine.utils import is_list_of
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from directpose.datasets.coco_wholebody import KEYPOINT_LISTS, join_keypoints
+KEYPOINT_LISTS = dict(keypoints=17, foot_kpts=6, face_kpts=68, lefthand_kpts=21, righthand_kpts=21)
+"""COCO-WholeBody's lists in the order of its metainfo, and the number of keypoints in each."""
+
+MAX_COORDINATE = 1e6
+"""Coordinates and lengths (pixels) beyond this are no places in a picture."""
 
 COCO_METAINFO = osp.join(
     osp.dirname(mmpose.__file__), '.mim', 'configs', '_base_', 'datasets', 'coco.py'
@@ -39,10 +44,10 @@ class Person:
         ann (dict): The entry of the file, untouched.
         image (dict, optional): The entry of its image; None if the file has no such image.
         bbox (np.ndarray, optional): x, y, width, height in original pixels, shape (4,); None
-            if the entry has no four numbers.
+            if the entry has no four numbers. They may be NaN.
         keypoints (np.ndarray, optional): x, y in original pixels and the visibility v, shape
             (K, 3) with K as written, of all lists of keypoints; None if the entry has no such
-            numbers.
+            numbers. They may be NaN.
     """
 
     ann: dict
@@ -116,12 +121,12 @@ def size_of(image: dict) -> tuple[float, float] | None:
 
 
 def is_finite(value: object) -> bool:
-    """Whether a value of the file is a number, neither NaN nor too large for a float."""
-    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
+    """Whether a value of the file is a number, neither NaN nor beyond the area of a picture."""
+    return type(value) in (int, float) and abs(value) <= MAX_COORDINATE**2
 
 
 def name_of(image: dict) -> str:
-    return f'image {image["id"]} ({image.get("file_name")})'
+    return f'image {image["id"]} ({str(image.get("file_name"))[:300]})'
 
 
 def load_annotations(
@@ -146,6 +151,20 @@ def load_annotations(
         raise NotADirectoryError(
             f'{img_dir} is not a folder; give the one that file_name in {ann_file} is relative to.'
         )
+    return parse_annotations(data, img_dir, metainfo, metainfo_file)
+
+
+def parse_annotations(
+    data: dict, img_dir: str, metainfo: dict, metainfo_file: str
+) -> KeypointAnnotations:
+    """Sort the content of a COCO keypoint file, without judging it.
+
+    Args:
+        data (dict): As of :func:`load_coco_json`.
+        img_dir (str): The folder of its images.
+        metainfo (dict): As parsed by MMPose's ``parse_pose_metainfo``.
+        metainfo_file (str): What messages call the metainfo.
+    """
     fields = ('keypoints',)
     if len(metainfo['keypoint_id2name']) == sum(KEYPOINT_LISTS.values()):
         fields = tuple(KEYPOINT_LISTS)  # COCO-WholeBody, or all of them in the first list
@@ -164,13 +183,25 @@ def load_annotations(
     )
 
 
+def join_keypoints(ann: dict) -> list[float]:
+    """All keypoints of COCO-WholeBody: body, feet, face, left and right hand, in this order.
+
+    Args:
+        ann (dict): As it stands in the file; a list that lacks or is null counts as empty.
+
+    Returns:
+        list[float]: x1, y1, v1, x2, ... in original pixels.
+    """
+    return [number for name in KEYPOINT_LISTS for number in ann.get(name) or ()]
+
+
 def _read_keypoints(ann: dict, fields: tuple[str, ...]) -> np.ndarray | None:
     """The keypoints of all fields, (K, 3); None if there are none, or one is not as it should."""
     written = [ann[name] for name in fields if ann.get(name) is not None]
     arrays = [to_array(values, (-1, 3)) for values in written]
     if not arrays or any(array is None for array in arrays):
         return None
-    return arrays[0] if len(fields) == 1 else to_array(join_keypoints(ann), (-1, 3))
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _load_metainfo(metainfo_file: str) -> dict:
@@ -201,14 +232,17 @@ def load_coco_json(ann_file: str) -> dict:
         OSError: If the file cannot be opened.
         ValueError: If it is not JSON or not a COCO file.
     """
-    with open(ann_file, encoding='utf-8') as file:
-        try:
-            data = json.load(file)
-        except ValueError as error:  # not JSON, or not even text
-            raise ValueError(
-                f'{ann_file} is not a JSON file ({error}). Is it complete? Download or write '
-                'it again.'
-            ) from error
+    content = fileio.get(ann_file)
+    try:
+        data = json.loads(content.decode('utf-8-sig'))  # with or without a byte order mark
+    except RecursionError:
+        raise ValueError(
+            f'{ann_file} is not a COCO annotation file: it is nested too deep.'
+        ) from None
+    except ValueError as error:  # not JSON, or not even text
+        raise ValueError(
+            f'{ann_file} is not a JSON file ({error}). Is it complete? Download or write it again.'
+        ) from error
     if not isinstance(data, dict):
         raise ValueError(
             f'{ann_file} is not a COCO annotation file: it holds a {type(data).__name__}, not a '
@@ -221,18 +255,29 @@ def load_coco_json(ann_file: str) -> dict:
             )
         for index, entry in enumerate(data[key]):
             for field in id_fields:
-                if type(entry.get(field)) is not int:  # a bool is an int, too
+                number = entry.get(field)
+                if type(number) is not int or abs(number) >= 2**63:  # a bool is an int, too
                     raise ValueError(
-                        f'{ann_file}: {key}[{index}] has {field} = {entry.get(field)!r}. Ids '
-                        'must be integers: number the entries, and correct what refers to them.'
+                        f'{ann_file}: {key}[{index}] has {field} = {number!r:.80}. Ids '
+                        'must be integers (of 64 bits): number the entries, and correct what '
+                        'refers to them.'
                     )
     return data
 
 
 def to_array(values: object, shape: tuple[int, ...]) -> np.ndarray | None:
-    """A flat list of numbers in the given shape; None if it is anything else."""
-    try:
-        array = np.asarray(values, dtype=np.float64)
-        return array.reshape(shape) if array.ndim == 1 else None
-    except (TypeError, ValueError, OverflowError):
+    """A flat list of numbers in the given shape; None if it is anything else.
+
+    A number beyond ``MAX_COORDINATE`` becomes infinite: no picture has such a place.
+    """
+    if not isinstance(values, list) or not set(map(type, values)) <= {int, float}:
         return None
+    values = [v if -MAX_COORDINATE <= v <= MAX_COORDINATE else _beyond(v) for v in values]
+    try:
+        return np.array(values, dtype=np.float64).reshape(shape)
+    except ValueError:
+        return None
+
+
+def _beyond(value: float) -> float:
+    return math.copysign(math.inf, value) if value == value else math.nan

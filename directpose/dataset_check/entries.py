@@ -68,14 +68,32 @@ def check_fields(data: KeypointAnnotations, use_area: bool) -> Iterator[Finding]
             array = to_array(written, (4,) if name == 'bbox' else (-1, 3))
             if array is None and written is not None:
                 yield finding('malformed', person, f'{name} is {str(written)[:80]}')
-            elif array is not None and not np.isfinite(array).all():
-                yield finding('not-a-number', person, f'{name} holds NaN, null or infinity')
+            elif array is not None and not is_usable(array):
+                yield finding('not-a-number', person, f'{name} holds {_not_usable(written, array)}')
         iscrowd, area = person.ann.get('iscrowd'), person.ann.get('area')
         if iscrowd not in (None, 0, 1):
             yield finding('malformed', person, f'iscrowd is {str(iscrowd)[:80]!r}')
         if not use_area or area is None:
             continue
         if not is_finite(area):
-            yield finding('not-a-number', person, f'area is {str(area)[:80]!r}')
+            yield finding('area', person, f'area is {str(area)[:80]!r}')
         elif area <= 0:
             yield finding('area-empty', person, f'area is {area}')
+
+
+def is_usable(array: np.ndarray) -> bool:
+    """Whether the numbers of a box, (4, ), or of keypoints, (K, 3), are finite.
+
+    The place of a keypoint that is not labelled is not read.
+    """
+    if np.isfinite(array).all():
+        return True
+    return array.ndim == 2 and bool(np.isfinite(array[array[:, 2] != 0]).all())
+
+
+def _not_usable(written: list, array: np.ndarray) -> str:
+    """The first number of a field that is not finite, as text."""
+    if array.ndim == 2:
+        array = np.where(array[:, 2:] != 0, array, 0)
+    first = np.flatnonzero(~np.isfinite(array.ravel()))[0]
+    return f'{str(written[first])[:20]}, which is no place in a picture'

@@ -1,6 +1,10 @@
 """All that can be found: how bad each is and what to do about it."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+
+LEVELS = ('error', 'warning', 'note')
 
 # COCO's evaluation looks at the 20 best detections of an image (maxDets).
 MAX_PEOPLE = 20
@@ -95,8 +99,8 @@ KINDS: dict[str, tuple[str, str]] = {
     'missing-area': (
         'error',
         "Write the person's area in square pixels: that of the segmentation, or else 0.53 * "
-        'width * height of the bbox. Where the metric is set to use_area=False, check with '
-        '--no-area.',
+        'width * height of the bbox. Where the metric is set to use_area=False, set the data set '
+        'to use_area=False too, and check with --no-area.',
     ),
     'missing-iscrowd': ('error', 'Write "iscrowd": 0, or 1 for a region of many people.'),
     'missing-num_keypoints': ('error', 'Write the number of keypoints with v > 0.'),
@@ -107,8 +111,10 @@ KINDS: dict[str, tuple[str, str]] = {
     ),
     'not-a-number': (
         'error',
-        'Write finite numbers; a keypoint that is not labelled is 0, 0, 0.',
+        'Write finite numbers in pixels, up to a million; a keypoint that is not labelled is 0, 0, '
+        '0.',
     ),
+    'area': ('error', 'Write the area as a number, in square pixels.'),
     'area-empty': (
         'warning',
         'Write the area in square pixels: OKS is relative to it, so that nothing matches a '
@@ -117,8 +123,9 @@ KINDS: dict[str, tuple[str, str]] = {
     # Keypoints and boxes.
     'keypoint-count': (
         'error',
-        'Give the metainfo made for these data (--metainfo), or write all keypoints of the '
-        'metainfo, 0, 0, 0 for one that is not labelled.',
+        'Give the metainfo made for these data: metainfo=dict(from_file=...) of the data set in '
+        'the config, --metainfo of tools/check_dataset.py. Or write all keypoints of the metainfo, '
+        '0, 0, 0 for one that is not labelled.',
     ),
     'keypoint-visibility': (
         'error',
@@ -173,6 +180,13 @@ KINDS: dict[str, tuple[str, str]] = {
     ),
 }
 
+EVALUATION_ONLY = frozenset({'missing-area', 'missing-iscrowd', 'missing-num_keypoints', 'area'})
+"""Errors in fields that training does not read."""
+
+
+class DatasetError(ValueError):
+    """A data set that cannot be used. The message says what was found, where, and the remedy."""
+
 
 class Finding(NamedTuple):
     """Something found.
@@ -195,4 +209,30 @@ class Finding(NamedTuple):
 def finding(kind: str, where: object, message: str) -> Finding:
     """A finding with the level and remedy of its kind."""
     level, remedy = KINDS[kind]
-    return Finding(level, kind, str(where), message, remedy)
+    return Finding(level, kind, _printable(where), _printable(message), remedy)
+
+
+def _printable(text: object) -> str:
+    """Text of a file without the half characters that no terminal can print."""
+    return str(text).encode('utf-8', 'backslashreplace').decode('utf-8')
+
+
+def describe(findings: Iterable[Finding], limit: int = 5) -> Iterator[str]:
+    """Tell what was found: a line for each kind, then examples and the remedy, indented.
+
+    Args:
+        findings (Iterable[Finding]): What was found.
+        limit (int): Examples of each kind. Defaults to 5.
+    """
+    of_kind = defaultdict(list)
+    for found in findings:
+        of_kind[found.kind].append(found)
+    kinds = [kind for kind in KINDS if kind in of_kind]
+    for kind in sorted(kinds, key=lambda kind: LEVELS.index(KINDS[kind][0])):
+        level, remedy = KINDS[kind]
+        yield f'{level}: {kind} ({len(of_kind[kind])})'
+        for found in of_kind[kind][:limit]:
+            yield f'  {found.where}: {found.message}'
+        if len(of_kind[kind]) > limit:
+            yield f'  ... and {len(of_kind[kind]) - limit} more'
+        yield f'  -> {remedy}'

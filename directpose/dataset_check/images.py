@@ -7,57 +7,102 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from PIL import ExifTags, Image
+from directpose.pictures import MAX_PIXELS, PictureError, read_size
 
 from .annotations import KeypointAnnotations, name_of, size_of
 from .findings import Finding, finding
 
 
 def check_image_files(
-    data: KeypointAnnotations, decode: bool, progress: Callable
+    data: KeypointAnnotations, decode: bool, progress: Callable, max_pixels: int = MAX_PIXELS
 ) -> Iterator[Finding]:
     """Whether each image is there, whole, and of the size written."""
-    listing = defaultdict(list)
-    for folder, _, names in os.walk(data.img_dir, followlinks=True):
-        for name in names:
-            path = osp.relpath(osp.join(folder, name), data.img_dir)
-            listing[name.casefold()].append(path)
-    check = partial(_check_image_file, data.img_dir, listing, decode)
+    found, present = _look_for_files(data)
+    yield from found
+    check = partial(check_image_file, img_dir=data.img_dir, decode=decode, max_pixels=max_pixels)
     with ThreadPoolExecutor() as pool:
-        for findings in progress(pool.map(check, data.images), total=len(data.images)):
+        for findings in progress(pool.map(check, present), total=len(present)):
             yield from findings
 
 
-def _check_image_file(
-    img_dir: str, listing: dict[str, list[str]], decode: bool, image: dict
+def check_image_paths(data: KeypointAnnotations) -> Iterator[Finding]:
+    """Whether each image has a name, a size and a file, which is not opened."""
+    yield from _look_for_files(data)[0]
+
+
+def _look_for_files(data: KeypointAnnotations) -> tuple[list[Finding], list[dict]]:
+    """What is wrong with the entries of images, and the entries whose file is there."""
+    findings, present, absent, listings = [], [], [], {}
+    for image in data.images:
+        name = image.get('file_name')
+        if not isinstance(name, str) or not name or size_of(image) is None:
+            fields = [f'{key} is {image.get(key)!r:.80}' for key in _IMAGE_FIELDS]
+            findings.append(finding('image-fields', name_of(image), ', '.join(fields)))
+            continue
+        folder, base = osp.split(osp.normpath(name))
+        if folder not in listings:
+            listings[folder] = _list(osp.join(data.img_dir, folder))
+        # A listing has the true case, where `isfile` may not care (macOS, Windows).
+        (present if base in listings[folder] else absent).append(image)
+    if absent:
+        files = _files_by_name(data.img_dir)
+        findings += [_missing(image, data.img_dir, files) for image in absent]
+    return findings, present
+
+
+_IMAGE_FIELDS = ('file_name', 'width', 'height')
+
+
+def _list(folder: str) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except (OSError, ValueError):  # no such folder; a name that none can have
+        return set()
+
+
+def _files_by_name(root: str) -> dict[str, list[str]]:
+    """All files below a folder, relative to it, by their base name in lower case."""
+    files, seen = defaultdict(list), set()
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        real = osp.realpath(folder)
+        if real in seen:  # a link that leads back
+            subfolders.clear()
+            continue
+        seen.add(real)
+        for name in names:
+            files[name.casefold()].append(osp.relpath(osp.join(folder, name), root))
+    return files
+
+
+def _missing(image: dict, img_dir: str, files: dict[str, list[str]]) -> Finding:
+    where, name = name_of(image), image['file_name']
+    alike = files.get(osp.basename(name.replace('\\', '/')).casefold(), [])
+    for other in alike:
+        if other.casefold() == osp.normpath(name).casefold():
+            return finding('image-case', where, f'the file is {other}')
+    hint = f'; a file of that name is {alike[0]}' if alike else ''
+    if '\\' in name:
+        hint += '; file_name has backslashes, as Windows writes them: write / between folders'
+    path = osp.join(img_dir, name)
+    return finding('image-missing', where, f'there is no file {path}{hint}')
+
+
+def check_image_file(
+    image: dict, img_dir: str, decode: bool, max_pixels: int = MAX_PIXELS
 ) -> list[Finding]:
-    """Findings about one image.
+    """Findings about the file of one image.
 
     Args:
+        image (dict): The entry of the image, with its name and size.
         img_dir (str): The folder of images.
-        listing (dict[str, list[str]]): Its files, relative to it, by their base name in lower
-            case.
-        decode (bool): Whether to decode the image, too.
-        image (dict): The entry of the image.
+        decode (bool): Whether to decode the image too.
+        max_pixels (int): An image of more pixels is refused.
     """
-    where, name, written = name_of(image), image.get('file_name'), size_of(image)
-    if not isinstance(name, str) or written is None:
-        fields = [f'{key} is {image.get(key)!r}' for key in ('file_name', 'width', 'height')]
-        return [finding('image-fields', where, ', '.join(fields))]
-    path, name = osp.join(img_dir, name), osp.normpath(name)
-    alike = listing.get(osp.basename(name).casefold(), [])
-    # The listing has the true case, where `isfile` may not care (macOS, Windows).
-    if name not in alike:
-        for other in alike:
-            if other.casefold() == name.casefold():
-                return [finding('image-case', where, f'the file is {other}')]
-        if not osp.isfile(path):
-            hint = f'; a file of that name is {alike[0]}' if alike else ''
-            return [finding('image-missing', where, f'there is no file {path}{hint}')]
+    where, written = name_of(image), size_of(image)
     try:
-        size, orientation = read_image(path, decode)
-    except Exception as error:  # PIL's many formats raise as many kinds
-        return [finding('image-unreadable', where, f'{path}: {error}')]
+        size, orientation = read_size(osp.join(img_dir, image['file_name']), max_pixels, decode)
+    except PictureError as error:
+        return [finding('image-unreadable', where, str(error))]
     turned = f'EXIF orientation {orientation} turns or mirrors it when it is read'
     if size != written:
         hint = f' ({turned})' if orientation > 4 else ''
@@ -69,25 +114,3 @@ def _check_image_file(
             )
         ]
     return [finding('image-turned', where, turned)] if orientation > 1 else []
-
-
-def read_image(path: str, decode: bool) -> tuple[tuple[int, int], int]:
-    """Read an image's size as training will see it.
-
-    Args:
-        path (str): The image file.
-        decode (bool): Whether to decode it: PIL's ``verify()`` passes a JPEG that is cut off.
-            Where the format allows, it is decoded at 1/8 of its size, which is faster and still
-            needs all of its data.
-
-    Returns:
-        tuple: Width and height after the EXIF orientation is applied, as mmcv does, and that
-        orientation (1 to 8, 1 is upright).
-    """
-    with Image.open(path) as image:
-        width, height = image.size
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        if decode:
-            image.draft('RGB', (1, 1))
-            image.load()
-    return ((height, width) if orientation > 4 else (width, height)), orientation

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 
 from mmengine.utils import is_list_of
 
-from directpose.datasets.coco_wholebody import KEYPOINT_LISTS
 from directpose.metainfo import DEFAULT_SIGMA
 
-from .annotations import KeypointAnnotations
+from .annotations import KEYPOINT_LISTS, KeypointAnnotations
 from .findings import Finding, finding
 
 
@@ -79,7 +78,7 @@ def check_categories(data: KeypointAnnotations) -> Iterator[Finding]:
                 where,
                 f'file / metainfo differ: {", ".join(differing)}',
             )
-    known = [category['id'] for category in data.categories]
+    known = {category['id'] for category in data.categories}
     for person in data.people:
         if person.ann['category_id'] not in known:
             yield finding(
@@ -88,7 +87,7 @@ def check_categories(data: KeypointAnnotations) -> Iterator[Finding]:
                 f'category_id {person.ann["category_id"]} is not in `categories`',
             )
     used = Counter(person.ann['category_id'] for person in data.people)
-    for category_id in sorted(set(used) & set(known) - {1}):
+    for category_id in sorted(set(used) & known - {1}):
         yield finding(
             'category',
             f'category {category_id}',

@@ -16,7 +16,7 @@ def check_keypoints(data: KeypointAnnotations) -> Iterator[Finding]:
         if person.keypoints is None:
             continue  # check_fields has said so
         # COCO-WholeBody counts those of the body alone, and rates others by fractions.
-        body = to_array(person.ann.get('keypoints') or (), (-1, 3))
+        body = to_array(person.ann.get('keypoints') or [], (-1, 3))
         count = len(person.keypoints)
         if count == len(names):
             labelled += person.keypoints[:, 2] > 0
@@ -59,7 +59,7 @@ def _check_points(person: Person, names: Sequence, num_body: int) -> Iterator[Fi
     if person.image_size is not None:
         width, height = person.image_size
         is_outside = (x < 0) | (y < 0) | (x >= width) | (y >= height)
-        wrong['keypoint-outside'] = (v > 0) & is_outside
+        wrong['keypoint-outside'] = (v > 0) & is_outside & np.isfinite(x + y)
     for kind, mask in wrong.items():
         points = [f'{names[k]} ({x[k]:g}, {y[k]:g}), v = {v[k]:g}' for k in np.flatnonzero(mask)]
         if points:
@@ -69,7 +69,7 @@ def _check_points(person: Person, names: Sequence, num_body: int) -> Iterator[Fi
 def check_boxes(data: KeypointAnnotations, tolerance: float = 1.0) -> Iterator[Finding]:
     """Whether boxes have an extent and lie in the image, up to rounding (pixels)."""
     for person in data.people:
-        if person.bbox is None:
+        if person.bbox is None or not np.isfinite(person.bbox).all():
             continue  # check_fields has said so
         x, y, w, h = person.bbox
         message = f'bbox is {person.bbox.tolist()}'

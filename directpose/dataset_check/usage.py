@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from .annotations import KeypointAnnotations, name_of
 from .findings import MAX_PEOPLE, Finding, finding
 
@@ -50,7 +52,8 @@ def dropped_because(
     labelled = sum(person.num_labelled for person in people)
     if labelled < min_keypoints:
         return 'image-few-keypoints', f'has {labelled} labelled keypoints, not {min_keypoints}'
-    sizes = [person.bbox[2:].min() for person in people if person.bbox is not None]
+    boxes = [person.bbox for person in people if person.bbox is not None]
+    sizes = [box[2:].min() for box in boxes if np.isfinite(box).all()]
     if max(sizes, default=0) <= MIN_BBOX_SIZE:
         return 'image-small-boxes', f'has no box wider and higher than {MIN_BBOX_SIZE} px'
     return None

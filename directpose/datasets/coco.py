@@ -1,19 +1,34 @@
 """COCO-style keypoint data for bottom-up training, checked where it is read."""
 
-import json
+import os.path as osp
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 from mmengine import fileio
-from mmengine.logging import print_log
+from mmengine.logging import MessageHub, print_log
 from mmpose.datasets.datasets.body import CocoDataset
 from mmpose.datasets.transforms import RandomFlip
 from mmpose.registry import DATASETS
 
+from directpose.dataset_check import (
+    DatasetError,
+    Finding,
+    KeypointAnnotations,
+    Person,
+    check_image_file,
+    describe,
+    find_errors,
+    load_coco_json,
+    parse_annotations,
+)
+from directpose.geometry import box_of_keypoints
 from directpose.metainfo import parse_metainfo
+from directpose.pictures import MAX_PIXELS
 
+from .reading import readable, without_byte_order_mark
 from .test_views import PoseTestTimeAug
 
-_FILTER_KEYS = ('min_labelled_keypoints', 'min_bbox_size')
+_FILTER_KEYS = ('min_labelled_keypoints', 'min_bbox_size', 'keep_negatives')
 _PATH_REMEDY = (
     'It is data_root + {key} of {loader}.dataset in the config: correct them there, or give the '
     'tools the folder of the data as --data-root DIR.'
@@ -22,12 +37,18 @@ _PATH_REMEDY = (
 
 @DATASETS.register_module()
 class BottomupCocoDataset(CocoDataset):
-    """MMPose's COCO data set in bottom-up mode, with a filter on images and clear errors.
+    """MMPose's COCO data set in bottom-up mode, checked, and with a filter on images.
 
     A sample is an image with all its people. Other keypoints than COCO's are given by
     ``metainfo=dict(from_file=...)``, as in all of MMPose. Where it has no sigmas, a default
     holds (see :func:`directpose.metainfo.parse_metainfo`). Where it has no flip pairs, a mirrored
     image could not say which keypoint is which: the pipeline's flips are off, and the log says so.
+
+    What ``tools/check_dataset.py`` calls an error is refused, in the words of that tool: errors of
+    the annotation file and missing images when the file is read, an image that is damaged or of
+    another size than written when it is drawn. Errors in fields that only a metric reads
+    (``area``, ``iscrowd``, ``num_keypoints``) count in test mode alone. What training leaves out
+    by a rule is counted in the log.
 
     Args:
         data_mode (str): Only ``'bottomup'`` is possible. Defaults to ``'bottomup'``.
@@ -36,20 +57,33 @@ class BottomupCocoDataset(CocoDataset):
             - ``min_labelled_keypoints`` (int): the image's people together have at least so
               many labelled keypoints (v > 0);
             - ``min_bbox_size`` (float): at least one person's annotated box is wider and
-              higher than this, in original pixels.
+              higher than this, in original pixels;
+            - ``keep_negatives`` (bool): keep the images without any annotation, to train on
+              them that nobody is there. Defaults to False.
 
             Without it, all annotated images are used. In test mode nothing is filtered, since
             MMPose's ``CocoMetric`` scores against the whole annotation file.
+        use_area (bool): As of the metric; False where the data have no ``area``, which then is
+            not asked for. Defaults to True.
+        max_pixels (int): An image of more pixels is refused before it is decoded. Defaults to
+            that of :mod:`directpose.pictures`.
         **kwargs: As for :class:`mmpose.datasets.CocoDataset`.
 
     Raises:
-        ValueError: If ``data_mode`` or a key of ``filter_cfg`` is not known; if the annotation
-            file is not JSON, does not fit the metainfo, or leaves no image.
+        ValueError: If ``data_mode`` or a key of ``filter_cfg`` is not known.
+        DatasetError: If the annotation file is not one, has an error, or leaves no image. It is
+            a ValueError.
         FileNotFoundError: If the annotation file or the directory of images does not exist.
     """
 
     def __init__(
-        self, *, data_mode: str = 'bottomup', filter_cfg: dict | None = None, **kwargs
+        self,
+        *,
+        data_mode: str = 'bottomup',
+        filter_cfg: dict | None = None,
+        use_area: bool = True,
+        max_pixels: int = MAX_PIXELS,
+        **kwargs,
     ) -> None:
         if data_mode != 'bottomup':
             raise ValueError(
@@ -62,7 +96,13 @@ class BottomupCocoDataset(CocoDataset):
                 f'filter_cfg of {type(self).__name__} has unknown keys {unknown}; it takes '
                 f'{list(_FILTER_KEYS)}.'
             )
+        self.use_area, self.max_pixels = use_area, max_pixels
         super().__init__(data_mode=data_mode, filter_cfg=filter_cfg, **kwargs)
+        if self.test_mode:  # where MMPose's metric looks for the file
+            key = f'{self.metainfo["dataset_name"]}_ann_file'
+            MessageHub.get_current_instance().update_info(
+                key, without_byte_order_mark(self.ann_file)
+            )
         if not self.metainfo['flip_pairs']:
             self._turn_flips_off()
 
@@ -99,14 +139,54 @@ class BottomupCocoDataset(CocoDataset):
             remedy = _PATH_REMEDY.format(key="data_prefix['img']", loader=loader)
             raise FileNotFoundError(f"The directory of images '{images}' does not exist. {remedy}")
         try:
-            return super().load_data_list()
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"The annotation file '{self.ann_file}' is not valid JSON ({error}). Is it "
-                'complete? Download or write it again.'
-            ) from error
+            content = load_coco_json(self.ann_file)
+        except ValueError as error:
+            raise DatasetError(str(error)) from error
+        data = parse_annotations(
+            content, images, self._metainfo, f"the metainfo '{self._metainfo['dataset_name']}'"
+        )
+        errors = find_errors(
+            data, self.test_mode, self.use_area, look_for_files='://' not in images
+        )
+        if errors:
+            self._refuse(errors)
+        self._metainfo['CLASSES'] = data.categories
+        people, images = self._parse(data)
+        items = self._get_bottomup_data_infos(people, images)
+        if not self.test_mode:
+            self._tell_dropped(data)
+            items += self._negatives({item['img_id'] for item in items}, images)
+        sizes = {image['id']: (image['width'], image['height']) for image in data.images}
+        return [dict(item, written_size=sizes[item['img_id']]) for item in items]
 
-    def parse_data_info(self, raw_data_info: dict) -> dict | None:
+    def _refuse(self, errors: Iterable[Finding]) -> None:
+        raise DatasetError(
+            '\n'.join(
+                [
+                    f"'{self.ann_file}' cannot be used:",
+                    *describe(errors, limit=3),
+                    f'tools/check_dataset.py {self.ann_file} {self.data_prefix["img"] or "."} '
+                    'lists all that it finds.',
+                ]
+            )
+        )
+
+    def _parse(self, data: KeypointAnnotations) -> tuple[list[dict], list[dict]]:
+        """The people and the images of the file, as MMPose wants them."""
+        people, images = [], []
+        for image in data.images:
+            if image['id'] % self.sample_interval:
+                continue
+            path = osp.join(self.data_prefix['img'], image['file_name'])
+            image = dict(image, img_id=image['id'], img_path=path)
+            images.append(image)
+            people += [
+                self.parse_data_info(dict(raw_ann_info=person.ann, raw_img_info=image))
+                for person in data.people_of[image['id']]
+            ]
+        return people, images
+
+    def parse_data_info(self, raw_data_info: dict) -> dict:
         """Parse one annotation.
 
         Args:
@@ -114,28 +194,95 @@ class BottomupCocoDataset(CocoDataset):
                 image, as they stand in the file.
 
         Returns:
-            dict | None: What MMPose makes of it; None without a box or keypoints.
+            dict: What MMPose makes of it.
+        """
+        ann = readable(raw_data_info['raw_ann_info'])
+        return super().parse_data_info(dict(raw_data_info, raw_ann_info=ann))
+
+    def _negatives(self, annotated: set[int], images: list[dict]) -> list[dict]:
+        """Items of the images without any annotation, with nobody in them, where they are kept."""
+        if not (self.filter_cfg or {}).get('keep_negatives'):
+            return []
+        num_keypoints = self._metainfo['num_keypoints']
+        nobody = dict(
+            bbox=np.empty((0, 4), np.float32),
+            bbox_score=np.empty(0, np.float32),
+            num_keypoints=[],
+            keypoints=np.empty((0, num_keypoints, 2), np.float32),
+            keypoints_visible=np.empty((0, num_keypoints), np.float32),
+            area=np.empty(0, np.float32),
+            iscrowd=[],
+            segmentation=[],
+            id=[],
+            category_id=np.empty(0, int),
+            raw_ann_info=[],
+            invalid_segs=[],
+        )
+        return [
+            dict(nobody, img_id=image['img_id'], img_path=image['img_path'])
+            for image in images
+            if image['img_id'] not in annotated
+        ]
+
+    def _tell_dropped(self, data: KeypointAnnotations) -> None:
+        """Count in the log whom training leaves out, and by which rule."""
+        dropped = {
+            'are crowd regions': [p for p in data.people if p.is_crowd],
+            'have no labelled keypoint': [
+                p for p in data.people if not p.is_crowd and not p.num_labelled
+            ],
+            'have no labelled keypoint in the image': [
+                p for p in data.people if p.is_trained and _is_outside(p)
+            ],
+        }
+        parts = [
+            f'{len(people)} {rule} (the first is {people[0]})'
+            for rule, people in dropped.items()
+            if people
+        ]
+        empty = sum(not data.people_of[image['id']] for image in data.images)
+        if empty:
+            kept = (self.filter_cfg or {}).get('keep_negatives')
+            parts.append(
+                f'{empty} of {len(data.images)} images have no annotation and are '
+                + ('kept as negatives' if kept else 'left out (filter_cfg keep_negatives)')
+            )
+        total = len(data.people) - sum(map(len, dropped.values()))
+        print_log(
+            f"Learn from {total} of {len(data.people)} annotations of '{self.ann_file}'"
+            + ''.join(f'; {part}' for part in parts),
+            logger='current',
+        )
+
+    def prepare_data(self, idx: int) -> dict:
+        """Run the pipeline on an image and its people.
+
+        Args:
+            idx (int): Which image.
+
+        Returns:
+            dict: What the pipeline makes of them.
 
         Raises:
-            ValueError: If the annotation has other than K keypoints, or is not of category 1.
+            DatasetError: If the image file is not of the size written, or cannot be read.
         """
-        ann = raw_data_info['raw_ann_info']
-        where = f"Annotation {ann['id']} of '{self.ann_file}'"
-        num_keypoints = self._metainfo['num_keypoints']
-        if len(ann.get('keypoints', ())) not in (0, 3 * num_keypoints):
-            raise ValueError(
-                f"{where} has {len(ann['keypoints'])} numbers in 'keypoints', but the "
-                f"metainfo '{self._metainfo['dataset_name']}' has {num_keypoints} keypoints of "
-                "three numbers (x, y, v). Give the dataset the metainfo of this file's "
-                'keypoints: metainfo=dict(from_file=...).'
-            )
-        if ann['category_id'] != 1:
-            raise ValueError(
-                f'{where} has category_id {ann["category_id"]}. MMPose writes every '
-                'bottom-up result as category 1, so it would never be found: renumber the '
-                'category, or leave its annotations out.'
-            )
-        return super().parse_data_info(raw_data_info)
+        self._check_image(idx, decode=False)
+        try:
+            return super().prepare_data(idx)
+        except Exception:
+            self._check_image(idx, decode=True)  # its error says what is wrong with the file
+            raise
+
+    def _check_image(self, idx: int, decode: bool) -> None:
+        item = self.get_data_info(idx)
+        if '://' in item['img_path']:
+            return
+        width, height = item['written_size']
+        entry = dict(id=item['img_id'], file_name=item['img_path'], width=width, height=height)
+        found = check_image_file(entry, '', decode, self.max_pixels)
+        errors = [one for one in found if one.level == 'error']
+        if errors:
+            self._refuse(errors)
 
     def filter_data(self) -> list[dict]:
         """Choose the images to train on by ``filter_cfg``, and log how many there are.
@@ -146,9 +293,9 @@ class BottomupCocoDataset(CocoDataset):
         images = self.data_list
         if self.filter_cfg and not self.test_mode:
             images = self._filter_images()
-        if not images:
-            raise ValueError(
-                f"Of {len(self.data_list)} annotated images in '{self.ann_file}' none is left. "
+        if not any(self.test_mode or image['raw_ann_info'] for image in images):
+            raise DatasetError(
+                f"Of {len(self.data_list)} images in '{self.ann_file}' none is left. "
                 "Is it a file of person keypoints (each annotation with 'bbox' and "
                 f"'keypoints')? Is filter_cfg={self.filter_cfg} too strict?"
             )
@@ -166,20 +313,28 @@ class BottomupCocoDataset(CocoDataset):
 
         kept, few_keypoints, small_boxes = [], 0, 0
         for image in self.data_list:
-            people = [ann for ann in image['raw_ann_info'] if not ann.get('iscrowd', 0)]
-            if count_labelled(people) < min_keypoints:
+            people = [ann for ann in image['raw_ann_info'] if not ann['iscrowd']]
+            if not image['raw_ann_info']:
+                kept.append(image)  # a negative
+            elif count_labelled(people) < min_keypoints:
                 few_keypoints += 1
             elif not has_box(people):
                 small_boxes += 1
             else:
                 kept.append(image)
         print_log(
-            f'Train on {len(kept)} of {len(self.data_list)} annotated images of '
+            f'Train on {len(kept)} of {len(self.data_list)} images of '
             f"'{self.ann_file}': {few_keypoints} have fewer than {min_keypoints} labelled "
             f'keypoints, {small_boxes} more no box wider and higher than {min_size} px.',
             logger='current',
         )
         return kept
+
+
+def _is_outside(person: Person) -> bool:
+    keypoints = person.keypoints[None]  # (1, K, 3)
+    box = box_of_keypoints(keypoints[..., :2], keypoints[..., 2] > 0, person.image_size)[0]
+    return bool((box[2:] <= box[:2]).any())
 
 
 def _flips(steps: Iterable) -> Iterator[RandomFlip | PoseTestTimeAug]:

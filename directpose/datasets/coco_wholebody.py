@@ -2,22 +2,9 @@
 
 from mmpose.registry import DATASETS
 
+from directpose.dataset_check import join_keypoints
+
 from .coco import BottomupCocoDataset
-
-KEYPOINT_LISTS = dict(keypoints=17, foot_kpts=6, face_kpts=68, lefthand_kpts=21, righthand_kpts=21)
-"""The lists in the order of the metainfo, and the number of keypoints in each."""
-
-
-def join_keypoints(ann: dict) -> list[float]:
-    """All keypoints of an annotation: body, feet, face, left and right hand, in this order.
-
-    Args:
-        ann (dict): As it stands in the file; a list that lacks or is null counts as empty.
-
-    Returns:
-        list[float]: x1, y1, v1, x2, ... in original pixels.
-    """
-    return [number for name in KEYPOINT_LISTS for number in ann.get(name) or ()]
 
 
 @DATASETS.register_module()

@@ -14,7 +14,7 @@ from mmcv.transforms.utils import cache_randomness
 from mmpose.datasets.transforms import FilterAnnotations
 from mmpose.registry import TRANSFORMS
 
-from directpose.geometry import short_side_resize
+from directpose.geometry import box_of_keypoints, short_side_resize
 
 # Drops the people whose box is empty. In MMPose's filter `keep_empty=True` means to give up
 # an image without people, which makes the data set draw another one; here it stays.
@@ -76,14 +76,9 @@ class BBoxFromKeypoints(BaseTransform):
         labelled = results['keypoints_visible'] > 0  # (n, K)
         if 'iscrowd' in results:
             labelled = labelled & ~np.asarray(results['iscrowd'], dtype=bool)[:, None]
-        labelled = labelled[..., None]  # (n, K, 1)
-
-        # Nothing labelled gives (inf, inf, -inf, -inf), which clipping turns into an empty box.
-        top_left = np.where(labelled, keypoints, np.inf).min(axis=1) - 1  # (n, 2)
-        bottom_right = np.where(labelled, keypoints, -np.inf).max(axis=1) + 1  # (n, 2)
         h, w = results['img_shape'][:2]
-        bbox = np.stack([top_left, bottom_right], axis=1).clip(0, (w - 1, h - 1))  # (n, 2, 2)
-        results['bbox'] = bbox.reshape(-1, 4).astype(np.float32)  # (n, 4)
+        bbox = box_of_keypoints(keypoints, labelled, (w, h))
+        results['bbox'] = bbox.astype(np.float32)  # (n, 4)
 
         results = _drop_empty_boxes(results)
         if 'iscrowd' in results:

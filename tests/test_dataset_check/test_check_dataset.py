@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from directpose.dataset_check import COCO_METAINFO, KINDS
-from directpose.datasets.coco_wholebody import KEYPOINT_LISTS
+from directpose.dataset_check.annotations import KEYPOINT_LISTS
 from tests.coco_files import person, write_coco
 
 TOOL = Path(__file__).parents[2] / 'tools/check_dataset.py'

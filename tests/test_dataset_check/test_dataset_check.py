@@ -9,6 +9,7 @@ import mmcv
 import numpy as np
 import pytest
 from mmengine import Config
+from mmpose.datasets import CocoDataset
 from mmpose.datasets.transforms import LoadImage
 from PIL import ExifTags, Image
 from pycocotools.coco import COCO
@@ -16,14 +17,16 @@ from pycocotools.cocoeval import COCOeval
 
 from directpose.dataset_check import (
     COCO_METAINFO,
+    EVALUATION_ONLY,
     KINDS,
+    DatasetError,
     check_annotations,
     load_annotations,
     summarize,
 )
-from directpose.dataset_check.images import read_image
+from directpose.dataset_check.annotations import KEYPOINT_LISTS
 from directpose.datasets import BottomupCocoDataset, BottomupCocoWholeBodyDataset
-from directpose.datasets.coco_wholebody import KEYPOINT_LISTS
+from directpose.pictures import read_size
 from tests.coco_files import person, write_coco
 
 WHOLEBODY_METAINFO = COCO_METAINFO.replace('coco.py', 'coco_wholebody.py')
@@ -228,6 +231,11 @@ def file_deleted(data):
     (data.images / '000000000002.jpg').unlink()
 
 
+@defect('error', 'image-missing', r'image 2 (part\000000000002.jpg)', 'write / between folders')
+def file_name_of_windows(data):
+    data.coco['images'][1]['file_name'] = r'part\000000000002.jpg'
+
+
 @defect('error', 'image-missing', IMAGE_2, 'a file of that name is part/000000000002.jpg')
 def file_in_subfolder(data):
     (data.images / 'part').mkdir()
@@ -245,7 +253,7 @@ def file_cut_off(data):
     file.write_bytes(file.read_bytes()[:-100])
 
 
-@defect('error', 'image-unreadable', IMAGE_2, 'cannot identify image file', decode=False)
+@defect('error', 'image-unreadable', IMAGE_2, 'not a picture of a known', decode=False)
 def file_is_no_image(data):
     (data.images / '000000000002.jpg').write_text('<html>404 not found</html>')
 
@@ -320,17 +328,43 @@ def category_with_a_number_of_keypoints(data):
     data.coco['categories'][0]['keypoints'] = 17
 
 
-@defect('error', 'not-a-number', PERSON_3, 'keypoints holds NaN')
+@defect('error', 'not-a-number', PERSON_3, 'keypoints holds nan, which is no place')
 def nan_keypoint(data):
     data.coco['annotations'][2]['keypoints'][3] = float('nan')
 
 
-@defect('error', 'not-a-number', PERSON_3, 'bbox holds NaN, null')
+@defect('error', 'not-a-number', PERSON_3, 'bbox holds inf, which', also=['image-small-boxes'])
+def infinite_bbox(data):
+    data.coco['annotations'][2]['bbox'][2] = float('inf')
+
+
+@defect('error', 'not-a-number', PERSON_3, 'keypoints holds 1e+300, which is no place')
+def huge_keypoint(data):
+    data.coco['annotations'][2]['keypoints'][3] = 1e300
+
+
+@defect('error', 'malformed', PERSON_3, "keypoints is ['5.0', '4.0'", also=['image-few-keypoints'])
+def keypoints_written_as_text(data):
+    entry = data.coco['annotations'][2]
+    entry['keypoints'] = list(map(str, entry['keypoints']))
+
+
+@defect('error', 'malformed', PERSON_3, 'bbox is [None, 0', also=['image-small-boxes'])
 def null_in_bbox(data):
     data.coco['annotations'][2]['bbox'][0] = None
 
 
-@defect('error', 'not-a-number', PERSON_3, "area is 'nan'")
+@defect('error', 'area', PERSON_3, "area is '1e+300'")
+def huge_area(data):
+    data.coco['annotations'][2]['area'] = 1e300
+
+
+@defect('error', 'area', PERSON_3, "area is '123.5'")
+def area_as_text(data):
+    data.coco['annotations'][2]['area'] = '123.5'
+
+
+@defect('error', 'area', PERSON_3, "area is 'nan'")
 def nan_area(data):
     data.coco['annotations'][2]['area'] = float('nan')
 
@@ -452,13 +486,18 @@ def test_every_kind_has_a_defect():
 # model learns something else than one thinks.
 SILENT = (
     'category_lacks_a_keypoint',
+    'category_not_listed',
     'category_with_a_number_of_keypoints',
+    'huge_area',
     'image_id_twice',
+    'infinite_bbox',
     'iscrowd_is_text',
     'joint_weight_too_many',
     'keypoint_ids_from_one',
     'keypoint_name_twice',
     'keypoints_in_other_order',
+    'nan_area',
+    'sigma_lacking',
     'size_before_exif_orientation',
     'size_of_original_resolution',
     'swap_not_mutual',
@@ -467,14 +506,15 @@ SILENT = (
 
 
 def use(data):
-    """Load all data for training; score the ground truth as prediction by pycocotools.
+    """Load all data by MMPose's own data set; score the truth as prediction by pycocotools.
 
     Returns:
         tuple: The number of people loaded, and AP.
     """
     save(data)
-    dataset = BottomupCocoDataset(
+    dataset = CocoDataset(
         ann_file=str(data.ann_file),
+        data_mode='bottomup',
         data_prefix={'img': str(data.images)},
         metainfo={'from_file': str(data.metainfo)},
         pipeline=[LoadImage()],
@@ -530,15 +570,51 @@ def test_warnings_and_notes_stop_nothing(sound, damage):
     use(sound)
 
 
+def read_by_dataset(data, test_mode):
+    """All samples of our data set, or what it says against the data."""
+    save(data)
+    try:
+        dataset = BottomupCocoDataset(
+            ann_file=str(data.ann_file),
+            data_prefix={'img': str(data.images)},
+            metainfo={'from_file': str(data.metainfo)},
+            pipeline=[LoadImage()],
+            test_mode=test_mode,
+        )
+        return list(dataset)
+    except (DatasetError, ValueError) as error:
+        return str(error)
+
+
+@pytest.mark.parametrize('test_mode', [False, True])
+@pytest.mark.parametrize(
+    'damage, level, kind, where, message',
+    [pytest.param(*p.values[:5], id=p.id) for p in DEFECTS if not p.values[6]],
+)
+def test_the_data_set_refuses_errors_in_the_same_words(
+    sound, damage, level, kind, where, message, test_mode
+):
+    damage(sound)
+    said = read_by_dataset(sound, test_mode)
+    if level != 'error' or (kind in EVALUATION_ONLY and not test_mode):
+        assert len(said) >= 1 and not isinstance(said, str)
+    elif kind == 'metainfo' and 'sigmas' in message:
+        assert 'has 16 sigmas, but 17 keypoints' in said  # refused where the metainfo is read
+    else:
+        assert f'error: {kind} (' in said
+        assert f'-> {KINDS[kind][1]}' in said
+        assert message.removeprefix('train2017/') in said
+
+
 def test_images_are_measured_as_they_are_loaded(tmp_path):
     file = tmp_path / 'image.jpg'
     for orientation in range(1, 9):
         save_with_orientation(file, (64, 48), orientation)
         height, width = mmcv.imread(file).shape[:2]
-        assert read_image(file, decode=True) == ((width, height), orientation)
+        assert read_size(file, decode=True) == ((width, height), orientation)
     for suffix in ('.png', '.bmp', '.webp'):
         Image.new('L', (64, 48)).save(file.with_suffix(suffix))
-        assert read_image(file.with_suffix(suffix), decode=True) == ((64, 48), 1)
+        assert read_size(file.with_suffix(suffix), decode=True) == ((64, 48), 1)
 
 
 def test_cut_off_images_are_found_by_decoding_only(sound):
@@ -603,7 +679,7 @@ def test_sound_whole_body_has_no_findings(whole_body):
         ('foot_kpts', [[1, 2, 2]] * 6, 'malformed', 'foot_kpts is [[1, 2, 2]'),
         ('foot_kpts', [1] * 17, 'malformed', 'foot_kpts is [1, 1'),
         ('foot_kpts', True, 'malformed', 'foot_kpts is True'),
-        ('foot_kpts', [float('nan'), 1, 2] * 6, 'not-a-number', 'foot_kpts holds NaN'),
+        ('foot_kpts', [float('nan'), 1, 2] * 6, 'not-a-number', 'foot_kpts holds nan'),
         ('foot_kpts', [1, 1, 2.5] * 6, 'keypoint-visibility', 'left_big_toe (1, 1), v = 2.5'),
         ('foot_kpts', [70, 1, 2] * 6, 'keypoint-outside', 'left_big_toe (70, 1), v = 2'),
         ('keypoints', [1, 1, 0.5] * 17, 'keypoint-visibility', 'nose (1, 1), v = 0.5'),
@@ -631,7 +707,7 @@ def test_junk_never_stops_the_checks(sound, entries):
             sound.coco = copy.deepcopy(proper)
             sound.coco[entries][0][field] = value
             save(sound)
-            if field.endswith('id') and type(value) is not int:
+            if field.endswith('id') and (type(value) is not int or value >= 2**63):
                 with pytest.raises(ValueError, match='Ids must be integers'):
                     load_annotations(str(sound.ann_file), str(sound.images))
             else:
