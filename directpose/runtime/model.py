@@ -2,29 +2,21 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
-from os import PathLike, fspath
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
 from directpose.geometry import short_side_resize
 
 from .nms import nms
+from .poses import Poses
+from .read import read
+from .session import find_model, open_session
 
 METADATA_KEY = 'directpose'
 """Under this key the file keeps, as JSON, what surrounds the network."""
-
-
-class Poses(NamedTuple):
-    """The people of one picture, best first, in pixels of the picture."""
-
-    keypoints: np.ndarray
-    """(n, K, 2) float32, x first; they may lie outside of the picture."""
-    scores: np.ndarray
-    """(n, ) float32."""
-    boxes: np.ndarray
-    """(n, 4) float32 as x1, y1, x2, y2."""
 
 
 class DirectPose:
@@ -32,37 +24,45 @@ class DirectPose:
 
     ::
 
-        keypoints, scores, boxes = DirectPose('model.onnx')(bgr_image)
+        keypoints, scores, boxes = DirectPose('model.onnx')('picture.jpg')
+
+    A model can be pickled, and so goes to worker processes, which open the file anew.
 
     Args:
-        path (str | PathLike): A file written by ``tools/deployment/export_onnx.py``.
+        model (str | PathLike): A file written by ``tools/deployment/export_onnx.py``, or the
+            name of a model that comes with the package, such as ``'directpose-tiny'``.
         score_thr (float, optional): Only people whose classification score is above it.
             Defaults to the config's ``model.test_cfg.score_thr``, which the file keeps.
-        providers (Sequence): ONNX Runtime's execution providers. Defaults to the CPU's.
+        providers (Sequence): ONNX Runtime's execution providers: names, or tuples of a name and
+            its options. Defaults to the CPU's.
+        threads (int, optional): Threads that one operator may use. Defaults to the number of
+            processors that this process may use.
+        session_options (Mapping, optional): More attributes of ONNX Runtime's
+            ``SessionOptions``, by name.
 
     Raises:
         ImportError: If Pillow or ONNX Runtime is not installed.
-        ValueError: If the file was written by something else.
+        ValueError: If there is no such file or name, if the file was written by something else,
+            or if a provider or an option does not exist here.
     """
 
     def __init__(
         self,
-        path: str | PathLike,
+        model: str | PathLike,
         score_thr: float | None = None,
         providers: Sequence = ('CPUExecutionProvider',),
+        threads: int | None = None,
+        session_options: Mapping[str, Any] | None = None,
     ) -> None:
-        try:
-            import onnxruntime
-            import PIL  # noqa: F401
-        except ImportError as error:
-            raise ImportError(
-                f"{error.name} is not installed; pip install 'directpose[runtime]'"
-            ) from error
-        self._session = onnxruntime.InferenceSession(fspath(path), providers=list(providers))
+        self.path = find_model(model)
+        self._session_arguments = dict(
+            providers=list(providers), threads=threads, options=dict(session_options or {})
+        )
+        self._session = open_session(self.path, **self._session_arguments)
         metadata = self._session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in metadata:
             raise ValueError(
-                f'{path} was not written by tools/deployment/export_onnx.py: it lacks '
+                f'{self.path} was not written by tools/deployment/export_onnx.py: it lacks '
                 f'the metadata "{METADATA_KEY}"; export the model with that tool'
             )
         self._settings = json.loads(metadata[METADATA_KEY])
@@ -72,39 +72,47 @@ class DirectPose:
         self.skeleton_links: list[list[int]] = self._settings['skeleton_links']
         """Pairs of keypoint indices to draw lines between."""
 
-    def __call__(self, image: np.ndarray) -> Poses:
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name != '_session'}
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state)
+        self._session = open_session(self.path, **self._session_arguments)
+
+    def __call__(self, picture) -> Poses:
         """Poses of one picture.
 
         Args:
-            image (np.ndarray): (H, W, 3) uint8, BGR, as OpenCV reads it.
+            picture (str | PathLike | np.ndarray | PIL.Image.Image): As in :func:`read`: a file,
+                an array (BGR or grey), or a PIL picture.
 
         Returns:
             Poses: In pixels of the picture; empty arrays where nobody is found.
 
         Raises:
-            ValueError: If the array is no such picture.
+            ValueError: If that is no picture.
         """
-        return self.predict([image])[0]
+        return self.predict([picture])[0]
 
-    def predict(self, images: Sequence[np.ndarray], batch_size: int = 8) -> list[Poses]:
+    def predict(self, pictures: Sequence, batch_size: int = 8) -> list[Poses]:
         """Poses of several pictures, as each of them alone would have.
 
         Pictures share a batch where none has to be padded to the size of another: the network's
         group normalisation sees padding.
 
         Args:
-            images (Sequence[np.ndarray]): (H, W, 3) uint8, BGR; of any sizes.
+            pictures (Sequence): Files, arrays or PIL pictures, as for a call; of any sizes.
             batch_size (int): So many pictures at once, at most. Defaults to 8.
 
         Returns:
             list[Poses]: In the order of the pictures.
 
         Raises:
-            ValueError: If an array is no such picture.
+            ValueError: If one of them is no picture.
         """
+        images = [read(picture) for picture in pictures]
         groups = defaultdict(list)
         for index, image in enumerate(images):
-            _check_image(image, index)
             groups[self._padded_shape(self._input_size(image))].append(index)
         poses = [None] * len(images)
         for shape, members in groups.items():
@@ -160,18 +168,13 @@ class DirectPose:
             keypoints, scores, boxes = keypoints[keep], scores[keep], boxes[keep]
         height, width = image.shape[:2]
         scale = np.array([size[0] / width, size[1] / height], dtype=np.float32)
-        return Poses(keypoints / scale, scores, boxes / np.tile(scale, 2))
-
-
-def _check_image(image: np.ndarray, index: int) -> None:
-    if not isinstance(image, np.ndarray):
-        raise ValueError(
-            f'image {index} is {type(image).__name__}; give an array of (H, W, 3) uint8 in BGR'
-        )
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ValueError(
-            f'image {index} is an array of {image.shape} {image.dtype}; give one of '
-            '(H, W, 3) uint8 in BGR'
+        return Poses(
+            keypoints / scale,
+            scores,
+            boxes / np.tile(scale, 2),
+            size=(width, height),
+            keypoint_names=self.keypoint_names,
+            skeleton_links=self.skeleton_links,
         )
 
 

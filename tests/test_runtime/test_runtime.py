@@ -1,14 +1,19 @@
 """The runtime where there is no torch: what it imports, and that it runs in a bare environment."""
 
+import multiprocessing
+import os
+import pickle
 import subprocess
 import sys
 import venv
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmcv.ops import nms as mmcv_nms
+from PIL import Image
 
 from directpose.runtime import DirectPose
 from directpose.runtime.nms import nms
@@ -132,12 +137,43 @@ def test_pictures_of_several_sizes_come_back_in_their_order(tmp_path):
     assert run.predict([]) == []
 
 
+def test_every_form_of_a_picture_gives_the_same(tmp_path):
+    """A file, a PIL picture, and arrays in any memory order, read-only ones too."""
+    run = DirectPose(tiny_file(tmp_path / 'tiny.onnx'))
+    image = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(image[..., ::-1]).save(tmp_path / 'picture.png')
+    read_only = image.copy()
+    read_only.flags.writeable = False
+    alpha = np.dstack([image, np.zeros((40, 60), np.uint8)])
+    expected = run(image)
+    forms = [
+        tmp_path / 'picture.png',
+        str(tmp_path / 'picture.png'),
+        Image.fromarray(image[..., ::-1]),
+        read_only,
+        np.asfortranarray(image),
+        image[:, ::-1][:, ::-1],
+        alpha,
+    ]
+    for form in forms:
+        for got, wanted in zip(run(form), expected):
+            np.testing.assert_array_equal(got, wanted)
+
+
+def test_grey_pictures_are_taken(tmp_path):
+    run = DirectPose(tiny_file(tmp_path / 'tiny.onnx'))
+    grey = np.random.default_rng(0).integers(0, 255, (40, 60), dtype=np.uint8)
+    expected = run(np.repeat(grey[..., None], 3, axis=2)).scores
+    for form in (grey, grey[..., None], Image.fromarray(grey)):
+        np.testing.assert_array_equal(run(form).scores, expected)
+
+
 @pytest.mark.parametrize(
     'image, message',
     [
-        ('picture.jpg', 'image 0 is str'),
-        (np.zeros((10, 10), np.uint8), r'image 0 is an array of \(10, 10\) uint8'),
-        (np.zeros((10, 10, 4), np.uint8), r'\(10, 10, 4\)'),
+        (None, 'the picture is NoneType'),
+        ('picture.jpg', 'picture.jpg: there is no such file'),
+        (np.zeros((10, 10, 2), np.uint8), r'\(10, 10, 2\) uint8'),
         (np.zeros((10, 10, 3)), 'float64'),
         (np.zeros((0, 10, 3), np.uint8), r'\(0, 10, 3\)'),
     ],
@@ -149,8 +185,51 @@ def test_what_is_no_picture_is_refused(tmp_path, image, message):
 
 def test_missing_packages_are_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
-    with pytest.raises(ImportError, match=r"onnxruntime.*pip install 'directpose\[runtime\]'"):
-        DirectPose(tmp_path / 'model.onnx')
+    with pytest.raises(ImportError, match='onnxruntime.*pip install onnxruntime'):
+        DirectPose(tiny_file(tmp_path / 'model.onnx'))
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    (tmp_path / 'text.onnx').write_text('text')
+    for model, message in [
+        (tmp_path / 'gone.onnx', 'gone.onnx: there is no such file'),
+        (str(tmp_path / 'gone'), 'gone: there is no such file'),
+        (tmp_path, 'is a folder'),
+        (tmp_path / 'text.onnx', 'text.onnx cannot be opened as an ONNX model'),
+        (7, 'the model is int'),
+        ('no-such-name', "no .onnx weights named 'no-such-name'"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            DirectPose(model)
+
+
+def test_a_model_goes_to_another_process(tmp_path):
+    run = DirectPose(tiny_file(tmp_path / 'tiny.onnx'), score_thr=0.25, threads=1)
+    image = np.full((48, 96, 3), 20, np.uint8)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context('spawn')) as pool:
+        there = pool.submit(run, image).result(timeout=120)
+    for got, wanted in zip(there, run(image)):
+        np.testing.assert_array_equal(got, wanted)
+    assert there.size == (96, 48) and there.keypoint_names == ['middle']
+    assert pickle.loads(pickle.dumps(run)).score_thr == 0.25
+
+
+def test_session_options_reach_onnx_runtime(tmp_path):
+    file = tiny_file(tmp_path / 'tiny.onnx')
+    run = DirectPose(file, threads=3, session_options=dict(inter_op_num_threads=2))
+    options = run._session.get_session_options()
+    assert options.intra_op_num_threads == 3 and options.inter_op_num_threads == 2
+    usable = DirectPose(file)._session.get_session_options().intra_op_num_threads
+    assert usable == len(os.sched_getaffinity(0))
+    with pytest.raises(ValueError, match='no session option named thread'):
+        DirectPose(file, session_options=dict(thread=1))
+
+
+def test_a_provider_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ValueError, match='NoSuchProvider is not available; .*CPUExecutionProvider'):
+        DirectPose(
+            tiny_file(tmp_path / 'tiny.onnx'), providers=[('NoSuchProvider', dict(device_id=0))]
+        )
 
 
 @pytest.mark.parametrize('offset', [0, 1])

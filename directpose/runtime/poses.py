@@ -1,0 +1,218 @@
+"""The people of one picture, and what other programs read of them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from directpose.drawing import draw_poses
+
+
+class _Arrays(NamedTuple):
+    keypoints: np.ndarray
+    """(n, K, 2) float32, x first; they may lie outside of the picture."""
+    scores: np.ndarray
+    """(n, ) float32."""
+    boxes: np.ndarray
+    """(n, 4) float32 as x1, y1, x2, y2."""
+
+
+class Poses(_Arrays):
+    """The people of one picture, best first, in pixels of the picture.
+
+    It is a tuple of three arrays: ``keypoints, scores, boxes = poses``.
+
+    Args:
+        keypoints (np.ndarray): (n, K, 2), x first. They may lie outside of the picture.
+        scores (np.ndarray): (n, ).
+        boxes (np.ndarray): (n, 4) as x1, y1, x2, y2.
+        size (tuple[int, int], optional): Width and height of the picture.
+        keypoint_names (Sequence[str]): K names. Defaults to none.
+        skeleton_links (Sequence): Pairs of keypoint indices to draw lines between.
+        identities (np.ndarray, optional): (n, ) int64. In a video a person has one number in
+            all frames.
+    """
+
+    def __new__(
+        cls,
+        keypoints: np.ndarray,
+        scores: np.ndarray,
+        boxes: np.ndarray,
+        size: tuple[int, int] | None = None,
+        keypoint_names: Sequence[str] = (),
+        skeleton_links: Sequence[Sequence[int]] = (),
+        identities: np.ndarray | None = None,
+    ) -> 'Poses':
+        poses = super().__new__(cls, keypoints, scores, boxes)
+        poses.size = size
+        poses.keypoint_names = keypoint_names
+        poses.skeleton_links = skeleton_links
+        poses.identities = identities
+        return poses
+
+    def replace(self, **changes) -> 'Poses':
+        """A copy with some fields changed, named as the arguments of the class."""
+        return Poses(**{**self._asdict(), **vars(self), **changes})
+
+    def to_dict(self) -> dict:
+        """Plain lists and numbers, which ``json`` can write.
+
+        Returns:
+            dict: ``width`` and ``height`` of the picture, ``keypoint_names``, and ``people``: for
+            each person ``score``, ``box``, ``keypoints`` as [[x, y], ...], and ``id`` in a video.
+        """
+        width, height = self.size or (None, None)
+        people = []
+        for i, (keypoints, score, box) in enumerate(zip(*self)):
+            person = dict(score=_number(score, 4), box=_numbers(box))
+            person['keypoints'] = [_numbers(point) for point in keypoints]
+            if self.identities is not None:
+                person['id'] = int(self.identities[i])
+            people.append(person)
+        return dict(
+            width=width, height=height, keypoint_names=list(self.keypoint_names), people=people
+        )
+
+    def to_coco(self, image_id: int = 1, category_id: int = 1, first_id: int = 1) -> list[dict]:
+        """Annotations in COCO's format, with a score each.
+
+        pycocotools' ``loadRes`` takes the list as results. :func:`coco_file` makes a whole file
+        of such lists.
+
+        Args:
+            image_id (int): The id of the picture. Defaults to 1.
+            category_id (int): The id of the category. Defaults to 1.
+            first_id (int): The id of the first annotation. Defaults to 1.
+
+        Returns:
+            list[dict]: One annotation a person. All keypoints count as visible (2).
+        """
+        annotations = []
+        for i, (keypoints, score, (x1, y1, x2, y2)) in enumerate(zip(*self)):
+            width, height = max(x2 - x1, 0), max(y2 - y1, 0)
+            annotation = dict(
+                id=first_id + i,
+                image_id=image_id,
+                category_id=category_id,
+                keypoints=[n for x, y in keypoints for n in (_number(x), _number(y), 2)],
+                num_keypoints=len(keypoints),
+                score=_number(score, 4),
+                bbox=_numbers([x1, y1, width, height]),
+                area=_number(width * height),
+                iscrowd=0,
+            )
+            if self.identities is not None:
+                annotation['track_id'] = int(self.identities[i])
+            annotations.append(annotation)
+        return annotations
+
+    def to_yolo(self) -> str:
+        """Lines of a YOLO-pose label file, which has no scores.
+
+        Returns:
+            str: A line a person: class 0, then the box as centre x, centre y, width and height,
+            then x, y and 2 (visible) for each keypoint, all in parts of the picture's size.
+            Keypoints outside of the picture are 0, 0, 0, as that format knows them.
+
+        Raises:
+            ValueError: If the size of the picture is not known.
+        """
+        if self.size is None:
+            raise ValueError('to_yolo needs the size of the picture: set `size` of Poses')
+        size = np.array(self.size, dtype=np.float64)
+        lines = []
+        for keypoints, _, box in zip(*self):
+            corners = (box.reshape(2, 2) / size).clip(0, 1)
+            points = keypoints / size
+            inside = ((points >= 0) & (points <= 1)).all(axis=1)
+            row = [*corners.mean(axis=0), *(corners[1] - corners[0])]
+            words = ['0', *(f'{value:.6f}' for value in row)]
+            for (x, y), seen in zip(points, inside):
+                words += [f'{x:.6f}', f'{y:.6f}', '2'] if seen else ['0', '0', '0']
+            lines.append(' '.join(words) + '\n')
+        return ''.join(lines)
+
+    def to_supervision(self):
+        """The people as ``supervision.KeyPoints``, which needs the package ``supervision``.
+
+        Returns:
+            supervision.KeyPoints: Each keypoint has the score of its person.
+
+        Raises:
+            ImportError: If supervision is not installed.
+        """
+        try:
+            import supervision
+        except ImportError as error:
+            raise ImportError(
+                'to_supervision needs supervision: pip install supervision'
+            ) from error
+        if not len(self.scores):
+            return supervision.KeyPoints.empty()
+        return supervision.KeyPoints(
+            xy=self.keypoints,
+            class_id=np.zeros(len(self.scores), dtype=int),
+            keypoint_confidence=np.repeat(self.scores[:, None], self.keypoints.shape[1], axis=1),
+            detection_confidence=self.scores,
+        )
+
+    def draw(self, image: np.ndarray, boxes: bool = False, scores: bool = False) -> np.ndarray:
+        """Draw the people.
+
+        Args:
+            image (np.ndarray): (H, W, 3) uint8, BGR.
+            boxes (bool): Whether to draw the boxes. Defaults to False.
+            scores (bool): Whether to write the scores. Defaults to False.
+
+        Returns:
+            np.ndarray: A new picture, (H, W, 3) uint8, BGR.
+        """
+        labels = [''] * len(self.scores)
+        if self.identities is not None:
+            labels = [f'{identity} ' for identity in self.identities]
+        if scores:
+            labels = [f'{label}{score:.2f}' for label, score in zip(labels, self.scores)]
+        return draw_poses(
+            image,
+            self.keypoints,
+            self.skeleton_links,
+            self.keypoint_names or [''] * self.keypoints.shape[1],
+            boxes=self.boxes if boxes else None,
+            labels=[label.strip() for label in labels] if any(labels) else None,
+            identities=self.identities,
+        )
+
+
+def coco_category(keypoint_names: Sequence[str], skeleton_links: Sequence[Sequence[int]]) -> dict:
+    """The category ``person`` of a file in COCO's format, where links count from 1."""
+    links = [[a + 1, b + 1] for a, b in skeleton_links]
+    return dict(id=1, name='person', keypoints=list(keypoint_names), skeleton=links)
+
+
+def coco_file(pictures: Sequence[tuple[str, Poses]]) -> dict:
+    """A file in COCO's format: pictures with their sizes, names of keypoints, annotations.
+
+    pycocotools reads it as ground truth, ``loadRes`` takes its list ``annotations`` as results,
+    and tools for annotation such as CVAT import it as "COCO Keypoints".
+
+    Args:
+        pictures (Sequence): File name and poses of each picture.
+
+    Returns:
+        dict: To be written with ``json.dump``.
+    """
+    images, annotations, category = [], [], coco_category((), ())
+    for image_id, (file_name, poses) in enumerate(pictures, start=1):
+        width, height = poses.size
+        images.append(dict(id=image_id, file_name=file_name, width=width, height=height))
+        annotations += poses.to_coco(image_id, first_id=len(annotations) + 1)
+        category = coco_category(poses.keypoint_names, poses.skeleton_links)
+    return dict(images=images, annotations=annotations, categories=[category])
+
+
+def _number(value: float, digits: int = 2) -> float:
+    return round(float(value), digits)
+
+
+def _numbers(values: Sequence[float]) -> list[float]:
+    return [_number(value) for value in values]

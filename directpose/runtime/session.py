@@ -1,0 +1,92 @@
+"""Find a model's file and open it with ONNX Runtime."""
+
+import os
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from directpose.weights import find_weights
+
+
+def find_model(model: str | PathLike) -> str:
+    """The file of a model.
+
+    Args:
+        model (str | PathLike): A path, or the name of a model that comes with the package.
+
+    Returns:
+        str: The path of a file that exists.
+
+    Raises:
+        ValueError: If there is no such file or name.
+    """
+    if not isinstance(model, (str, PathLike)):
+        raise ValueError(f'the model is {type(model).__name__}; give the path of an .onnx file')
+    path = Path(model)
+    if path.is_dir():
+        raise ValueError(f'{path} is a folder; give the path of an .onnx file')
+    if path.is_file():
+        return fspath(path)
+    # A name has no folder and no ending.
+    if path.suffix or len(path.parts) != 1 or isinstance(model, PathLike):
+        raise ValueError(f'{path}: there is no such file')
+    return fspath(find_weights(fspath(model), '.onnx'))
+
+
+def open_session(path: str, providers: Sequence, threads: int | None, options: Mapping[str, Any]):
+    """Open a model file.
+
+    Args:
+        path (str): The file.
+        providers (Sequence): Names of execution providers, or tuples of a name and its options.
+        threads (int, optional): Threads that one operator may use. ONNX Runtime itself would
+            take all processors of the machine, of which a container or a job may have a few.
+        options (Mapping): Attributes of ``onnxruntime.SessionOptions`` by name.
+
+    Returns:
+        onnxruntime.InferenceSession: The session.
+
+    Raises:
+        ImportError: If Pillow or ONNX Runtime is not installed.
+        ValueError: If the file is no model, or if a provider or an option does not exist here.
+    """
+    try:
+        import onnxruntime
+        import PIL  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f'{error.name} is not installed; pip install onnxruntime pillow'
+        ) from error
+    names = [provider if isinstance(provider, str) else provider[0] for provider in providers]
+    available = onnxruntime.get_available_providers()
+    for name in names:
+        if name not in available:
+            raise ValueError(
+                f'the provider {name} is not available; this ONNX Runtime has: '
+                f'{", ".join(available)}'
+            )
+    session_options = onnxruntime.SessionOptions()
+    session_options.intra_op_num_threads = _usable_processors() if threads is None else threads
+    for name, value in options.items():
+        if not hasattr(session_options, name):
+            raise ValueError(f'ONNX Runtime has no session option named {name}')
+        setattr(session_options, name, value)
+    try:
+        session = onnxruntime.InferenceSession(path, session_options, providers=list(providers))
+    except Exception as error:  # ONNX Runtime's errors have no common class
+        raise ValueError(f'{path} cannot be opened as an ONNX model: {error}') from error
+    missing = set(names) - set(session.get_providers())
+    if missing:
+        raise ValueError(
+            f'ONNX Runtime could not start the provider {", ".join(sorted(missing))}; '
+            'its log above says why'
+        )
+    return session
+
+
+def _usable_processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, 'sched_getaffinity'):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
