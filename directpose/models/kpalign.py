@@ -116,6 +116,7 @@ class KPAlign(nn.Module):
         self.predictors = nn.ModuleList(nn.Conv2d(channels, 2 * len(group), 1) for group in groups)
 
         self.strides = tuple(strides)
+        self.groups = [tuple(group) for group in groups]
         self.group_sizes = [len(group) for group in groups]
         num_levels = len(strides)
         finest = Sampling(slice(0, num_finest), (0,) * num_levels)

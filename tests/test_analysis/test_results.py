@@ -1,6 +1,5 @@
 """Errors of keypoints and of people, on pictures whose answers are known."""
 
-import importlib.util
 import json
 
 import cv2
@@ -10,7 +9,7 @@ import pytest
 from directpose.analysis.keypoint_errors import KINDS, KeypointErrors, classify
 from directpose.analysis.people_errors import PeopleErrors
 from directpose.analysis.results import Results, similarity
-from tests.conftest import ROOT
+from tests.load_tool import load_tool
 
 COCO = dict(from_file='configs/_base_/datasets/coco.py')
 AREA = 100.0**2
@@ -228,11 +227,7 @@ def test_calibration(crowd):
     assert error == pytest.approx((0.3 + 0.6 + 0.3 + 0.2 + 0.1) / 5)
 
 
-spec = importlib.util.spec_from_file_location(
-    'analyze_results', ROOT / 'tools/analysis_tools/analyze_results.py'
-)
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
+tool = load_tool('analysis_tools/analyze_results.py')
 
 
 def test_command_writes_numbers_and_pictures(crowd, tmp_path, capsys):

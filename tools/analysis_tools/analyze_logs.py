@@ -1,0 +1,100 @@
+"""Curves of several runs, and what a step of training takes.
+
+::
+
+    python tools/analysis_tools/analyze_logs.py plot_curve work_dirs/a work_dirs/b \\
+        --keys loss coco/AP --legend with without --out curves.png
+    python tools/analysis_tools/analyze_logs.py cal_train_time work_dirs/a
+
+A run is a work directory or one of the JSON logs in it, */vis_data/scalars.json. The logs of a
+run that was resumed are joined.
+"""
+
+import argparse
+import math
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from directpose.analysis.logs import read_curves
+from directpose.cli.errors import UserError
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    tasks = parser.add_subparsers(dest='task', required=True)
+    plot = tasks.add_parser('plot_curve', help='draw curves, and print last and best values')
+    plot.add_argument('runs', nargs='+', help='work directories or JSON logs')
+    plot.add_argument(
+        '--keys', nargs='+', default=['loss', 'coco/AP'], help='default: loss coco/AP'
+    )
+    plot.add_argument('--legend', nargs='+', help='a name for each run; default: its path')
+    plot.add_argument('--title', help='title of the picture')
+    plot.add_argument('--out', default='curves.png', help='default: %(default)s')
+    time = tasks.add_parser('cal_train_time', help='seconds of a step of training')
+    time.add_argument('runs', nargs='+', help='work directories or JSON logs')
+    args = parser.parse_args(argv)
+    if args.task == 'plot_curve' and args.legend and len(args.legend) != len(args.runs):
+        parser.error(f'--legend has {len(args.legend)} names for {len(args.runs)} runs')
+    return args
+
+
+def plot_curve(args: argparse.Namespace) -> None:
+    """A picture with a part for each key and a line for each run."""
+    names = args.legend or args.runs
+    runs = [read_curves(path) for path in args.runs]
+    columns = min(len(args.keys), 3)
+    rows = math.ceil(len(args.keys) / columns)
+    figure, parts = plt.subplots(
+        rows, columns, figsize=(5 * columns, 3.6 * rows), layout='constrained', squeeze=False
+    )
+    width = max(map(len, names))
+    for key, axes in zip(args.keys, parts.flat):
+        print(f'{key:<{width}}  {"last":>9} {"lowest":>9} {"highest":>9}')
+        for name, path, curves in zip(names, args.runs, runs):
+            if key not in curves:
+                raise UserError(f'{path}: has no `{key}`; it has {", ".join(sorted(curves))}')
+            iterations, values = curves[key]
+            axes.plot(iterations, values, '.-' if len(values) < 50 else '-', label=name)
+            low, high = np.nanmin(values), np.nanmax(values)
+            print(f'{name:<{width}}  {values[-1]:9.4g} {low:9.4g} {high:9.4g}')
+        axes.set(xlabel='iteration', title=key)
+        axes.grid(alpha=0.3)
+    for axes in parts.flat[len(args.keys) :]:
+        axes.set_visible(False)
+    parts.flat[0].legend()
+    if args.title:
+        figure.suptitle(args.title)
+    figure.savefig(args.out, dpi=150)
+    print(f'drawn into {args.out}')
+
+
+def cal_train_time(args: argparse.Namespace) -> None:
+    """Print what a step takes in each run, and how much of that is waiting for data."""
+    for path in args.runs:
+        curves = read_curves(path)
+        if 'time' not in curves:
+            raise UserError(f'{path}: has no `time`, so it is no log of a training')
+        # The values of a log are means over some steps; the first has the start-up in it.
+        times = np.array(curves['time'].values)
+        times = times[1:] if len(times) > 1 else times
+        waits = np.array(curves['data_time'].values[-len(times) :])
+        print(
+            f'{path}: {times.mean():.4f} s a step (fastest {times.min():.4f}, slowest '
+            f'{times.max():.4f}), {100 * waits.mean() / times.mean():.1f} % of it waiting for data'
+        )
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    try:
+        dict(plot_curve=plot_curve, cal_train_time=cal_train_time)[args.task](args)
+    except (UserError, ValueError) as error:
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()

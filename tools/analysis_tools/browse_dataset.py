@@ -1,0 +1,167 @@
+"""See what training sees: pictures after augmentation, with their people and locations.
+
+::
+
+    python tools/analysis_tools/browse_dataset.py CONFIG --out-dir work_dirs/browse --number 20
+
+Each picture shows what the data loader gives the model: the people's boxes and keypoints, and a
+dot at each location that learns a person, in the colour of the person's rim. A dot's size tells
+the level: the dots of a coarse level are large. No location learns a person without a dot. The
+assignment is FCOS's, which does not look at predictions.
+"""
+
+import argparse
+import os
+import sys
+from collections import Counter
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import DictAction
+from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData
+from mmpose.registry import DATASETS, MODELS
+from mmpose.structures import PoseDataSample
+from PIL import Image, ImageDraw
+from torch import Tensor, nn
+
+from directpose.cli.config import check_data, load_config, set_data_root
+from directpose.cli.errors import UserError
+from directpose.drawing import TINTS, draw_poses
+from directpose.models.targets import Locations, assign_persons, pad_people
+
+SMALLEST = 640
+"""Pictures with a shorter long side are enlarged to about this many pixels."""
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--out-dir', required=True, help='folder for the drawn pictures')
+    parser.add_argument(
+        '--number', type=int, default=20, help='pictures to draw; default: %(default)s'
+    )
+    parser.add_argument('--data-root', help="folder of the data, in place of the config's")
+    parser.add_argument(
+        '--seed', type=int, default=0, help='of pictures and augmentation; default: %(default)s'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help="settings that replace the config's",
+    )
+    return parser.parse_args(argv)
+
+
+def assign(head: nn.Module, sample: PoseDataSample, divisor: int) -> tuple[Locations, Tensor]:
+    """Say which location learns which person of a picture, by FCOS's rule.
+
+    Args:
+        head (nn.Module): A ``DirectPoseHead``.
+        sample (PoseDataSample): As the training pipeline gives it.
+        divisor (int): The model pads height and width to a multiple of this number.
+
+    Returns:
+        tuple: The L locations, and the index (L, ) of the person of each one, or -1.
+    """
+    height, width = (-(-side // divisor) * divisor for side in sample.img_shape)
+    locations = head.locations(
+        [torch.empty(1, 1, -(-height // s), -(-width // s)) for s in head.strides]
+    )
+    people = pad_people([sample.gt_instance_labels])
+    return locations, assign_persons(locations, people.boxes, head.center_sample_radius)[0]
+
+
+def draw(
+    image: np.ndarray, people: InstanceData, locations: Locations, person: Tensor, metainfo: dict
+) -> np.ndarray:
+    """Draw people, and a dot at each location that learns one.
+
+    Args:
+        image (np.ndarray): (H, W, 3) in BGR.
+        people (InstanceData): ``bboxes``, ``keypoints``, ``keypoints_visible`` in its pixels.
+        locations (Locations): L of them, in its pixels.
+        person (Tensor): (L, ), the index of the person, or -1.
+        metainfo (dict): Of the data set.
+
+    Returns:
+        np.ndarray: (H, W, 3) in BGR, larger by a whole number if the picture is small.
+    """
+    zoom = max(1, round(SMALLEST / max(image.shape[:2])))
+    image = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
+
+    def place(points) -> np.ndarray:
+        return (np.asarray(points) + 0.5) * zoom - 0.5
+
+    drawn = draw_poses(
+        image,
+        place(people.keypoints),
+        metainfo['skeleton_links'],
+        [metainfo['keypoint_id2name'][k] for k in range(people.keypoints.shape[1])],
+        visibility=2 * (np.asarray(people.keypoints_visible) > 0),
+        boxes=place(people.bboxes),
+    )
+    canvas = Image.fromarray(np.ascontiguousarray(drawn[..., ::-1]))
+    pen = ImageDraw.Draw(canvas)
+    for location in torch.nonzero(person >= 0)[:, 0]:
+        centre = place(locations.points[location])
+        radius = zoom * max(float(locations.strides[location]) / 5, 2)
+        pen.ellipse(
+            [*(centre - radius), *(centre + radius)],
+            fill=TINTS[int(person[location]) % len(TINTS)],
+            outline=(255, 255, 255),
+            width=max(round(radius / 5), 1),
+        )
+    return np.asarray(canvas)[..., ::-1]
+
+
+def browse(args: argparse.Namespace) -> None:
+    cfg = load_config(args.config, args.cfg_options)
+    if args.data_root is not None:
+        set_data_root(cfg, args.data_root)
+    check_data(cfg, ('train',))
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        dataset = DATASETS.build(cfg.train_dataloader.dataset)
+        head = MODELS.build(cfg.model.head)
+    divisor = cfg.model.data_preprocessor.get('pad_size_divisor', 1)
+    rng = np.random.default_rng(args.seed)
+    np.random.seed(args.seed)
+    os.makedirs(args.out_dir, exist_ok=True)
+    learning, levels = Counter(), Counter()
+    indices = rng.permutation(len(dataset))[: args.number].tolist()
+    for number, index in enumerate(indices):
+        data = dataset[index]
+        sample = data['data_samples']
+        people = sample.gt_instance_labels
+        locations, person = assign(head, sample, divisor)
+        counts = person[person >= 0].bincount(minlength=len(people.bboxes)).tolist()
+        learning.update('none' if n == 0 else '1 to 3' if n < 4 else '4 or more' for n in counts)
+        levels.update(locations.strides[person >= 0].int().tolist())
+        image = data['inputs'].permute(1, 2, 0).numpy()
+        name = os.path.splitext(os.path.basename(sample.img_path))[0]
+        path = os.path.join(args.out_dir, f'{number:04d}_{name}.jpg')
+        cv2.imwrite(path, draw(image, people, locations, person, dataset.metainfo))
+    print(f'{len(indices)} of {len(dataset)} pictures drawn into {args.out_dir}')
+    print('people by the number of locations that learn them:')
+    for group in ('none', '1 to 3', '4 or more'):
+        print(f'  {group:<10} {learning[group]}')
+    print('locations by the stride of their level:')
+    for stride in head.strides:
+        print(f'  {stride:<10} {levels[stride]}')
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    try:
+        browse(args)
+    except (UserError, ValueError, FileNotFoundError) as error:
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,173 @@
+"""Draw where KPAlign looks for each person's keypoints.
+
+::
+
+    python tools/analysis_tools/draw_kpalign.py PICTURE CONFIG CHECKPOINT looks.png
+
+A white dot is the location that found a person. A thick arrow goes from there to where a group of
+keypoints reads its features: that is the locator's vector. Thin lines go on to the keypoints of
+the group: those are the predictor's offsets.
+"""
+
+import argparse
+import colorsys
+import sys
+
+import cv2
+import numpy as np
+from mmcv.transforms import Compose
+from mmengine.config import DictAction
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
+from mmpose.apis import init_model
+from PIL import Image, ImageDraw
+
+from directpose.analysis.kpalign_looks import Looks, locate_looks
+from directpose.cli.checkpoint import check_weights, load_checkpoint_file
+from directpose.cli.config import load_config
+from directpose.cli.errors import UserError
+
+SMALLEST = 640
+"""Pictures with a shorter long side are enlarged to about this many pixels."""
+ZOOM = 2
+"""The picture is drawn larger by this factor and reduced, which smooths the lines."""
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('image', help='a picture')
+    parser.add_argument('config', help='config file of a model with KPAlign')
+    parser.add_argument('checkpoint', help='checkpoint file of the model')
+    parser.add_argument('out', help='file for the drawn picture, such as looks.png')
+    parser.add_argument(
+        '--score-thr',
+        type=float,
+        default=0.3,
+        help='draw people with at least this score; default: %(default)s',
+    )
+    parser.add_argument(
+        '--people', type=int, default=3, help='people to draw at most; default: %(default)s'
+    )
+    parser.add_argument('--device', default='cpu', help='such as cuda:0; default: %(default)s')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help="settings that replace the config's",
+    )
+    return parser.parse_args(argv)
+
+
+def group_colours(number: int) -> list[tuple[int, int, int]]:
+    """Colours of the groups, RGB, all round the circle of hues; every second one is darker."""
+    return [
+        tuple(round(255 * c) for c in colorsys.hsv_to_rgb(g / number, 0.85, (1, 0.75)[g % 2]))
+        for g in range(number)
+    ]
+
+
+def draw_arrow(draw: ImageDraw.ImageDraw, start, end, width: float, colour: tuple) -> None:
+    """A line with a head at its end."""
+    vector = end - start
+    length = np.linalg.norm(vector)
+    if length < 1:
+        return
+    along = vector / length
+    across = np.array([-along[1], along[0]])
+    head = min(4 * width, length)
+    neck = end - head * along
+    draw.line([*start, *neck], fill=colour, width=max(round(width), 1))
+    corners = (end, neck + 0.5 * head * across, neck - 0.5 * head * across)
+    draw.polygon([tuple(corner) for corner in corners], fill=colour)
+
+
+def draw_looks(image: np.ndarray, looks: Looks, groups: list[tuple[int, ...]]) -> np.ndarray:
+    """Draw the arrows of people.
+
+    Args:
+        image (np.ndarray): (H, W, 3) in BGR.
+        looks (Looks): In pixels of the picture.
+        groups (list): The keypoint indices of each group.
+
+    Returns:
+        np.ndarray: (H, W, 3) in BGR.
+    """
+    size = (ZOOM * image.shape[1], ZOOM * image.shape[0])
+    # A paler picture lets the arrows stand out.
+    pale = (0.55 * image[..., ::-1] + 0.45 * 255).astype(np.uint8)
+    canvas = Image.fromarray(pale).resize(size, Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(canvas)
+    colours = group_colours(len(groups))
+    for location, sampled, keypoints in zip(looks.locations, looks.sampled, looks.keypoints):
+        extent = np.linalg.norm(np.ptp(keypoints, axis=0))
+        width = ZOOM * max(0.008 * extent, 1)
+
+        def place(point: np.ndarray) -> np.ndarray:
+            return ZOOM * (point + 0.5) - 0.5
+
+        def disc(point: np.ndarray, radius: float, colour: tuple) -> None:
+            draw.ellipse([*(place(point) - radius), *(place(point) + radius)], fill=colour)
+
+        for colour, point, members in zip(colours, sampled, groups):
+            for k in members:
+                line = [*place(point), *place(keypoints[k])]
+                draw.line(line, fill=colour, width=max(round(0.6 * width), 1))
+                disc(keypoints[k], 1.6 * width, colour)
+        for colour, point in zip(colours, sampled):
+            draw_arrow(draw, place(location), place(point), width, colour)
+        disc(location, 3 * width, (0, 0, 0))
+        disc(location, 2.2 * width, (255, 255, 255))
+    return np.asarray(canvas.reduce(ZOOM))[..., ::-1].copy()
+
+
+def run(args: argparse.Namespace) -> None:
+    cfg = load_config(args.config, args.cfg_options)
+    checkpoint = load_checkpoint_file(args.checkpoint)
+    image = cv2.imread(args.image)
+    if image is None:
+        raise UserError(f'{args.image}: cannot be read as a picture')
+    model = init_model(cfg, args.checkpoint, device=args.device)
+    check_weights(model, checkpoint, args.checkpoint)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        pipeline = Compose(cfg.test_dataloader.dataset.pipeline)
+    data = pipeline(dict(img_path=args.image, img_id=0, id=0))
+    looks = locate_looks(model, pseudo_collate([data]))
+    chosen = np.flatnonzero(looks.scores >= args.score_thr)[: args.people]
+    if not len(chosen):
+        best = f'; the best has {looks.scores[0]:.2f}' if len(looks.scores) else ''
+        raise UserError(
+            f'{args.image}: nobody has a score of {args.score_thr} or more{best}; give another '
+            '--score-thr'
+        )
+    zoom = max(1, round(SMALLEST / max(image.shape[:2])))
+    image = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
+    # From input pixels to pixels of what is drawn.
+    height, width = data['data_samples'].img_shape
+    scale = np.array([image.shape[1] / width, image.shape[0] / height])
+    looks = Looks(
+        looks.locations[chosen] * scale,
+        looks.strides[chosen],
+        looks.sampled[chosen] * scale,
+        looks.keypoints[chosen] * scale,
+        looks.scores[chosen],
+    )
+    if not cv2.imwrite(args.out, draw_looks(image, looks, model.head.keypoint_branch.groups)):
+        raise UserError(f'{args.out}: cannot be written; end the name with .png or .jpg')
+    for number, (score, stride) in enumerate(zip(looks.scores, looks.strides), 1):
+        print(f'person {number}: score {score:.2f}, found on the level of stride {stride:.0f}')
+    print(f'drawn into {args.out}')
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    try:
+        run(args)
+    except (UserError, ValueError) as error:
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()
