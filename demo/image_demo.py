@@ -16,7 +16,7 @@ from mmpose.apis import MMPoseInferencer
 from directpose.apis import PRECISIONS, optimize_for_inference
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.device import check_operators
-from directpose.cli.errors import UserError
+from directpose.cli.errors import UserError, errors_as_messages
 
 
 def main() -> None:
@@ -25,14 +25,16 @@ def main() -> None:
     )
     parser.add_argument('inputs', help='a picture, a folder of pictures or a video')
     parser.add_argument('config', help='config file of the model')
-    parser.add_argument('checkpoint', help='checkpoint file of the model')
+    parser.add_argument(
+        'checkpoint', help='checkpoint file of the model, or its address (https://...)'
+    )
     parser.add_argument('--out-dir', default='poses', help='default: %(default)s')
     parser.add_argument('--device', help='such as cuda:0 or cpu; default: a GPU if there is one')
     parser.add_argument(
         '--score-thr',
         type=float,
         default=0.3,
-        help='draw people whose score is above it; default: %(default)s',
+        help='the least score of the people that are drawn; default: %(default)s',
     )
     parser.add_argument(
         '--optimize',
@@ -40,18 +42,15 @@ def main() -> None:
         help='prepare the model for speed, to compute in this precision',
     )
     args = parser.parse_args()
-    for path in (args.inputs, args.config, args.checkpoint):
-        if not Path(path).exists():
-            sys.exit(f'{path} does not exist')
-
-    try:
+    with errors_as_messages():
+        for path in (args.inputs, args.config):
+            if not Path(path).exists():
+                raise UserError(f'{path}: does not exist')
         check_operators(args.device)
         checkpoint = load_checkpoint_file(args.checkpoint)
         inferencer = MMPoseInferencer(args.config, args.checkpoint, device=args.device)
         model = inferencer.inferencer.model
         check_weights(model, checkpoint, args.checkpoint)
-    except UserError as error:
-        sys.exit(f'error: {error}')
     if args.optimize:
         optimize_for_inference(model, PRECISIONS[args.optimize], keep_freed_memory=True)
     # a keypoint's score is its person's, and that is thresholded already

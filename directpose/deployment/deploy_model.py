@@ -35,7 +35,7 @@ class DeployModel(nn.Module):
                 image does not matter.
             image_sizes (Tensor): (N, 2) int64, height and width of each image in input pixels,
                 without the padding.
-            score_thr (Tensor): (1, ) float, as ``score_thr`` of :meth:`DirectPoseHead.predict`.
+            score_thr (Tensor): (1, ) float, the least score of a pose that is returned.
 
         Returns:
             Poses: In input pixels, with R rows an image. The rows that hold no pose have the

@@ -37,8 +37,10 @@ class PoseDecoder:
         strides (Sequence[int]): The stride of each level in input pixels.
         test_cfg (Mapping): The settings, as in ``model.test_cfg``; other keys are ignored:
 
-            - ``score_thr`` (float or Tensor): a location is a candidate if its classification
-              score is larger. The centerness does not count here.
+            - ``score_thr`` (float or Tensor): the least score of a pose, which is classification
+              times centerness, the score that is returned.
+            - ``cls_thr`` (float): a location is a candidate if its classification score is
+              larger; the paper's threshold. The centerness does not count here.
             - ``nms_pre`` (int): the most candidates of a level, by score.
             - ``nms`` (dict): ``iou_threshold`` and ``offset`` of :func:`~.nms.nms`.
             - ``max_per_img`` (int): the most poses of an image.
@@ -48,11 +50,15 @@ class PoseDecoder:
     """
 
     def __init__(self, strides: Sequence[int], test_cfg: Mapping) -> None:
-        required = ('score_thr', 'nms_pre', 'nms', 'max_per_img')
+        required = ('score_thr', 'cls_thr', 'nms_pre', 'nms', 'max_per_img')
         if missing := [key for key in required if key not in test_cfg]:
-            raise ValueError(f'`model.test_cfg` lacks {missing}')
+            raise ValueError(
+                f'`model.test_cfg` lacks {missing}; `score_thr` is the least score of a pose that '
+                'is returned, `cls_thr` the threshold of candidates on the classification alone'
+            )
         self.strides = tuple(strides)
         self.score_thr = test_cfg['score_thr']
+        self.cls_thr = test_cfg['cls_thr']
         self.nms_pre = test_cfg['nms_pre']
         self.nms = dict(test_cfg['nms'])
         num_candidates = self.nms_pre * len(self.strides)
@@ -102,7 +108,7 @@ class PoseDecoder:
         """The ``nms_pre`` best locations of a level, with boxes that are not clipped yet."""
         prob = cls_score.float().flatten(1).sigmoid()  # (N, H * W)
         scores = prob * centerness.float().flatten(1).sigmoid()
-        scores = scores.where(prob > self.score_thr, NO_POSE)
+        scores = scores.where((prob > self.cls_thr) & (scores >= self.score_thr), NO_POSE)
         # however small the level is, there are nms_pre rows
         scores, index = stable_topk(F.pad(scores, (0, self.nms_pre), value=NO_POSE), self.nms_pre)
         index = index.where(scores >= 0, 0)  # (N, nms_pre)

@@ -313,8 +313,9 @@ class DirectPoseHead(BaseHead):
             feats (Sequence[Tensor]): (N, in_channels, H, W) a level, finest first.
             batch_data_samples (list[PoseDataSample]): With ``img_shape`` in their metainfo, the
                 image's height and width in input pixels without padding.
-            test_cfg (dict): ``score_thr``, ``nms_pre``, ``nms`` with ``iou_threshold`` and
-                ``offset``, and ``max_per_img``; see :class:`~.decode.PoseDecoder`.
+            test_cfg (dict): ``score_thr``, ``cls_thr``, ``nms_pre``, ``nms`` with
+                ``iou_threshold`` and ``offset``, and ``max_per_img``; see
+                :class:`~.decode.PoseDecoder`.
 
         Returns:
             List[InstanceData]: For each image, best first and as numpy arrays in input pixels,

@@ -31,7 +31,7 @@ class DirectPose:
     Args:
         model (str | PathLike): A file written by ``tools/deployment/export_onnx.py``, or the
             name of a model that comes with the package, such as ``'directpose-tiny'``.
-        score_thr (float, optional): Only people whose classification score is above it.
+        score_thr (float, optional): The least score of the people that are returned.
             Defaults to the config's ``model.test_cfg.score_thr``, which the file keeps.
         providers (Sequence): ONNX Runtime's execution providers: names, or tuples of a name and
             its options. Defaults to the CPU's.

@@ -25,8 +25,7 @@ class PoseComparisonHook(PoseVisualizationHook):
     Args:
         enable (bool): Whether to draw at all. Defaults to False.
         interval (int): Iterations from one drawn validation batch to the next. Defaults to 50.
-        kpt_thr (float): Only people and keypoints with at least this score are drawn; above
-            0, since unlabelled keypoints have score 0. Defaults to 0.3.
+        score_thr (float): The least score of the people that are drawn. Defaults to 0.3.
         show (bool): Whether to show each picture in a window. Defaults to False.
         wait_time (float): Seconds to show it. Defaults to 0.
         out_dir (str, optional): Where to write the pictures of testing, as it stands, or from
@@ -36,8 +35,8 @@ class PoseComparisonHook(PoseVisualizationHook):
             ``fileio``. Defaults to None.
     """
 
-    def __init__(self, *, enable: bool = False, kpt_thr: float = 0.3, **kwargs) -> None:
-        super().__init__(enable=enable, kpt_thr=kpt_thr, **kwargs)
+    def __init__(self, *, enable: bool = False, score_thr: float = 0.3, **kwargs) -> None:
+        super().__init__(enable=enable, kpt_thr=score_thr, **kwargs)
         self._written = set()
 
     def after_val_iter(

@@ -15,7 +15,7 @@ from directpose.cli.config import dump_predictions, load_config, set_data_root
 
 ROOT = Path(__file__).parents[2]
 CONFIG = str(ROOT / 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py')
-SCORE_THR = 0.05  # the config's
+SCORE_THR = 0.0  # the config's
 
 
 def randomize(model):

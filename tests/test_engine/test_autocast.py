@@ -116,7 +116,7 @@ def test_sampling_and_losses_are_in_fp32(model, batch, monkeypatch):
 
 def test_poses_are_in_fp32(model, batch):
     model = model.eval()
-    test_cfg = dict(model.test_cfg, score_thr=0.0)
+    test_cfg = dict(model.test_cfg, cls_thr=0.0)
     with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
         poses, *_ = model.head.predict(
             model.extract_feat(batch['inputs']), batch['data_samples'], test_cfg

@@ -9,7 +9,13 @@ from directpose.models.decode import PoseDecoder
 
 STRIDES = (8, 16)
 SIZES = ((6, 9), (3, 5))
-CFG = dict(score_thr=0.3, nms_pre=1000, nms=dict(iou_threshold=0.4, offset=1), max_per_img=100)
+CFG = dict(
+    score_thr=0.0,
+    cls_thr=0.3,
+    nms_pre=1000,
+    nms=dict(iou_threshold=0.4, offset=1),
+    max_per_img=100,
+)
 
 
 def raw_maps(seed=0, num_keypoints=3, num_images=1):
@@ -35,7 +41,7 @@ def iou(a, b):
     return both / (sum(area) - both)
 
 
-def decode_by_hand(maps, img_shape, score_thr, nms_pre, nms, max_per_img):
+def decode_by_hand(maps, img_shape, score_thr, cls_thr, nms_pre, nms, max_per_img):
     """Poses (score, keypoints, box) of the first image; Python's sort is stable."""
     cls, kpt, ctr = ([m[0] for m in levels] for levels in maps)
     assert nms['offset'] == 1
@@ -46,9 +52,9 @@ def decode_by_hand(maps, img_shape, score_thr, nms_pre, nms, max_per_img):
         for i in range(SIZES[level][0]):
             for j in range(SIZES[level][1]):
                 prob = 1 / (1 + math.exp(-cls[level][0, i, j].item()))
-                if prob <= score_thr:
-                    continue
                 score = prob / (1 + math.exp(-ctr[level][0, i, j].item()))
+                if prob <= cls_thr or score < score_thr:
+                    continue
                 values = kpt[level][:, i, j].tolist()
                 pose = [
                     (stride * (j + x) + stride // 2, stride * (i + y) + stride // 2)
@@ -74,7 +80,9 @@ def decode_by_hand(maps, img_shape, score_thr, nms_pre, nms, max_per_img):
     'change',
     [
         {},
-        dict(score_thr=0.8),
+        dict(cls_thr=0.8),
+        dict(score_thr=0.4),
+        dict(score_thr=0.4, nms_pre=5),
         dict(nms_pre=5),
         dict(max_per_img=3),
         dict(nms=dict(iou_threshold=0.8, offset=1)),
@@ -107,8 +115,25 @@ def test_a_location_at_the_threshold_is_no_candidate():
     cls, kpt, ctr = raw_maps()
     cls = [torch.full_like(m, -9.0) for m in cls]
     cls[0][0, 0, 2, 3], cls[0][0, 0, 5, 8] = 0.0, 0.1
-    for score_thr in (0.5, torch.tensor([0.5])):  # an exported graph is given a tensor
-        assert len(decode((cls, kpt, ctr), (45, 70), score_thr=score_thr).scores) == 1
+    assert len(decode((cls, kpt, ctr), (45, 70), cls_thr=0.5).scores) == 1
+
+
+def test_a_pose_at_the_score_threshold_is_returned():
+    """The threshold is on the score that is returned, classification times centerness."""
+    cls, kpt, ctr = raw_maps()
+    cls, ctr = ([torch.full_like(m, -9.0) for m in maps] for maps in (cls, ctr))
+    cls[0][0, 0, 2, 3] = cls[0][0, 0, 5, 8] = 0.0
+    ctr[0][0, 0, 2, 3], ctr[0][0, 0, 5, 8] = 0.0, -0.1
+    for score_thr in (0.25, torch.tensor([0.25])):  # an exported graph is given a tensor
+        poses = decode((cls, kpt, ctr), (45, 70), score_thr=score_thr)
+        assert poses.scores.tolist() == [0.25]
+
+
+def test_settings_of_before_are_refused():
+    """``score_thr`` alone once meant the classification; nobody shall get other people unaware."""
+    settings = {key: value for key, value in CFG.items() if key != 'cls_thr'}
+    with pytest.raises(ValueError, match=r"lacks \['cls_thr'\]; `score_thr` is the least score"):
+        PoseDecoder(STRIDES, settings)
 
 
 def test_each_image_of_a_batch_has_the_poses_that_it_has_alone():

@@ -13,7 +13,13 @@ from mmpose.structures import PoseDataSample
 
 COCO_HEAD = Config.fromfile('configs/_base_/models/directpose_r50-aa_fpn.py').model.head
 COCO = dict(from_file='configs/_base_/datasets/coco.py')
-TEST_CFG = dict(score_thr=0.05, nms_pre=100, nms=dict(iou_threshold=0.4, offset=1), max_per_img=20)
+TEST_CFG = dict(
+    score_thr=0.0,
+    cls_thr=0.05,
+    nms_pre=100,
+    nms=dict(iou_threshold=0.4, offset=1),
+    max_per_img=20,
+)
 # K = 5: nothing of the head may depend on COCO
 ANIMAL = dict(
     dataset_name='animal',

@@ -168,7 +168,9 @@ class TestBoxes:
         kpt = -torch.stack([xs, ys, xs - 30, ys - 20]) / 8  # (0, 0) and (30, 20) from everywhere
         maps = [cls], [kpt[None]], [torch.zeros(1, 1, 4, 6)]
         nms = dict(iou_threshold=0.4, offset=1)
-        decoder = PoseDecoder((8,), dict(score_thr=0.05, nms_pre=9, nms=nms, max_per_img=9))
+        decoder = PoseDecoder(
+            (8,), dict(score_thr=0.0, cls_thr=0.05, nms_pre=9, nms=nms, max_per_img=9)
+        )
         sizes = torch.tensor([[32, 48]])
         poses = decoder(maps, sizes)
         assert poses.boxes[poses.scores >= 0].tolist() == [[0, 0, 30, 20]]
@@ -183,7 +185,11 @@ class TestBoxes:
         head = make_head('DirectPoseBoxHead', box_branch=BOX_BRANCH)
         torch.nn.init.constant_(head.conv_cls.bias, 2.0)
         cfg = dict(
-            score_thr=0.05, nms_pre=50, nms=dict(iou_threshold=0.4, offset=1), max_per_img=20
+            score_thr=0.0,
+            cls_thr=0.05,
+            nms_pre=50,
+            nms=dict(iou_threshold=0.4, offset=1),
+            max_per_img=20,
         )
         with torch.no_grad():
             pred = head.predict(features(), batch(TWO, NOBODY), cfg)[0]

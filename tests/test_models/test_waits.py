@@ -62,7 +62,7 @@ def test_the_prepared_forward_has_none(model):
 def test_decoding_has_one_however_many_images(model, num_images):
     maps = model.eval()(torch.randn(num_images, 3, 128, 160), None, mode='tensor')
     metas = [dict(img_shape=(120, 155))] * num_images
-    cfg = dict(model.test_cfg, score_thr=0.0)
+    cfg = dict(model.test_cfg, cls_thr=0.0)
     with torch.no_grad(), CountWaits() as waits:
         poses = model.head.predict_by_feat(*maps, batch_img_metas=metas, cfg=cfg)
     assert all(len(p) for p in poses)

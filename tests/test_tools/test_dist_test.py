@@ -45,7 +45,7 @@ custom_imports = dict(imports=['directpose', 'tests.test_tools.distributed_parts
 model = {
         dict(_delete_=True, type='NoisyOracle')
         if model == 'noisy_oracle'
-        else dict(test_cfg=dict(score_thr=0.0))
+        else dict(test_cfg=dict(cls_thr=0.0))
     }
 test_dataloader = dict(dataset=dict(data_root='{synthetic_coco}', ann_file='{ann_file}'))
 train_dataloader = None

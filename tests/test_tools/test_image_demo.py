@@ -1,8 +1,12 @@
 """The demo's command line, on drawn pictures."""
 
+import http.server
 import importlib.util
 import json
 import sys
+import threading
+from contextlib import contextmanager
+from functools import partial
 
 import cv2
 import pytest
@@ -35,6 +39,16 @@ def checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp('model') / 'model.pth'
     torch.save(dict(state_dict=model.state_dict()), path)
     return path
+
+
+@contextmanager
+def served(folder):
+    """The address of a folder on this machine."""
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}'
+        server.shutdown()
 
 
 @pytest.fixture
@@ -71,5 +85,40 @@ def test_a_folder_without_pictures_is_refused(demo, checkpoint, tmp_path):
 
 
 def test_what_is_missing_is_named(demo, checkpoint, tmp_path):
-    with pytest.raises(SystemExit, match='gone.jpg does not exist'):
+    with pytest.raises(SystemExit, match='gone.jpg: does not exist'):
         demo(tmp_path / 'gone.jpg', TINY, checkpoint)
+
+
+def test_a_checkpoint_may_be_an_address(demo, checkpoint, pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    with served(checkpoint.parent) as address:
+        demo(pictures, TINY, f'{address}/model.pth', '--out-dir', tmp_path / 'poses')
+    assert len(list((tmp_path / 'poses/visualizations').iterdir())) == 2
+
+
+def test_a_checkpoint_without_the_heatmap_branch_is_enough(demo, checkpoint, pictures, tmp_path):
+    weights = torch.load(checkpoint)['state_dict']
+    slim = tmp_path / 'slim.pth'
+    torch.save(dict(state_dict={k: v for k, v in weights.items() if 'heatmap_head' not in k}), slim)
+    demo(pictures, TINY, slim, '--out-dir', tmp_path / 'slim')
+    demo(pictures, TINY, checkpoint, '--out-dir', tmp_path / 'whole')
+    for name in ('one', 'two'):
+        slim_file, whole_file = (
+            tmp_path / f'{run}/predictions/{name}.json' for run in ('slim', 'whole')
+        )
+        assert slim_file.read_text() == whole_file.read_text()
+
+
+def test_drawn_people_have_at_least_the_score_that_was_asked_for(
+    demo, checkpoint, pictures, tmp_path
+):
+    demo(pictures, TINY, checkpoint, '--out-dir', tmp_path / 'all', '--score-thr', 0)
+    everybody = json.loads((tmp_path / 'all/predictions/one.json').read_text())
+    scores = sorted(person['keypoint_scores'][0] for person in everybody)
+    asked = (scores[len(scores) // 2 - 1] + scores[len(scores) // 2]) / 2
+    demo(pictures, TINY, checkpoint, '--out-dir', tmp_path / 'half', '--score-thr', asked)
+    half = json.loads((tmp_path / 'half/predictions/one.json').read_text())
+    assert 0 < len(half) < len(everybody)
+    assert sorted(person['keypoint_scores'][0] for person in half) == [
+        score for score in scores if score >= asked
+    ]

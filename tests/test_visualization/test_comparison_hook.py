@@ -75,7 +75,7 @@ def test_prediction_stands_beside_ground_truth(data_root):
 
 def test_people_below_the_threshold_are_not_drawn(data_root):
     out = data_root / 'pictures'
-    make_runner(data_root, score=0.1, enable=True, kpt_thr=0.2, out_dir=str(out)).test()
+    make_runner(data_root, score=0.1, enable=True, score_thr=0.2, out_dir=str(out)).test()
     image = cv2.imread(str(data_root / 'val2017' / '000000000001.jpg')).astype(int)
     truth, prediction = halves(out / '000000000001.jpg')
     assert differs(truth, image).any()

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from mmpose.apis import inference_bottomup, init_model
 from mmpose.registry import TRANSFORMS
 from rich.console import Console
@@ -28,7 +27,7 @@ from torch import nn
 from directpose.analysis import make_picture
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.config import load_config
-from directpose.cli.errors import UserError
+from directpose.cli.errors import UserError, errors_as_messages
 from directpose.datasets.transforms import ShortSideResize
 from directpose.deployment import export_onnx
 from directpose.runtime import DirectPose, Poses
@@ -74,14 +73,8 @@ def predict(model: nn.Module, image: np.ndarray, score_thr: float) -> Poses:
 
 def thresholds(model: nn.Module, image: np.ndarray) -> list[float]:
     """Score thresholds that leave nobody, one person and as many as possible."""
-    logits = []
-    hook = model.head.conv_cls.register_forward_hook(
-        lambda module, args, output: logits.append(output.flatten())
-    )
-    predict(model, image, score_thr=1.0)
-    hook.remove()
-    best_two = torch.cat(logits).sigmoid().topk(2).values  # of all locations
-    return [1.0, best_two.mean().item(), 0.0]
+    best_two = predict(model, image, score_thr=0.0).scores[:2]
+    return [1.0, float(best_two.mean()) if len(best_two) else 0.0, 0.0]
 
 
 def compare(expected: Poses, got: Poses) -> tuple[float, float]:
@@ -143,7 +136,7 @@ def check(model: nn.Module, run: Callable[..., DirectPose], short_side: int) -> 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     out = Path(args.out)
-    try:
+    with errors_as_messages():
         if not out.parent.is_dir():
             raise UserError(f'{out}: there is no folder {out.parent}')
         if out.is_dir():
@@ -153,8 +146,6 @@ def main(argv: list[str] | None = None) -> None:
         checkpoint = load_checkpoint_file(args.checkpoint)
         model = init_model(cfg, args.checkpoint, device='cpu')
         check_weights(model, checkpoint, args.checkpoint)
-    except UserError as error:
-        sys.exit(f'error: {error}')
     unchecked = out.with_name(f'{out.name}.unchecked')
     try:
         export_onnx(model, unchecked, resize, with_nms=not args.without_nms)

@@ -71,6 +71,10 @@ model = dict(
         loss_heatmap=dict(type='mmdet.FocalLoss', alpha=0.25, gamma=2.0, loss_weight=4.0),
     ),
     test_cfg=dict(
-        score_thr=0.05, nms_pre=1000, nms=dict(iou_threshold=0.4, offset=1), max_per_img=100
+        score_thr=0.0,  # the least score of a pose; MMPose's inferencer sets it
+        cls_thr=0.05,  # candidates, by the classification alone
+        nms_pre=1000,
+        nms=dict(iou_threshold=0.4, offset=1),
+        max_per_img=100,
     ),
 )
