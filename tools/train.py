@@ -65,7 +65,7 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='fp16',
         choices=['fp16', 'bf16'],
-        help='automatic mixed precision on GPUs; fp16 if nothing is said',
+        help='automatic mixed precision: fp16 on GPUs, the default, or bf16 also on CPUs',
     )
     parser.add_argument(
         '--auto-scale-lr',

@@ -8,7 +8,8 @@ _base_ = [
 
 model = dict(
     head=dict(
-        loss_oks=dict(type='OKSLoss', reduction='none', norm_target_weight=True, loss_weight=1.0)
+        type='DirectPoseOKSHead',
+        loss_oks=dict(type='OKSLoss', reduction='none', norm_target_weight=True, loss_weight=1.0),
     )
 )
 max_iters = 2000

@@ -11,6 +11,7 @@ _CONVOLUTIONS = (
     torch.ops.aten.conv2d.default,
     torch.ops.aten.conv2d.padding,
     torch.ops.aten.conv_transpose2d.input,
+    torch.ops.aten.convolution_backward.default,
 )
 
 
@@ -27,7 +28,9 @@ class _Recorder(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def record_convolutions(call: Callable[[], object]) -> Callable[[], None]:
+def record_convolutions(
+    call: Callable[[], object], with_gradients: bool = False
+) -> Callable[[], None]:
     """Run something once, and get the same convolutions without all the rest.
 
     A blur that is written as a convolution counts as one. Shapes, types and memory formats are
@@ -35,6 +38,8 @@ def record_convolutions(call: Callable[[], object]) -> Callable[[], None]:
 
     Args:
         call (Callable): What to run, not compiled.
+        with_gradients (bool): The call computes gradients; the convolutions of its backward pass
+            are recorded too. Defaults to False.
 
     Returns:
         Callable: Runs the convolutions alone, one after the other.
@@ -42,7 +47,7 @@ def record_convolutions(call: Callable[[], object]) -> Callable[[], None]:
     Raises:
         ValueError: If there was none.
     """
-    with torch.no_grad(), _Recorder() as recorder:
+    with torch.set_grad_enabled(with_gradients), _Recorder() as recorder:
         call()
     if not recorder.calls:
         raise ValueError('no convolution ran: was the network compiled?')

@@ -109,22 +109,30 @@ class Subject:
             lambda: head.predict_by_feat(*maps, batch_img_metas=metas, cfg=self.model.test_cfg)
         )
 
-    def training_step(self, inputs: Tensor) -> Callable[[], None]:
-        """Losses and gradients, without the optimiser's step; of a plain model.
+    def training_step(self, inputs: Tensor, update: bool = False) -> Callable[[], None]:
+        """A step of training; of a plain model.
 
         Args:
             inputs (Tensor): (N, 3, H, W), preprocessed. Each picture gets one large person.
+            update (bool): Also clip the gradients and let the optimiser step (SGD with momentum,
+                the paper's). The learning rate is 0, so the weights stay what they are.
+                Defaults to False: losses and gradients alone.
 
         Returns:
             Callable: Leaves the gradients in the model.
         """
         sample = labelled_person(self.model.head.num_keypoints, *inputs.shape[-2:])
         samples = [sample.to(self.device) for _ in inputs]
+        weights = [weight for weight in self.model.parameters() if weight.requires_grad]
+        optimiser = torch.optim.SGD(weights, lr=0.0, momentum=0.9, weight_decay=1e-4)
 
         def step() -> None:
             self.model.train().zero_grad()
             losses, _ = self.model.parse_losses(self.model.loss(inputs, samples))
             losses.backward()
+            if update:
+                nn.utils.clip_grad_norm_(weights, 5.0)
+                optimiser.step()
 
         return step
 

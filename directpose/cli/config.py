@@ -8,8 +8,6 @@ from mmengine.device import get_device
 
 from .errors import UserError
 
-_AMP_DTYPES = dict(fp16='float16', bf16='bfloat16')
-
 
 def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None = None) -> Config:
     """Read a config, override settings in it and decide on the work directory.
@@ -194,13 +192,16 @@ def enable_amp(cfg: Config, precision: str) -> None:
         precision (str): 'fp16', with a dynamic loss scale, or 'bf16', which needs none.
 
     Raises:
-        UserError: Without a GPU.
+        UserError: For 'fp16' without a GPU.
     """
+    if precision == 'bf16':
+        cfg.optim_wrapper.type = 'Bf16OptimWrapper'
+        return
     if get_device() == 'cpu':
-        raise UserError('--amp needs a GPU; leave it out on the CPU')
+        raise UserError('--amp fp16 needs a GPU; on the CPU take --amp bf16, or leave --amp out')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
-    cfg.optim_wrapper.dtype = _AMP_DTYPES[precision]
-    cfg.optim_wrapper.loss_scale = 'dynamic' if precision == 'fp16' else dict(enabled=False)
+    cfg.optim_wrapper.dtype = 'float16'
+    cfg.optim_wrapper.loss_scale = 'dynamic'
 
 
 def enable_tta(cfg: Config) -> None:

@@ -75,6 +75,17 @@ def test_records_every_convolution_and_nothing_else(mode):
     assert not any('norm' in name or 'pool' in name for name in counts)
 
 
+def test_records_the_convolutions_of_a_backward_pass():
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3, groups=8))
+    image = torch.randn(1, 3, 16, 16)
+    convolve = record_convolutions(lambda: net(image).sum().backward(), with_gradients=True)
+    with torch.profiler.profile() as profile:
+        convolve()
+    counts = {event.key: event.count for event in profile.key_averages()}
+    assert counts['aten::convolution'] == counts['aten::convolution_backward'] == 2
+    assert not any('relu' in name or 'threshold' in name for name in counts)
+
+
 def test_no_convolution_is_refused():
     with pytest.raises(ValueError, match='no convolution ran'):
         record_convolutions(lambda: torch.ones(2) + 1)
@@ -135,6 +146,15 @@ def test_training_step_leaves_gradients():
     step()  # gradients are anew, not added
     for name, p in subject.model.named_parameters():
         torch.testing.assert_close(p.grad, first[name])
+
+
+def test_training_step_that_updates_keeps_the_weights():
+    subject = Subject(read_config(CONFIG))
+    before = [p.detach().clone() for p in subject.model.parameters()]
+    subject.training_step(torch.randn(1, 3, 96, 128), update=True)()
+    gradients = [p.grad for p in subject.model.parameters()]
+    assert torch.linalg.vector_norm(torch.cat([g.flatten() for g in gradients])) <= 5.001
+    assert all(map(torch.equal, before, subject.model.parameters()))
 
 
 def test_memory_grows_with_the_image_and_by_training():

@@ -151,22 +151,25 @@ def test_check_data(cfg, tmp_path):
     config.check_data(cfg, ('train', 'val'))
 
 
-def test_amp_on_the_cpu_is_refused(cfg, monkeypatch):
+def test_fp16_on_the_cpu_is_refused(cfg, monkeypatch):
     monkeypatch.setattr(config, 'get_device', lambda: 'cpu')
-    with pytest.raises(UserError, match='needs a GPU'):
+    with pytest.raises(UserError, match='take --amp bf16'):
         config.enable_amp(cfg, 'fp16')
 
 
-@pytest.mark.parametrize(
-    'precision, dtype, loss_scale',
-    [('fp16', 'float16', 'dynamic'), ('bf16', 'bfloat16', dict(enabled=False))],
-)
-def test_amp(cfg, precision, dtype, loss_scale, monkeypatch):
+def test_fp16(cfg, monkeypatch):
     monkeypatch.setattr(config, 'get_device', lambda: 'cuda')
-    config.enable_amp(cfg, precision)
+    config.enable_amp(cfg, 'fp16')
     assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
-    assert cfg.optim_wrapper.dtype == dtype
-    assert cfg.optim_wrapper.loss_scale == loss_scale
+    assert cfg.optim_wrapper.dtype == 'float16'
+    assert cfg.optim_wrapper.loss_scale == 'dynamic'
+
+
+@pytest.mark.parametrize('device', ['cpu', 'cuda'])
+def test_bf16_on_any_device(cfg, device, monkeypatch):
+    monkeypatch.setattr(config, 'get_device', lambda: device)
+    config.enable_amp(cfg, 'bf16')
+    assert cfg.optim_wrapper.type == 'Bf16OptimWrapper'
 
 
 def test_tta(cfg):

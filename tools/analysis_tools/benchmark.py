@@ -135,11 +135,12 @@ def time_stages(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
 
 
 def time_training(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
-    """A step of training beside the forward's convolutions."""
+    """A step of training beside the convolutions of its forward and its backward pass."""
     subject = Subject(read_config(args.config), device=args.device)
-    convolve = record_convolutions(subject.forward(inputs))
+    step = subject.training_step(inputs, update=True)
+    convolve = record_convolutions(step, with_gradients=True)
     timings = time_in_turn(
-        {CONVOLUTIONS: convolve, 'training step': subject.training_step(inputs)},
+        {CONVOLUTIONS: convolve, 'training step': step},
         args.rounds,
         device=args.device,
     )
@@ -182,7 +183,7 @@ def main(argv: list[str] | None = None) -> None:
     print_table(console, f'Forward, {size}', forward, CONVOLUTIONS)
     print_table(console, f'Stages, {stages[0]["stage"]} being all', stages, 'forward')
     if training:
-        print_table(console, 'Training, losses and gradients', training, CONVOLUTIONS)
+        print_table(console, 'Training, forward, backward and optimiser', training, CONVOLUTIONS)
     if args.out:
         with open(args.out, 'w') as file:
             environment = {name: str(value) for name, value in collect_env().items()}
