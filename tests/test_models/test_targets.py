@@ -95,6 +95,16 @@ def test_assignment_equals_its_definition(batch):
     assert got.tolist() == want
 
 
+@pytest.mark.parametrize('order', [[0, 1], [1, 0]])
+def test_areas_are_of_sides_one_pixel_longer(order):
+    """By (w + 1) * (h + 1) the square is the smaller person; by w * h the flat box would be."""
+    square, flat = [8.0, 8.0, 18.0, 18.0], [0.0, 10.0, 24.0, 14.0]  # w * h: 100 and 96
+    boxes = torch.tensor([square, flat])[order]
+    at = (locations().points == torch.tensor([12.0, 12.0])).all(dim=1).nonzero()[0, 0]
+    assert assign_persons(locations(), boxes[None], radius=1.5)[0, at] == order.index(0)
+    assert assign_persons(locations(), torch.tensor([[flat]]), radius=1.5)[0, at] == 0
+
+
 def people(boxes, keypoints=None, visible=None, num_keypoints=4):
     boxes = torch.tensor(boxes, dtype=torch.float).reshape(-1, 4)
     n = len(boxes)
