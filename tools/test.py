@@ -11,6 +11,7 @@ On the 8 GPUs of a machine::
 
 import argparse
 import os
+import os.path as osp
 
 import mmengine
 from mmengine.config import DictAction
@@ -22,6 +23,7 @@ from directpose.apis import PRECISIONS, estimator_of, optimize_for_inference
 from directpose.cli import config, launch
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file, state_dict_of
 from directpose.cli.device import check_operators
+from directpose.cli.display import choose_display
 from directpose.cli.errors import UserError, errors_as_messages
 
 
@@ -56,6 +58,11 @@ def parse_args() -> argparse.Namespace:
         action=DictAction,
         metavar='KEY=VALUE',
         help="settings that replace the config's, such as test_dataloader.num_workers=0",
+    )
+    parser.add_argument(
+        '--quiet',
+        action='store_true',
+        help='show a bar and the metrics alone; the rest goes to test.log in the work directory',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
@@ -95,13 +102,16 @@ def build_config(args: argparse.Namespace) -> config.Config:
 def run_test(args: argparse.Namespace) -> None:
     cfg = build_config(args)
     checkpoint = load_checkpoint_file(args.checkpoint)
-    runner = Runner.from_cfg(cfg)
-    estimator = estimator_of(runner.model)
-    check_weights(estimator, checkpoint, args.checkpoint)
-    if args.optimize:
-        estimator.load_state_dict(state_dict_of(checkpoint), strict=False)
-        optimize_for_inference(estimator, PRECISIONS[args.optimize], keep_freed_memory=True)
-    metrics = runner.test()
+    is_main = launch.get_launched_rank(args.launcher) == 0
+    with choose_display(args.quiet, osp.join(cfg.work_dir, 'test.log'), is_main) as hooks:
+        runner = Runner.from_cfg(cfg)
+        runner.register_custom_hooks(hooks)
+        estimator = estimator_of(runner.model)
+        check_weights(estimator, checkpoint, args.checkpoint)
+        if args.optimize:
+            estimator.load_state_dict(state_dict_of(checkpoint), strict=False)
+            optimize_for_inference(estimator, PRECISIONS[args.optimize], keep_freed_memory=True)
+        metrics = runner.test()
     if args.out is not None and is_main_process():
         mmengine.dump(metrics, args.out)
 

@@ -17,6 +17,7 @@ second one ends at once.
 
 import argparse
 import os
+import os.path as osp
 import sys
 
 from mmengine.config import DictAction
@@ -25,6 +26,7 @@ from mmengine.runner import Runner
 from directpose.cli import config, launch
 from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.device import check_operators
+from directpose.cli.display import choose_display
 from directpose.cli.errors import errors_as_messages
 from directpose.cli.lock import lock_work_dir
 from directpose.cli.resume import find_resumable_checkpoint
@@ -81,6 +83,11 @@ def parse_args() -> argparse.Namespace:
         metavar='KEY=VALUE',
         help="settings that replace the config's, such as train_dataloader.batch_size=2",
     )
+    parser.add_argument(
+        '--quiet',
+        action='store_true',
+        help='show bars and results alone; the rest goes to train.log in the work directory',
+    )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser.parse_args()
@@ -130,10 +137,14 @@ def run_training(args: argparse.Namespace) -> None:
         if args.resume is not None:
             set_resume(cfg, args.resume)
         launch.set_launcher(cfg, args.launcher)
-        runner = Runner.from_cfg(cfg)
-        if args.resume is not None:
-            launch.check_same_checkpoint(cfg.load_from if cfg.get('resume') else None)
-        runner.train()
+        is_main = launch.get_launched_rank(args.launcher) == 0
+        log = osp.join(cfg.work_dir, 'train.log')
+        with choose_display(args.quiet, log, is_main) as hooks:
+            runner = Runner.from_cfg(cfg)
+            runner.register_custom_hooks(hooks)
+            if args.resume is not None:
+                launch.check_same_checkpoint(cfg.load_from if cfg.get('resume') else None)
+            runner.train()
 
 
 def main() -> None:
