@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+import torch.nn.functional as F
 from mmcv.cnn import ConvModule
+from mmcv.cnn.bricks import Conv2dAdaptivePadding
 from mmdet.models.layers import InvertedResidual
 from mmengine.model import BaseModule
 from mmpose.registry import MODELS
@@ -21,6 +23,27 @@ _STAGES = (
 )
 # The last stage at each stride that the neck gets: 8, 16 and 32.
 _OUT_STAGES = (2, 4, 6)
+
+
+class SameConv2d(Conv2dAdaptivePadding):
+    """MMCV's convolution with TensorFlow's padding ``SAME``, for export too.
+
+    A traced graph of MMCV's pads right only at the size that it was traced with: one half of the
+    formula becomes a constant, the other half stays a size. Here the padding as a whole becomes
+    a constant. It is the same for all sizes that are multiples of the stride, as those of padded
+    batches are.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (N, C, H, W)."""
+        padding = []  # left, right, top, bottom
+        for axis in (1, 0):
+            left_over = int(x.shape[2 + axis]) % self.stride[axis]
+            total = max(self.kernel_size[axis] - (left_over or self.stride[axis]), 0)
+            padding += [total // 2, total - total // 2]
+        return F.conv2d(
+            F.pad(x, padding), self.weight, self.bias, self.stride, 0, self.dilation, self.groups
+        )
 
 
 @MODELS.register_module()
@@ -61,7 +84,7 @@ class EfficientNetLite0(BaseModule):
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         layers = dict(
-            conv_cfg=dict(type='Conv2dAdaptivePadding'),
+            conv_cfg=dict(type=SameConv2d),
             norm_cfg=dict(type='BN', eps=1e-3, momentum=0.01),
             act_cfg=dict(type='ReLU6'),
         )

@@ -1,5 +1,7 @@
 """EfficientNet-Lite0 against recorded features of a published implementation."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -53,3 +55,25 @@ def test_norm_eval_keeps_the_statistics_alone() -> None:
 def test_impossible_number_of_frozen_stages(frozen_stages: int) -> None:
     with pytest.raises(ValueError, match=r'-1 \.\. 7'):
         EfficientNetLite0(frozen_stages=frozen_stages)
+
+
+def test_an_exported_graph_pads_right_at_other_sizes(tmp_path) -> None:
+    onnxruntime = pytest.importorskip('onnxruntime')
+    model = EfficientNetLite0().eval()
+    path = str(tmp_path / 'trunk.onnx')
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        torch.onnx.export(
+            model,
+            torch.rand(1, 3, 128, 128),
+            path,
+            dynamo=False,
+            input_names=['images'],
+            dynamic_axes=dict(images={2: 'height', 3: 'width'}),
+        )
+    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    images = torch.rand(1, 3, 96, 160)
+    with torch.no_grad():
+        expected = model(images)
+    for got, wanted in zip(session.run(None, dict(images=images.numpy())), expected):
+        np.testing.assert_allclose(got, wanted.numpy(), atol=1e-4)
