@@ -1,0 +1,1 @@
+"""Completes the OpenMMLab stack that directpose needs; imports nothing outside of itself."""
