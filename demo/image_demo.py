@@ -15,7 +15,6 @@ from mmpose.apis import MMPoseInferencer
 
 from directpose.apis import PRECISIONS, optimize_for_inference
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
-from directpose.cli.device import check_operators
 from directpose.cli.errors import UserError, errors_as_messages
 
 
@@ -46,7 +45,6 @@ def main() -> None:
         for path in (args.inputs, args.config):
             if not Path(path).exists():
                 raise UserError(f'{path}: does not exist')
-        check_operators(args.device)
         checkpoint = load_checkpoint_file(args.checkpoint)
         inferencer = MMPoseInferencer(args.config, args.checkpoint, device=args.device)
         model = inferencer.inferencer.model

@@ -21,9 +21,18 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-MMPOSE = 'mmpose==1.3.2'
-MMCV_LITE = 'mmcv-lite==2.1.0'
-XTCOCOTOOLS = 'xtcocotools==1.14.3'
+# Each is one wheel for every machine, or used as if it were.
+MMPOSE = (
+    'mmpose==1.3.2 --hash=sha256:70a77b4e5fc96a9295012ab0505b975f192b22372b2f59e3110200c1462576b6'
+)
+MMCV_LITE = (
+    'mmcv-lite==2.1.0 '
+    '--hash=sha256:1d9913c35f793de4a3a022b93cecb712e1e7262eb4704eb8cd15e623dd375000'
+)
+XTCOCOTOOLS = (
+    'xtcocotools==1.14.3 '
+    '--hash=sha256:126ca596229b2016552bf27cad01f3a2f70a3ff7576a58305a00499cb9e0057d'
+)
 
 # The published wheel is for this Python and machine. Only its Python files are used, anywhere.
 _WHEEL_OF_XTCOCOTOOLS = (
@@ -45,11 +54,17 @@ from pycocotools._mask import _frString, _toString  # noqa: F401
 '''
 
 
-def _pip(*args: str) -> None:
-    """Run pip of this environment; end the program where pip fails."""
-    command = [sys.executable, '-m', 'pip', '--disable-pip-version-check', *args]
-    if subprocess.run(command).returncode:
-        sys.exit(f'error: this failed: {" ".join(command)}\nRun it again to go on from here.')
+def _pip_install(requirements: list[str], *options: str) -> None:
+    """Install wheels whose hashes are as named, without their requirements, or end the program."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, 'requirements.txt')
+        file.write_text('\n'.join(requirements))
+        command = [sys.executable, '-m', 'pip', '--disable-pip-version-check', 'install']
+        command += ['--quiet', '--no-deps', '--only-binary', ':all:', '--require-hashes']
+        done = subprocess.run([*command, *options, '-r', str(file)])
+    if done.returncode:
+        names = ', '.join(requirement.split()[0] for requirement in requirements)
+        sys.exit(f'error: pip could not install {names}; run this command again to go on from here')
 
 
 def _is_installed(package: str) -> bool:
@@ -74,7 +89,7 @@ def install_packages() -> None:
     if not _is_installed('mmcv') and not _is_installed('mmcv-lite'):
         missing.append(MMCV_LITE)
     if missing:
-        _pip('install', '--no-deps', '--only-binary', ':all:', *missing)
+        _pip_install(missing)
 
 
 def complete_mmcv() -> str:
@@ -106,8 +121,7 @@ def complete_xtcocotools() -> str:
     if not _imports('xtcocotools.mask'):
         site = Path(sysconfig.get_path('purelib'))
         with tempfile.TemporaryDirectory() as folder:
-            options = ('--no-deps', '--only-binary', ':all:', '--target', folder)
-            _pip('install', '--quiet', *options, *_WHEEL_OF_XTCOCOTOOLS, XTCOCOTOOLS)
+            _pip_install([XTCOCOTOOLS], '--target', folder, *_WHEEL_OF_XTCOCOTOOLS)
             for source in sorted(Path(folder).rglob('*')):
                 target = site / source.relative_to(folder)
                 # The compiled part is for NumPy 1.

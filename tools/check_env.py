@@ -5,11 +5,10 @@
     python tools/check_env.py              # every check
     python tools/check_env.py mmcv mmdet   # only these
 
-Prints versions, and runs what is compiled (mmcv's operators,
-xtcocotools' masks, OpenCV's JPEG codec) on inputs whose results are known
-by hand. Every check has a process of its own, so a broken or crashing package
-hides no other. For each failure what mends it is printed, nearly always one
-command, and the exit status is 1.
+Prints versions, and runs what is compiled (MMCV's operators, xtcocotools' masks,
+OpenCV's JPEG codec) on inputs whose results are known by hand. Every check has a
+process of its own, so a broken or crashing package hides no other. For each failure
+the command that mends it is printed, and the exit status is 1.
 """
 
 import argparse
@@ -26,8 +25,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from install_from_source import find_cuda_toolkit, has_cuda_operators
-
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / 'requirements' / 'lock.txt'
 SECONDS_A_CHECK = 600  # importing torch from a cold disk on a busy machine is slow
@@ -35,10 +32,6 @@ SECONDS_A_CHECK = 600  # importing torch from a cold disk on a busy machine is s
 
 class WrongResultError(RuntimeError):
     """An operator runs but computes something else."""
-
-
-class NoToolkitError(RuntimeError):
-    """mmcv has no operators for the GPU, and compiling it again would not give it any."""
 
 
 class Check(NamedTuple):
@@ -68,8 +61,8 @@ def reinstall(*names: str) -> str:
     return python_command('-m', 'pip', 'install', '--no-deps', '--force-reinstall', *pins)
 
 
-def compile_from_source(name: str) -> str:
-    return python_command(ROOT / 'tools' / 'install_from_source.py', name)
+def complete_stack() -> str:
+    return python_command('-m', 'directpose_stack')
 
 
 def install_directpose() -> str:
@@ -78,13 +71,6 @@ def install_directpose() -> str:
 
 def remedy_for(error: Exception, default: str) -> str:
     """The remedy where the error itself names what is missing, or ``default``."""
-    if isinstance(error, NoToolkitError):
-        import torch
-
-        return (
-            f'the CUDA {torch.version.cuda} toolkit and, when it is installed, '
-            f'{compile_from_source("mmcv")}; or hide the GPU:  export CUDA_VISIBLE_DEVICES='
-        )
     if isinstance(error, ImportError) and re.search(r'lib(GL|gthread|glib)\S*\.so', str(error)):
         return 'sudo apt-get install -y libgl1 libglib2.0-0'
     if not isinstance(error, ModuleNotFoundError) or error.name is None:
@@ -95,8 +81,18 @@ def remedy_for(error: Exception, default: str) -> str:
     if missing == 'directpose':
         return install_directpose()
     if missing in ('mmcv', 'xtcocotools'):
-        return compile_from_source(missing)
-    return python_command('-m', 'pip', 'install', '--no-deps', '--only-binary', ':all:', '-r', LOCK)
+        return complete_stack()
+    return python_command(
+        '-m',
+        'pip',
+        'install',
+        '--no-deps',
+        '--only-binary',
+        ':all:',
+        '--require-hashes',
+        '-r',
+        LOCK,
+    )
 
 
 # Checks -------------------------------------------------------------------
@@ -112,10 +108,8 @@ def expect(what: str, result, expected) -> None:
 
 
 def check_python() -> str:
-    if sys.version_info[:2] not in {(3, 11), (3, 12)}:
-        raise RuntimeError(
-            f'Python {sys.version.split()[0]}: the locked stack is for 3.11 and 3.12'
-        )
+    if sys.version_info[:2] not in {(3, 11), (3, 12), (3, 13)}:
+        raise RuntimeError(f'Python {sys.version.split()[0]}: the locked stack is for 3.11 to 3.13')
     return f'{sys.version.split()[0]}, {sys.executable}'
 
 
@@ -149,7 +143,7 @@ def check_xtcocotools() -> str:
     square = np.zeros((4, 4, 1), np.uint8, order='F')
     square[1:3, 1:3] = 1
     expect("a mask's area", mask.area(mask.encode(square)), [4])
-    return f'{metadata.version("xtcocotools")}, compiled for numpy {np.__version__}'
+    return f'{metadata.version("xtcocotools")}, works with numpy {np.__version__}'
 
 
 def check_torch() -> str:
@@ -182,7 +176,7 @@ def check_mmengine() -> str:
 
 
 def run_shared_operators(device: str) -> None:
-    """NMS and deformable convolution, which mmcv has for CPU and GPU."""
+    """NMS and deformable convolution by MMCV."""
     import torch
     from mmcv.ops import deform_conv2d, nms
 
@@ -200,17 +194,27 @@ def run_shared_operators(device: str) -> None:
     expect(f'deformable convolution on {device}', result, [[1, 3, 2], [7, 9, 5], [13, 15, 8]])
 
 
+def operators() -> str:
+    """Whose operators MMCV has."""
+    import mmcv._ext
+
+    if mmcv._ext.__file__.endswith('.py'):
+        return 'operators of torchvision (some are slower, rare ones refuse)'
+    return 'its own compiled operators'
+
+
 def check_mmcv() -> str:
     import mmcv
 
     run_shared_operators('cpu')
-    return f'{mmcv.__version__}, NMS and deformable convolution right on the CPU'
+    return f'{mmcv.__version__}, {operators()}: NMS and deformable convolution right on the CPU'
 
 
 def check_mmdet() -> str:
+    import mmcv
     import mmdet  # refuses an mmcv out of its range
 
-    return f'{mmdet.__version__}, accepts mmcv {metadata.version("mmcv")}'
+    return f'{mmdet.__version__}, accepts mmcv {mmcv.__version__}'
 
 
 def check_mmpose() -> str:
@@ -224,13 +228,6 @@ def check_directpose() -> str:
     import directpose
 
     return f'{directpose.__version__}, {Path(directpose.__file__).parent}'
-
-
-def gpu_lacks_operators() -> bool:
-    """Whether torch would use a GPU on which mmcv's operators fail."""
-    import torch
-
-    return torch.cuda.is_available() and not has_cuda_operators()
 
 
 def check_gpu() -> str:
@@ -247,16 +244,13 @@ def check_gpu() -> str:
                 'a newer driver. Everything runs on the CPU'
             )
         return 'none, everything runs on the CPU'
-    if gpu_lacks_operators():
-        reason = 'the GPU cannot be used: mmcv was built without CUDA operators'
-        if find_cuda_toolkit(torch.version.cuda) is None:
-            raise NoToolkitError(
-                f'{reason}, as no CUDA {torch.version.cuda} toolkit (nvcc and headers) was found'
-            )
-        raise RuntimeError(reason)
+    from mmcv.ops import get_compiling_cuda_version, sigmoid_focal_loss
 
-    from mmcv.ops import sigmoid_focal_loss
-
+    if get_compiling_cuda_version() == 'not available':
+        raise RuntimeError(
+            'MMCV was compiled without CUDA, so its operators fail on the GPU; remove it, and the '
+            'remedy gives MMCV the operators of torchvision, which run on the GPU'
+        )
     run_shared_operators('cuda')
     # Logit 0 is probability 0.5: alpha * 0.5 ** gamma * ln 2 for the class,
     # (1 - alpha) * 0.5 ** gamma * ln 2 for the background.
@@ -275,15 +269,18 @@ CHECKS = {
     'setuptools': Check(check_setuptools, reinstall('setuptools')),
     'numpy': Check(check_numpy, reinstall('numpy')),
     'opencv': Check(check_opencv, reinstall('opencv-python')),
-    'xtcocotools': Check(check_xtcocotools, compile_from_source('xtcocotools')),
+    'xtcocotools': Check(check_xtcocotools, complete_stack()),
     'torch': Check(check_torch, reinstall('torch')),
     'torchvision': Check(check_torchvision, reinstall('torch', 'torchvision')),
     'mmengine': Check(check_mmengine, reinstall('mmengine')),
-    'mmcv': Check(check_mmcv, compile_from_source('mmcv')),
-    'mmdet': Check(check_mmdet, compile_from_source('mmcv')),
+    'mmcv': Check(check_mmcv, complete_stack()),
+    'mmdet': Check(check_mmdet, reinstall('mmcv-lite')),
     'mmpose': Check(check_mmpose, reinstall('mmpose')),
     'directpose': Check(check_directpose, install_directpose()),
-    'gpu': Check(check_gpu, compile_from_source('mmcv')),
+    'gpu': Check(
+        check_gpu,
+        f'{python_command("-m", "pip", "uninstall", "-y", "mmcv")} && {complete_stack()}',
+    ),
 }
 
 

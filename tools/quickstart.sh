@@ -60,21 +60,7 @@ sys.exit([made_with.get(name) for name in names] != wanted)
 EOF
 }
 
-gpu_lacks_operators() {  # quiet where mmcv is broken, the check below tells that
-  python - 2>/dev/null <<'EOF'
-import sys
-sys.path.insert(0, 'tools')
-from check_env import gpu_lacks_operators
-sys.exit(not gpu_lacks_operators())
-EOF
-}
-
 echo '==> check of the environment'
-if gpu_lacks_operators; then
-  echo 'NOTE: mmcv has no CUDA operators, so all of this runs on the CPU;' \
-    "$(printf %q "$venv/bin/python") tools/check_env.py gpu says how to use the GPU."
-  export CUDA_VISIBLE_DEVICES=
-fi
 python tools/check_env.py
 
 echo "==> drawn people in $data"

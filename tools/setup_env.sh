@@ -3,19 +3,23 @@ set -euo pipefail
 
 usage() {
   cat <<'EOF'
-Usage: bash tools/setup_env.sh
+Usage: bash tools/setup_env.sh [--compile-mmcv] [--cpu]
 
-Makes the environment that DirectPose runs in, or completes and checks the one
-that is there: a virtual environment with the stack of requirements/lock.txt,
-mmcv and xtcocotools compiled for it (requirements/source.txt), and this
-repository installed in editable mode. Safe to run again and after an
-interruption; at once done, and without network, when nothing has changed.
+Makes the environment that DirectPose runs in, or completes the one that is
+there: a virtual environment with the stack of requirements/lock.txt and this
+repository in editable mode. Nothing is compiled: MMCV gets its operators from
+torchvision. Safe to run again and after an interruption; at once done, and
+without network, when nothing has changed.
 
-  DIRECTPOSE_VENV         where the environment is (default: .venv in the repository)
-  DIRECTPOSE_PYTHON       the Python to make it with, 3.11 or 3.12
-                          (default: python3, python3.12 or python3.11)
-  DIRECTPOSE_WHEEL_CACHE  where compiled wheels are kept
-                          (default: ~/.cache/directpose/wheels)
+  --compile-mmcv     compile MMCV with all its operators: some ten minutes on two
+                     cores; needs a C++ compiler, the headers of Python and, for
+                     a GPU, the CUDA toolkit of torch's own CUDA version
+  --cpu              torch for CPUs alone, without 2.5 GB of CUDA libraries; pip
+                     must know a place that has such builds of torch
+
+  DIRECTPOSE_VENV    where the environment is (default: .venv in the repository)
+  DIRECTPOSE_PYTHON  the Python to make it with, 3.11, 3.12 or 3.13
+                     (default: python3, python3.13, python3.12 or python3.11)
 EOF
 }
 
@@ -27,11 +31,11 @@ fail() {  # LINE...
 }
 
 is_supported() {  # PYTHON
-  "$1" -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' 2>/dev/null
+  "$1" -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12), (3, 13)})' 2>/dev/null
 }
 
 find_python() {  # prints the Python to make the environment with
-  local python candidates=(python3 python3.12 python3.11)
+  local python candidates=(python3 python3.13 python3.12 python3.11)
   [ -z "${DIRECTPOSE_PYTHON-}" ] || candidates=("$DIRECTPOSE_PYTHON")
   for python in "${candidates[@]}"; do
     if is_supported "$python"; then
@@ -42,16 +46,15 @@ find_python() {  # prints the Python to make the environment with
   return 1
 }
 
-# All that the environment depends on, in one number: what shall be installed,
-# what is, and for which machine.
+# All that the environment depends on, in one number: what shall be installed
+# and what is.
 fingerprint() {
   {
-    cat "$root"/requirements/{lock,source}.txt "$root"/{pyproject.toml,setup.py} \
-      "$root"/directpose/version.py "$root"/tools/{setup_env.sh,install_from_source.py}
+    cat "$root"/requirements/lock.txt "$root"/{pyproject.toml,setup.py} \
+      "$root"/directpose/version.py "$root"/directpose_stack/*.py "$root"/tools/setup_env.sh
     "$venv/bin/python" -VV
     (cd "$venv" && ls -d lib/python3.*/site-packages/*.dist-info 2>/dev/null)
-    echo "$root" "$(ls -d /dev/nvidia[0-9]* /dev/dxg /usr/local/cuda* 2>/dev/null)" \
-      "${CUDA_HOME-}" "$(command -v nvcc)"
+    echo "$root" "$compile" "$cpu"
   } 2>/dev/null | sha256sum
 }
 
@@ -65,11 +68,15 @@ logged() {
       "The whole log is in $log. What is done is kept: run this again to go on from here."
 }
 
-case "$#:${1-}" in
-  0:) ;;
-  1:-h | 1:--help) usage; exit ;;
-  *) usage >&2; fail "unknown arguments: $*" ;;
-esac
+compile='' cpu=''
+for argument in "$@"; do
+  case $argument in
+    -h | --help) usage; exit ;;
+    --compile-mmcv) compile=1 ;;
+    --cpu) cpu=1 ;;
+    *) usage >&2; fail "unknown arguments: $*" ;;
+  esac
+done
 [ "$(uname -s)" = Linux ] || fail "the locked environment is for Linux; this is $(uname -s)"
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -91,7 +98,7 @@ if [ -L "$venv/bin/python" ] && ! "$venv/bin/python" -c '' 2>/dev/null; then
 fi
 if [ -e "$venv/bin/python" ]; then
   is_supported "$venv/bin/python" ||
-    fail "$venv has $("$venv/bin/python" -V 2>&1), DirectPose's stack is locked for 3.11 and 3.12." \
+    fail "$venv has $("$venv/bin/python" -V 2>&1), DirectPose's stack is locked for 3.11 to 3.13." \
       "Remedy: choose another folder with DIRECTPOSE_VENV, or remove that one."
   base=$venv/bin/python
   [ -z "${DIRECTPOSE_PYTHON-}" ] ||
@@ -103,13 +110,17 @@ elif [ -d "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ] && [ -n "$(ls -A "$venv")" ];
     'Remedy: name another folder in DIRECTPOSE_VENV.'
 else
   base=$(find_python) ||
-    fail "DirectPose's stack is locked for Python 3.11 and 3.12, and neither was found:" \
+    fail "DirectPose's stack is locked for Python 3.11 to 3.13, and none was found:" \
       "$("${DIRECTPOSE_PYTHON:-python3}" -V 2>&1 | tail -n 1)" \
-      'Remedy: install one (Debian, Ubuntu: sudo apt-get install -y python3.12-venv python3.12-dev),' \
+      'Remedy: install one (Debian, Ubuntu: sudo apt-get install -y python3.12-venv),' \
       'or name it: DIRECTPOSE_PYTHON=/path/to/python3.12 bash tools/setup_env.sh'
 fi
 # Better to refuse now than after the downloads.
-"$base" "$root/tools/install_from_source.py" --check
+if [ -n "$compile" ] && ! command -v "${CXX:-c++}" >/dev/null; then
+  fail '--compile-mmcv needs a C++ compiler, and there is none.' \
+    'Remedy: install one (Debian, Ubuntu: sudo apt-get install -y build-essential python3-dev),' \
+    'or leave the option out: MMCV then gets its operators from torchvision.'
+fi
 
 # The environment --------------------------------------------------------
 mkdir -p "$venv"
@@ -136,13 +147,32 @@ for package in "$venv"/lib/python3.*/site-packages/*.dist-info; do
   [ ! -d "$package" ] || [ -e "$package/INSTALLER" ] || rm -r "$package"
 done
 
-echo '==> the locked stack (requirements/lock.txt), some 3 GB on first use'
-logged "$python" -m pip install --no-deps --only-binary :all: --progress-bar off \
-  -r "$root/requirements/lock.txt"
-# By name, as an mmcv compiled for another torch than the lock's may still import.
-"$python" "$root/tools/install_from_source.py" mmcv xtcocotools
+install=("$python" -m pip install --disable-pip-version-check --progress-bar off --no-deps)
+lock=$root/requirements/lock.txt
+if [ -n "$cpu" ]; then
+  # Hashes are those of the builds with CUDA: the rest of the lock keeps its own.
+  echo '==> torch for CPUs'
+  logged "${install[@]}" --only-binary :all: \
+    $(sed -nE 's/^(torch|torchvision)==([^ ]+).*/\1==\2+cpu/p' "$lock")
+  # Each pin goes with its hashes, on the lines that a backslash joins to it.
+  sed -e ':join' -e '/\\$/{N;s/\\\n//;b join' -e '}' "$lock" |
+    grep -vE '^(cuda-|nvidia-|triton==|torch==|torchvision==)' >"$venv/lock-cpu.txt"
+  lock=$venv/lock-cpu.txt
+fi
+echo '==> the locked stack (requirements/lock.txt)'
+logged "${install[@]}" --only-binary :all: --require-hashes -r "$lock"
 echo '==> directpose itself, editable'
-logged "$python" -m pip install --no-deps --no-build-isolation -e "$root"
+logged "${install[@]}" --no-build-isolation -e "$root"
+if [ -n "$compile" ]; then
+  echo '==> compiling MMCV, some ten minutes on two cores'
+  logged "${install[@]}" --no-cache-dir ninja
+  logged "$python" -m pip uninstall -y mmcv-lite mmcv
+  # What directpose_stack wrote there is not pip's to remove.
+  rm -rf "$venv"/lib/python3.*/site-packages/mmcv
+  MMCV_WITH_OPS=1 logged "${install[@]}" --no-cache-dir --no-build-isolation --no-binary mmcv \
+    --require-hashes -r "$root/requirements/compiled.txt"
+fi
+"$python" -P -m directpose_stack | sed 's/^/    /'
 
 fingerprint >"$stamp.new"
 mv "$stamp.new" "$stamp"

@@ -22,7 +22,6 @@ from mmengine.runner import Runner
 from directpose.apis import PRECISIONS, estimator_of, optimize_for_inference
 from directpose.cli import config, launch
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file, state_dict_of
-from directpose.cli.device import check_operators
 from directpose.cli.display import choose_display
 from directpose.cli.errors import UserError, errors_as_messages
 
@@ -71,7 +70,6 @@ def parse_args() -> argparse.Namespace:
 
 def build_config(args: argparse.Namespace) -> config.Config:
     """Read the config and make of it what the command line says."""
-    check_operators()
     cfg = config.load_config(args.config, args.cfg_options, args.work_dir)
     if args.data_root is not None:
         config.set_data_root(cfg, args.data_root)

@@ -25,7 +25,6 @@ from mmengine.runner import Runner
 
 from directpose.cli import config, launch
 from directpose.cli.checkpoint import load_checkpoint_file
-from directpose.cli.device import check_operators
 from directpose.cli.display import choose_display
 from directpose.cli.errors import errors_as_messages
 from directpose.cli.lock import lock_work_dir
@@ -95,7 +94,6 @@ def parse_args() -> argparse.Namespace:
 
 def build_config(args: argparse.Namespace) -> config.Config:
     """Read the config and make of it what the command line says."""
-    check_operators()
     cfg = config.load_config(args.config, args.cfg_options, args.work_dir)
     if args.data_root is not None:
         config.set_data_root(cfg, args.data_root)

@@ -1,28 +1,38 @@
 """tools/setup_env.sh with a real virtual environment and pip, on a miniature repository.
 
-The miniature's lock holds one tiny package, its compiled packages are left out,
-and it builds itself without setuptools, so that no network is needed.
+The miniature's lock holds one tiny package, its stack is complete without more, and it builds
+itself without setuptools, so that no network is needed.
 """
 
 import os
 import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-BACKEND = """
+# Stands in for the command that completes the stack.
+STACK = 'print("the stack is completed")'
+
+BACKEND = (
+    f"""
 import zipfile
+STACK = {STACK!r}
+"""
+    + """
 def build_editable(folder, config_settings=None, metadata_directory=None):
-    return write_wheel(folder, 'directpose', '0.1.0', '')
-def write_wheel(folder, name, version, code):
+    return write_wheel(folder, 'directpose', '0.1.0', '', directpose_stack=STACK)
+def write_wheel(folder, name, version, code, **others):
     file = f'{name}-{version}-py3-none-any.whl'
     info = f'{name}-{version}.dist-info'
     with zipfile.ZipFile(f'{folder}/{file}', 'w') as wheel:
         wheel.writestr(f'{name}/__init__.py', code)
+        for other, main in others.items():
+            wheel.writestr(f'{other}/__main__.py', main)
         fields = 'Metadata-Version: 2.1', f'Name: {name}', f'Version: {version}'
         wheel.writestr(f'{info}/METADATA', '\\n'.join(fields))
         fields = 'Wheel-Version: 1.0', 'Root-Is-Purelib: true', 'Tag: py3-none-any'
@@ -30,6 +40,7 @@ def write_wheel(folder, name, version, code):
         wheel.writestr(f'{info}/RECORD', '')
     return file
 """
+)
 
 
 class Miniature:
@@ -39,12 +50,9 @@ class Miniature:
         self.root = folder / 'my repository'
         self.venv = folder / 'my environments' / 'pose'
         self.index = folder / 'index'
-        for path in ('tools', 'requirements', 'directpose'):
+        for path in ('tools', 'requirements', 'directpose', 'directpose_stack'):
             (self.root / path).mkdir(parents=True)
         shutil.copy(ROOT / 'tools/setup_env.sh', self.root / 'tools')
-        (self.root / 'tools/install_from_source.py').write_text(
-            'import sys\nprint("compile:", *sys.argv[1:])\n'
-        )
         (self.root / 'directpose/version.py').write_text("__version__ = '0.1.0'\n")
         (self.root / 'setup.py').write_text('')
         (self.root / 'backend.py').write_text(BACKEND)
@@ -52,7 +60,8 @@ class Miniature:
             "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
             "[project]\nname = 'directpose'\nversion = '0.1.0'\n"
         )
-        (self.root / 'requirements/source.txt').write_text('')
+        (self.root / 'directpose_stack/__main__.py').write_text(STACK)
+        (self.root / 'requirements/compiled.txt').write_text('')
         self.index.mkdir()
         namespace = {}
         exec(BACKEND, namespace)
@@ -60,8 +69,13 @@ class Miniature:
             namespace['write_wheel'](self.index, 'tiny', version, f'version = {version}')
         self.lock('tiny==1.0')
 
-    def lock(self, *pins: str) -> None:
-        (self.root / 'requirements/lock.txt').write_text('\n'.join(pins) + '\n')
+    def lock(self, pin: str, digest: str = '') -> None:
+        """Write a lock of one package, with the hash of its wheel, or with another."""
+        wheel = self.index / f'{pin.replace("==", "-")}-py3-none-any.whl'
+        if not digest:
+            digest = sha256(wheel.read_bytes()).hexdigest() if wheel.exists() else '0' * 64
+        text = f'# a comment\n{pin} \\\n    --hash=sha256:{digest}\n'
+        (self.root / 'requirements/lock.txt').write_text(text)
 
     def set_up(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
         """Run the script, from another directory than the repository's."""
@@ -96,8 +110,7 @@ def ready(tmp_path_factory) -> Miniature:
     done = miniature.set_up()
     assert done.returncode == 0, done.stdout + done.stderr
     assert f'The environment in {miniature.venv} is ready.' in done.stdout
-    # Named, they are installed in any case: an mmcv of another torch may import.
-    assert 'compile: mmcv xtcocotools\n' in done.stdout
+    assert '    the stack is completed\n' in done.stdout
     return miniature
 
 
@@ -153,6 +166,23 @@ def test_failure_shows_the_reason_and_is_not_taken_for_done(ready):
     assert ready.set_up().returncode == 0
 
 
+def test_package_with_another_hash_is_refused(ready):
+    ready.lock('tiny==2.0', digest='1' * 64)
+    done = ready.set_up()
+    assert done.returncode == 1
+    assert 'HASH' in done.stderr
+    assert ready.tiny_version() == '1.0'
+    ready.lock('tiny==1.0')
+    assert ready.set_up().returncode == 0
+
+
+def test_compiling_without_a_compiler_is_refused(fresh):
+    done = fresh.set_up('--compile-mmcv', CXX='no-such-compiler')
+    assert done.returncode == 1
+    assert '--compile-mmcv needs a C++ compiler' in done.stderr
+    assert not fresh.venv.exists()
+
+
 def test_environment_of_another_python_is_refused(ready, tmp_path):
     other = tmp_path / 'python3.12'
     other.write_text('#!/bin/sh\necho Python 3.12.99\n')
@@ -184,19 +214,20 @@ def test_unsupported_python_is_refused_with_a_remedy(fresh, tmp_path):
     old.chmod(0o755)
     done = fresh.set_up(DIRECTPOSE_PYTHON=str(old))
     assert done.returncode == 1
-    assert 'Python 3.11 and 3.12' in done.stderr
+    assert 'Python 3.11 to 3.13' in done.stderr
     assert 'Python 3.9.18' in done.stderr
     assert 'DIRECTPOSE_PYTHON=/path/to/python3.12' in done.stderr
     assert not fresh.venv.exists()
 
 
 def test_supported_python_is_found_behind_an_unsupported_python3(fresh, tmp_path):
-    (tmp_path / 'python3').write_text('#!/bin/sh\nexit 1\n')
+    for name in ('python3', 'python3.13'):
+        (tmp_path / name).write_text('#!/bin/sh\nexit 1\n')
     # Supported, by its answer; and says who it is when it shall make the environment.
     (tmp_path / 'python3.12').write_text(
         '#!/bin/sh\n[ "$2" != venv ] || { echo It is me; exit 1; }\n'
     )
-    for name in ('python3', 'python3.12'):
+    for name in ('python3', 'python3.13', 'python3.12'):
         (tmp_path / name).chmod(0o755)
     done = fresh.set_up(DIRECTPOSE_PYTHON='', PATH=f'{tmp_path}:{os.environ["PATH"]}')
     assert done.returncode == 1
