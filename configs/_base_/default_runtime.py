@@ -20,7 +20,7 @@ default_hooks = dict(
 custom_hooks = [dict(type='SyncBuffersHook')]
 
 env_cfg = dict(
-    cudnn_benchmark=True,  # all crops have one size; a test has about 40, each tried out once
+    cudnn_benchmark=True,  # all crops have one size
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'),
 )

@@ -17,3 +17,5 @@ model = dict(
     ),
     neck=dict(in_channels=[32, 96, 1280]),
 )
+
+auto_scale_lr = dict(base_batch_size=64)

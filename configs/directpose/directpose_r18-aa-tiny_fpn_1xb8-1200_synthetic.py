@@ -15,3 +15,4 @@ param_scheduler = [
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=400))
+auto_scale_lr = dict(base_batch_size=8)

@@ -29,3 +29,5 @@ param_scheduler = [
     dict(_base_.param_scheduler[1], end=max_iters),
 ]
 default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=500))
+auto_scale_lr = dict(base_batch_size=4)
+env_cfg = dict(cudnn_benchmark=False)  # whole images have many sizes

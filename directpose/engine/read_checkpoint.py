@@ -20,8 +20,17 @@ from .safe_load import is_intact
 _HASH = re.compile(r'-([0-9a-f]{8,64})\.[^.]+$')
 """How a file's name carries the beginning of its SHA-256, as torch and OpenMMLab write it."""
 
+_KINDS = dict(
+    state_dict='no OpenMMLab checkpoint; a released DirectPose file becomes one by '
+    'tools/model_converters/directpose_to_mmpose.py',
+    model='not a DirectPose checkpoint of the original code, which calls its weights "model"',
+)
+"""What a file without a state dict of that name is not."""
 
-def read_checkpoint(path: str, map_location='cpu', address: str | None = None) -> dict:
+
+def read_checkpoint(
+    path: str, map_location='cpu', address: str | None = None, key: str = 'state_dict'
+) -> dict:
     """Read a checkpoint from a file, or say in one line why not.
 
     Code in the file is never run. ``meta['config']``, which MMEngine executes when it resumes
@@ -31,9 +40,12 @@ def read_checkpoint(path: str, map_location='cpu', address: str | None = None) -
         path (str): A file that ``torch.save`` wrote.
         map_location: As in :func:`torch.load`. Defaults to the CPU.
         address (str, optional): Where the file came from, for messages. Defaults to ``path``.
+        key (str): What the state dict is called in the file: 'state_dict' as in OpenMMLab, or
+            'model' as in the original code. Defaults to 'state_dict'.
 
     Returns:
-        dict: The content, with a ``state_dict`` of tensors, or a state dict itself.
+        dict: The content, with a state dict of tensors under ``key``; for 'state_dict' the
+        content may also be a state dict itself.
 
     Raises:
         CheckpointError: If there is no such file; if it is damaged; if it holds objects that
@@ -63,7 +75,7 @@ def read_checkpoint(path: str, map_location='cpu', address: str | None = None) -
         ) from error
     except Exception as error:  # a damaged pickle leads to any of them
         raise CheckpointError(damaged) from error
-    _check_content(checkpoint, told)
+    _check_content(checkpoint, told, key)
     return without_code(checkpoint)
 
 
@@ -88,22 +100,18 @@ def state_dict_of(checkpoint: dict) -> dict[str, Tensor]:
     return {name.removeprefix('module.'): weight for name, weight in weights.items()}
 
 
-def _check_content(checkpoint: object, told: str) -> None:
+def _check_content(checkpoint: object, told: str, key: str) -> None:
     """Check that a checkpoint has a state dict of finite tensors."""
-    weights = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
-    if (
-        not isinstance(weights, dict)
-        or not all(isinstance(name, str) for name in weights)
-        or (weights is checkpoint and not all(isinstance(w, Tensor) for w in weights.values()))
-    ):
-        raise CheckpointError(
-            f'{told}: has no state_dict, so it is no OpenMMLab checkpoint; a released DirectPose '
-            'file becomes one by tools/model_converters/directpose_to_mmpose.py'
-        )
+    weights = checkpoint.get(key) if isinstance(checkpoint, dict) else None
+    if key == 'state_dict' and isinstance(checkpoint, dict) and key not in checkpoint:
+        if all(isinstance(weight, Tensor) for weight in checkpoint.values()):
+            weights = checkpoint
+    if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
+        raise CheckpointError(f'{told}: has no {key}, so it is {_KINDS[key]}')
     for name, weight in weights.items():
         if not isinstance(weight, Tensor):
             raise CheckpointError(
-                f'{told}: its state_dict has a {type(weight).__name__} under "{name}", not a '
+                f'{told}: its {key} has a {type(weight).__name__} under "{name}", not a '
                 "tensor; save a model's weights as dict(state_dict=model.state_dict())"
             )
     bad = find_non_finite(weights)

@@ -9,6 +9,7 @@ from mmpose.registry import LOOPS
 
 from .checkpoint_hook import AtomicCheckpointHook
 from .errors import NonFiniteError, TrainingInterrupted
+from .flips import turn_flips_off
 from .sampler import ResumableInfiniteSampler
 from .seeding import SeededDataset, seed_step
 from .stop_signals import StopSignals
@@ -66,6 +67,7 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
         )
         # Not IterBasedTrainLoop's, which starts the workers before a checkpoint is loaded.
         BaseLoop.__init__(self, runner, dataloader)
+        turn_flips_off(self.dataloader.dataset)
         if not isinstance(self.dataloader.sampler, ResumableInfiniteSampler):
             raise TypeError(
                 f'{type(self).__name__} cannot resume a {type(self.dataloader.sampler).__name__}: '

@@ -127,13 +127,16 @@ class ResNetAA(BaseModule):
         base_channels (int): Channels of the stem and the first stage. Defaults to 64.
         out_indices (Sequence[int]): The stages that are returned; stage i has stride
             ``4 * 2**i``. Defaults to (1, 2, 3), that is C3 to C5.
+        frozen_stages (int): Do not train the stem (0), or the stem and the stages up to this
+            one (1 to 4); their batch norm keeps its statistics. As in mmdet's ``ResNet``.
+            Defaults to -1: all is trained.
         norm_cfg (dict): The norm layers. Defaults to BN, trained.
         with_cp (bool): Recompute each block in the backward pass instead of keeping its
             activations: less memory, more time. Defaults to False.
         init_cfg (dict, optional): Defaults to Kaiming for convolutions, as torchvision.
 
     Raises:
-        ValueError: If there is no ResNet of that depth or no such stage.
+        ValueError: If there is no ResNet of that depth, or no such stage.
     """
 
     arch_settings = {
@@ -148,6 +151,7 @@ class ResNetAA(BaseModule):
         depth: int,
         base_channels: int = 64,
         out_indices: Sequence[int] = (1, 2, 3),
+        frozen_stages: int = -1,
         norm_cfg: dict | None = None,
         with_cp: bool = False,
         init_cfg: dict | None = None,
@@ -158,12 +162,18 @@ class ResNetAA(BaseModule):
             raise ValueError(
                 f'out_indices {tuple(out_indices)} of ResNetAA must name stages out of 0, 1, 2, 3'
             )
+        if not -1 <= frozen_stages <= max(out_indices) + 1:
+            raise ValueError(
+                f'frozen_stages {frozen_stages} of ResNetAA must be -1 for none, 0 for the stem, '
+                f'or at most {max(out_indices) + 1}, the number of its stages'
+            )
         if init_cfg is None:
             init_cfg = dict(type='Kaiming', layer='Conv2d')
         super().__init__(init_cfg)
         norm_cfg = norm_cfg or dict(type='BN')
         block, num_blocks = self.arch_settings[depth]
         self.out_indices = tuple(out_indices)
+        self.frozen_stages = frozen_stages
         self.with_cp = with_cp
 
         self.conv1 = nn.Conv2d(3, base_channels, 7, stride=2, padding=3, bias=False)
@@ -179,6 +189,25 @@ class ResNetAA(BaseModule):
                 blocks.append(block(channels, width, stride, norm_cfg))
                 channels = width * block.expansion
             self.add_module(f'layer{i + 1}', nn.Sequential(*blocks))
+        self._freeze()
+
+    def _freeze(self) -> None:
+        """Take the frozen stages out of the training."""
+        if self.frozen_stages < 0:
+            return
+        layers = [getattr(self, f'layer{i + 1}') for i in range(self.frozen_stages)]
+        for module in (self.conv1, self.bn1, *layers):
+            module.eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> 'ResNetAA':
+        """Switch to training or evaluation; frozen stages stay in evaluation.
+
+        Args:
+            mode (bool): True to train. Defaults to True.
+        """
+        super().train(mode)
+        self._freeze()
+        return self
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Images (N, 3, H, W) to the maps of ``out_indices``, finest first.

@@ -6,13 +6,16 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import Compose
 from mmengine.hooks import Hook
+from mmpose.datasets.transforms import RandomFlip
 from mmpose.registry import HOOKS
 
+from directpose.engine.flips import turn_flips_off
 from directpose.engine.sampler import PositionedIndex, ResumableInfiniteSampler
 from directpose.engine.seeding import SeededDataset
 
-from .toy import build, train, weights
+from .toy import ToyDataset, build, train, weights
 
 
 @HOOKS.register_module()
@@ -137,3 +140,32 @@ class TestSeededDataset:
     def test_is_the_dataset_to_others(self, dataset):
         assert len(dataset) == 5
         assert dataset.metainfo['dataset_name'] == 'toy'
+
+
+class Flips:
+    """A data set whose pipeline mirrors, perhaps inside a wrapper."""
+
+    def __init__(self, flip_pairs, *datasets):
+        self.metainfo = dict(dataset_name='toy', flip_pairs=flip_pairs)
+        self.pipeline = Compose([RandomFlip(prob=0.5)])
+        self.datasets = datasets
+
+    @property
+    def prob(self):
+        return self.pipeline.transforms[0].prob
+
+
+def test_a_wrapper_mirrors_only_what_has_flip_pairs():
+    with_pairs, without = Flips([[0, 1]]), Flips([])
+    outer, deaf = Flips([[0, 1]], with_pairs), Flips([], without)
+    turn_flips_off(type('Seeded', (), dict(dataset=outer))())
+    turn_flips_off(type('Seeded', (), dict(dataset=deaf))())
+    assert [outer.prob, with_pairs.prob, deaf.prob, without.prob] == [0.5, 0.5, 0.0, 0.0]
+
+
+def test_the_loop_turns_flips_off(tmp_path, monkeypatch):
+    flips = Flips([])
+    monkeypatch.setattr(ToyDataset, 'metainfo', flips.metainfo)
+    monkeypatch.setattr(ToyDataset, 'pipeline', flips.pipeline, raising=False)
+    assert build(tmp_path).train_loop is not None
+    assert flips.prob == 0

@@ -137,3 +137,25 @@ def test_wrong_arguments_are_named():
         ResNetAA(42)
     with pytest.raises(ValueError, match=r'out_indices \(4,\)'):
         ResNetAA(18, out_indices=(4,))
+
+
+@pytest.mark.parametrize('frozen_stages, trained', [(-1, 'conv1'), (0, 'layer1'), (2, 'layer3')])
+def test_frozen_stages_do_not_learn(frozen_stages, trained):
+    """Neither their weights nor the statistics of their batch norm change."""
+    torch.manual_seed(0)
+    model = ResNetAA(18, base_channels=8, frozen_stages=frozen_stages).eval().train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    sum(out.square().mean() for out in model(torch.randn(2, 3, 64, 64))).backward()
+    torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1.0).step()
+    order = ['conv1', 'bn1', 'layer1', 'layer2', 'layer3', 'layer4']
+    for name, value in model.state_dict().items():
+        part = name.partition('.')[0]
+        if part in order and 'filt' not in name:
+            frozen = order.index(part) < order.index(trained)
+            assert torch.equal(value, before[name]) == frozen, name
+
+
+@pytest.mark.parametrize('frozen_stages', [-2, 5])
+def test_stages_that_do_not_exist_cannot_be_frozen(frozen_stages):
+    with pytest.raises(ValueError, match=f'frozen_stages {frozen_stages}'):
+        ResNetAA(18, base_channels=8, frozen_stages=frozen_stages)

@@ -5,15 +5,26 @@
         directpose_r50-aa.pth
 
 The result holds a state dict of tensors and nothing else. Every key of the source that was not
-used is named; a file that lacks a part of the model is refused.
+used is named. A file that lacks a tensor of the model is refused; only the heatmap branch, which
+inference does not need, may be missing.
 """
 
 import argparse
-import pickle
 import re
-import sys
+from io import BytesIO
+from pathlib import Path
 
 import torch
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+
+from directpose.cli.checkpoint import check_weights
+from directpose.cli.config import load_config
+from directpose.cli.errors import UserError, errors_as_messages
+from directpose.engine.atomic_backend import AtomicLocalBackend
+from directpose.engine.read_checkpoint import read_checkpoint
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs/directpose'
 
 LAYER = r'(weight|bias)'
 # the original's name as a pattern, and the name here
@@ -71,46 +82,71 @@ def convert(state_dict: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor
         state_dict (dict): By the original's names, with or without the prefix ``module.``.
 
     Returns:
-        Tuple[dict, List[str]]: The tensors by this project's names, and the names not used.
-
-    Raises:
-        ValueError: If a part of the model is missing; the message names it.
+        tuple[dict, list[str]]: The tensors by this project's names, and the names not used.
     """
-    converted, unused, missing = {}, [], {pattern for pattern, _ in RULES}
+    converted, unused = {}, []
     for name, tensor in state_dict.items():
         for pattern, rename in RULES:
             match = re.fullmatch(pattern, name.removeprefix('module.'))
-            if match and isinstance(tensor, torch.Tensor):
+            if match:
                 converted[rename(match)] = tensor
-                missing.discard(pattern)
                 break
         else:
             unused.append(name)
-    if missing:
-        raise ValueError('it has nothing like ' + ', '.join(sorted(missing)))
     return converted, unused
 
 
-def main() -> None:
+def guess_config(converted: dict[str, torch.Tensor]) -> str:
+    """Return the config of the released model that has these tensors: R-101 or R-50."""
+    depth = 101 if any(name.startswith('backbone.layer3.6.') for name in converted) else 50
+    return str(CONFIGS / f'directpose_r{depth}-aa_fpn_8xb4-180k_coco.py')
+
+
+def run(src: str, dst: str, config: str | None = None) -> None:
+    """Convert a file, and print what was done.
+
+    Args:
+        src (str): Checkpoint in the original format.
+        dst (str): Where to write the result.
+        config (str, optional): Config of the model. Defaults to the released model's.
+
+    Raises:
+        UserError: If there is no folder for the result, or no such config.
+        CheckpointError: If the source cannot be read, or is not the whole model.
+        DiskError: If the result cannot be written.
+    """
+    if not Path(dst).parent.is_dir():
+        raise UserError(f'{dst}: there is no folder {Path(dst).parent}; make it first')
+    if Path(dst).is_dir():
+        raise UserError(f'{dst} is a folder; give the name of a file in it')
+    checkpoint = read_checkpoint(src, key='model')
+    converted, unused = convert(checkpoint['model'])
+    cfg = load_config(config or guess_config(converted))
+    init_default_scope(cfg.default_scope)
+    check_weights(MODELS.build(cfg.model), dict(state_dict=converted), src)
+    with BytesIO() as buffer:
+        torch.save(dict(state_dict=converted), buffer)
+        AtomicLocalBackend().put(buffer.getvalue(), dst)
+    print(f'{len(converted)} tensors written to {dst}')
+    if not any('heatmap_head' in name for name in converted):
+        print('The heatmap branch is missing: the file is for inference, not for training.')
+    for key in [key for key in checkpoint if key != 'model'] + unused:
+        print(f'not used: {key}')
+
+
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('src', help='checkpoint in the original format')
     parser.add_argument('dst', help='where to write the converted checkpoint')
-    args = parser.parse_args()
-    try:
-        checkpoint = torch.load(args.src, map_location='cpu', weights_only=True)
-        converted, unused = convert(checkpoint['model'])
-    except FileNotFoundError:
-        sys.exit(f'{args.src} does not exist')
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        sys.exit(f'{args.src} is not a checkpoint that can be loaded safely: {error}')
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        sys.exit(f'{args.src} is not a DirectPose checkpoint: {error!r}')
-    torch.save(dict(state_dict=converted), args.dst)
-    print(f'{len(converted)} tensors written to {args.dst}')
-    for key in [key for key in checkpoint if key != 'model'] + unused:
-        print(f'not used: {key}')
+    parser.add_argument(
+        '--config',
+        help="config of the model, if it is not a released one, as with keypoints of one's own",
+    )
+    args = parser.parse_args(argv)
+    with errors_as_messages():
+        run(args.src, args.dst, args.config)
 
 
 if __name__ == '__main__':

@@ -1,0 +1,46 @@
+"""No mirrored images where the keypoints have no left and right."""
+
+from collections.abc import Iterable, Iterator
+
+from mmengine.logging import print_log
+from mmpose.datasets.transforms import RandomFlip
+
+
+def turn_flips_off(dataset: object) -> None:
+    """Switch the flips off in the pipelines of data sets that have no flip pairs, in place.
+
+    A data set sees to its own pipeline. It cannot see that of a wrapper around it, such as
+    ``CombinedDataset(pipeline=[..., RandomFlip])``, which would mirror its images all the same.
+
+    Args:
+        dataset (object): A data set, or a wrapper with ``dataset`` or ``datasets``.
+    """
+    for node in _nodes(dataset):
+        metainfo = getattr(node, 'metainfo', None) or {}
+        if metainfo.get('flip_pairs', True):
+            continue
+        for flip in _flips(getattr(getattr(node, 'pipeline', None), 'transforms', ())):
+            if flip.prob:
+                flip.prob = 0.0
+                print_log(
+                    f'RandomFlip of {type(node).__name__} does not mirror images: the metainfo '
+                    f"'{metainfo.get('dataset_name')}' has no flip pairs (`swap`).",
+                    logger='current',
+                )
+
+
+def _nodes(dataset: object) -> Iterator[object]:
+    """A data set and all that it wraps."""
+    yield dataset
+    for inner in (getattr(dataset, 'dataset', None), *getattr(dataset, 'datasets', ())):
+        if inner is not None:
+            yield from _nodes(inner)
+
+
+def _flips(steps: Iterable) -> Iterator[RandomFlip]:
+    """The flips of a pipeline, also those inside other steps."""
+    for step in steps:
+        if isinstance(step, RandomFlip):
+            yield step
+        else:
+            yield from _flips(getattr(step, 'transforms', ()))
