@@ -7,6 +7,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 
 from .errors import UserError
+from .spelling import check_options, check_spelling
 
 
 def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None = None) -> Config:
@@ -24,7 +25,7 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
         Config: The config.
 
     Raises:
-        UserError: If there is no such file, or if it is not Python.
+        UserError: If there is no such file, if it is not Python, or if it has a misspelt name.
     """
     if not osp.isfile(path):
         raise UserError(
@@ -34,7 +35,9 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
         raise UserError(f'{path}: a config is a Python file; end its name with .py')
     cfg = Config.fromfile(path)
     if cfg_options:
+        check_options(cfg, cfg_options)
         cfg.merge_from_dict(cfg_options)
+    check_spelling(cfg, path)
     for split in ('train', 'val', 'test'):
         loader = cfg.get(f'{split}_dataloader') or {}
         if loader.get('num_workers') == 0:

@@ -37,6 +37,16 @@ def _resize_image(results: dict, short_side: int, max_long_side: int) -> None:
     results['scale_factor'] = (new_w / w, new_h / h)
 
 
+def _check_lengths(transform: BaseTransform, **lengths: int) -> None:
+    """See that lengths in pixels are positive whole numbers."""
+    for name, length in lengths.items():
+        if type(length) is not int or length < 1:
+            raise ValueError(
+                f'{name} of {type(transform).__name__} must be a whole number of pixels from 1, '
+                f'but is {length!r}'
+            )
+
+
 @TRANSFORMS.register_module()
 class BBoxFromKeypoints(BaseTransform):
     """Replace each person's box by the tight box of the labelled keypoints.
@@ -118,14 +128,15 @@ class RandomShortSideResize(BaseTransform):
         max_long_side (int): The cap on the long side. Defaults to 2666.
 
     Raises:
-        ValueError: If the range is empty or not positive.
+        ValueError: If the range is empty, or a length is not a positive whole number.
     """
 
     def __init__(
         self, short_side: tuple[int, int] = (480, 1600), max_long_side: int = 2666
     ) -> None:
         low, high = short_side
-        if not 1 <= low <= high:
+        _check_lengths(self, short_side=low, max_long_side=max_long_side)
+        if low > high:
             raise ValueError(
                 f'short_side of {type(self).__name__} must be (smallest, largest) with '
                 f'1 <= smallest <= largest, but is {short_side}.'
@@ -192,9 +203,13 @@ class ShortSideResize(BaseTransform):
     Args:
         short_side (int): Length of the short side. Defaults to 800.
         max_long_side (int): The cap on the long side. Defaults to 1333.
+
+    Raises:
+        ValueError: If one of them is not a positive whole number.
     """
 
     def __init__(self, short_side: int = 800, max_long_side: int = 1333) -> None:
+        _check_lengths(self, short_side=short_side, max_long_side=max_long_side)
         self.short_side = short_side
         self.max_long_side = max_long_side
 
@@ -257,10 +272,15 @@ class CropAroundPerson(BaseTransform):
 
     Args:
         crop_size (tuple[int, int]): Width and height of the window. Defaults to (800, 800).
+
+    Raises:
+        ValueError: If one of them is not a positive whole number.
     """
 
     def __init__(self, crop_size: tuple[int, int] = (800, 800)) -> None:
-        self.crop_size = tuple(crop_size)
+        width, height = crop_size
+        _check_lengths(self, width=width, height=height)
+        self.crop_size = (width, height)
 
     @cache_randomness
     def _draw_offset(self, bbox: np.ndarray) -> tuple[int, int]:

@@ -49,7 +49,8 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
 
     Raises:
         TypeError: If the data loader has another sampler.
-        ValueError: If ``randomness.diff_rank_seed`` is set: processes draw different samples
+        ValueError: If ``max_iters`` or ``val_interval`` is not a positive whole number; if
+            ``randomness.diff_rank_seed`` is set: processes draw different samples
             anyway, and their order must be the same one; or if there is no such signal.
     """
 
@@ -62,6 +63,11 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
         val_interval: int = 1000,
         stop_signals: Sequence[str] = ('SIGTERM', 'SIGINT'),
     ) -> None:
+        for name, number in (('max_iters', max_iters), ('val_interval', val_interval)):
+            if type(number) is not int or number < 1:
+                raise ValueError(
+                    f'{name} of train_cfg must be a whole number from 1, but is {number!r}'
+                )
         dataloader = dict(
             dataloader, dataset=dict(type=SeededDataset, dataset=dataloader['dataset'])
         )

@@ -12,7 +12,12 @@ from torch import Tensor, nn
 from directpose.metainfo import parse_metainfo
 
 from .decode import PoseDecoder, to_instances
-from .input_checks import check_keypoints, check_levels
+from .input_checks import (
+    check_keypoints,
+    check_levels,
+    check_regress_ranges,
+    merge_settings,
+)
 from .keypoint_groups import group_indices
 from .losses import keypoint_weights
 from .recompute import recompute
@@ -110,11 +115,7 @@ class DirectPoseHead(BaseHead):
         self.metainfo = parse_metainfo(metainfo)
         self.num_keypoints = self.metainfo['num_keypoints']
         indices, num_finest = group_indices(groups, finest_groups, self.metainfo)
-        if len(strides) != len(regress_ranges):
-            raise ValueError(
-                f'DirectPoseHead has {len(strides)} strides, '
-                f'but {len(regress_ranges)} regress_ranges'
-            )
+        check_regress_ranges(strides, regress_ranges)
         self.strides = tuple(strides)
         self.regress_ranges = tuple(tuple(r) for r in regress_ranges)
         self.center_sample_radius = center_sample_radius
@@ -128,18 +129,24 @@ class DirectPoseHead(BaseHead):
             in_channels, width, stacked_convs, num_norm_groups=width // 4, groups=len(indices)
         )
         self.keypoint_branch = MODELS.build(
-            dict(
+            merge_settings(
+                'keypoint_branch',
+                keypoint_branch,
                 channels=group_channels,
                 groups=indices,
                 strides=self.strides,
                 num_finest=num_finest,
-                **keypoint_branch,
             )
         )
         self.heatmap_head = None
         if heatmap_branch is not None:
             self.heatmap_head = MODELS.build(
-                dict(heatmap_branch, in_channels=in_channels, num_keypoints=self.num_keypoints)
+                merge_settings(
+                    'heatmap_branch',
+                    heatmap_branch,
+                    in_channels=in_channels,
+                    num_keypoints=self.num_keypoints,
+                )
             )
 
         self.loss_cls = MODELS.build(loss_cls)

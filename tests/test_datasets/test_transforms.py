@@ -445,3 +445,20 @@ def test_random_draws_can_be_shared_between_images():
         with cache_random_params(transform):
             outcomes = {transform({**people, 'img': people['img'].copy()})[key] for _ in range(8)}
         assert len(outcomes) == 1
+
+
+@pytest.mark.parametrize(
+    ('build', 'name'),
+    [
+        (lambda: ShortSideResize(short_side=0), 'short_side of ShortSideResize'),
+        (lambda: ShortSideResize(short_side=10.5), 'short_side of ShortSideResize'),
+        (lambda: ShortSideResize(max_long_side=-1), 'max_long_side of ShortSideResize'),
+        (lambda: RandomShortSideResize(short_side=(0, 5)), 'short_side of RandomShortSideResize'),
+        (lambda: RandomShortSideResize(max_long_side=0), 'max_long_side of RandomShortSideResize'),
+        (lambda: CropAroundPerson((0, 0)), 'width of CropAroundPerson'),
+        (lambda: CropAroundPerson((64, 64.5)), 'height of CropAroundPerson'),
+    ],
+)
+def test_a_length_that_is_none_is_refused_when_the_config_is_built(build, name):
+    with pytest.raises(ValueError, match=f'{name} must be a whole number of pixels from 1'):
+        build()

@@ -14,6 +14,7 @@ from mmpose.registry import HOOKS
 from directpose.engine.flips import turn_flips_off
 from directpose.engine.sampler import PositionedIndex, ResumableInfiniteSampler
 from directpose.engine.seeding import SeededDataset
+from directpose.engine.train_loop import ResumableIterTrainLoop
 
 from .toy import ToyDataset, build, train, weights
 
@@ -169,3 +170,11 @@ def test_the_loop_turns_flips_off(tmp_path, monkeypatch):
     monkeypatch.setattr(ToyDataset, 'pipeline', flips.pipeline, raising=False)
     assert build(tmp_path).train_loop is not None
     assert flips.prob == 0
+
+
+@pytest.mark.parametrize('number', [-5, 0, 1.5, 'x'])
+@pytest.mark.parametrize('name', ['max_iters', 'val_interval'])
+def test_a_number_of_steps_that_is_none_is_refused(name, number):
+    settings = {'max_iters': 5, name: number}
+    with pytest.raises(ValueError, match=f'{name} of train_cfg must be a whole number from 1'):
+        ResumableIterTrainLoop(None, {}, **settings)

@@ -11,6 +11,8 @@ from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
+from directpose.models.input_checks import check_regress_ranges, merge_settings
+
 COCO_HEAD = Config.fromfile('configs/_base_/models/directpose_r50-aa_fpn.py').model.head
 COCO = dict(from_file='configs/_base_/datasets/coco.py')
 TEST_CFG = dict(
@@ -301,3 +303,16 @@ def test_incomplete_test_cfg_is_refused():
         make_head().predict(
             features(), [TWO] * 2, {k: v for k, v in TEST_CFG.items() if k != 'nms_pre'}
         )
+
+
+@pytest.mark.parametrize(
+    'ranges', [((64, -1), (64, 1e8)), ((64, 1e8), (-1, 64)), ((-1, 64), (128, 100))]
+)
+def test_regress_ranges_in_which_nobody_is_learnt_are_refused(ranges):
+    with pytest.raises(ValueError, match='least < largest and ends that go up'):
+        check_regress_ranges((8, 16), ranges)
+
+
+def test_what_the_head_gives_its_parts_cannot_be_set_there():
+    with pytest.raises(ValueError, match=r"keypoint_branch of DirectPoseHead sets \['groups'\]"):
+        merge_settings('keypoint_branch', dict(type='KPAlign', groups=[[0]]), groups=[[1]])

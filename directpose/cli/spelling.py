@@ -1,0 +1,164 @@
+"""Misspelt names in a config: MMEngine passes over some of them in silence."""
+
+import difflib
+import inspect
+from collections.abc import Iterable, Iterator
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmpose import registry
+from torch.utils.data import DataLoader
+
+from .errors import UserError
+
+_REGISTRIES = [value for value in vars(registry).values() if isinstance(value, registry.Registry)]
+# Names at the top of a config that are no arguments of the runner, most of them read by it.
+_TOP_NAMES = {
+    'auto_scale_lr', 'codec', 'custom_imports', 'data_mode', 'data_root', 'dataset_type',
+    'detect_anomalous_params', 'env_cfg', 'find_unused_parameters', 'log_level',
+    'model_wrapper_cfg', 'sync_bn', 'test_pipeline', 'train_pipeline', 'tta_model', 'tta_pipeline',
+    'tta_views', 'val_pipeline',
+}  # fmt: skip
+# Keys that builders take out of a config before they call its type.
+_ALWAYS = {'type', '_scope_', '_delete_', 'init_cfg'}
+_BUT_ALSO = {
+    'optim_wrapper': {'constructor', 'paramwise_cfg'},
+    'param_scheduler': {'convert_to_iter_based'},
+    'custom_hooks': {'priority'},
+    'default_hooks': {'priority'},
+}
+# What DirectPoseHead reads of `model.test_cfg`, a dict without a type.
+_TEST_CFG = {'cls_thr', 'max_per_img', 'nms', 'nms_pre', 'score_thr'}
+_LOADER = {'batch_sampler', 'collate_fn', 'dataset', 'num_batch_per_epoch', 'sampler'}
+
+
+def check_options(cfg: Config, options: Iterable[str]) -> None:
+    """See that settings of the command line change something that the config has.
+
+    Args:
+        cfg (Config): The config as it stands in its file.
+        options (Iterable[str]): Dotted names, as ``train_cfg.max_iters``.
+
+    Raises:
+        UserError: If all of a name but its last part is not in the config.
+    """
+    for option in options:
+        node, path = cfg, []
+        *parents, _ = names = option.split('.')
+        for name in parents or names:
+            if isinstance(node, (list, tuple)) and name.lstrip('-').isdigit():
+                node = node[int(name)] if -len(node) <= int(name) < len(node) else None
+            elif not isinstance(node, dict) and node is not cfg:
+                break  # a value that is replaced, or an index that MMEngine refuses
+            else:
+                known = set(node) | (_runner_names() if node is cfg else set())
+                if name not in known:
+                    _refuse('.'.join([*path, name]), name, known, f'--cfg-options {option}')
+                node = node.get(name)
+                if node is None:
+                    break
+            path.append(name)
+
+
+def check_spelling(cfg: Config, path: str) -> None:
+    """See that the names in a config are read by someone.
+
+    Arguments are compared with those of the class that the ``type`` beside them names. Names at
+    the top of a config may be anything, for people keep intermediate values there: one is
+    refused only if it looks like a setting of the runner and is none.
+
+    Args:
+        cfg (Config): The config, with all that the command line changes.
+        path (str): Its file, for messages.
+
+    Raises:
+        UserError: If a name is unknown, with the nearest one that is known.
+    """
+    lacking = set(inspect.signature(Runner).parameters) - set(cfg)
+    for name in sorted(set(cfg) - _runner_names()):
+        if difflib.get_close_matches(name, lacking, cutoff=0.8):
+            _refuse(name, name, lacking, path)
+    for split in ('train', 'val', 'test'):
+        loader = cfg.get(f'{split}_dataloader')
+        if isinstance(loader, dict):
+            known = set(inspect.signature(DataLoader).parameters) | _LOADER
+            _compare(f'{split}_dataloader', set(loader), known, path)
+    model = cfg.get('model') or {}
+    if str((model.get('head') or {}).get('type')).startswith('DirectPose'):
+        _compare('model.test_cfg', set(model.get('test_cfg') or ()), _TEST_CFG, path)
+    for name, node in cfg.items():
+        if name.endswith('_cfg') and name not in _runner_names():
+            continue  # an intermediate value, of a layer most likely
+        for place, typed in _typed_dicts(name, node):
+            known, is_open = _arguments(typed['type'])
+            unknown = set(typed) - known - _ALWAYS - _BUT_ALSO.get(name, set())
+            if known and not is_open:
+                _compare(place, unknown, known, path)
+            for key in unknown:  # the class takes others too, and may do nothing with them
+                if difflib.get_close_matches(key, known, cutoff=0.8):
+                    _refuse(f'{place}.{key}', key, known, path)
+
+
+def _runner_names() -> set[str]:
+    return set(inspect.signature(Runner).parameters) | _TOP_NAMES
+
+
+def _compare(place: str, names: set[str], known: set[str], path: str) -> None:
+    for name in sorted(names - known):
+        _refuse(f'{place}.{name}', name, known, path)
+
+
+def _refuse(place: str, name: str, known: set[str], path: str) -> None:
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f'did you mean {nearest[0]}?' if nearest else f'there are {", ".join(sorted(known))}'
+    raise UserError(f'{path}: nothing reads the setting {place}; {hint}')
+
+
+def _typed_dicts(place: str, node: object) -> Iterator[tuple[str, dict]]:
+    """The dicts with a type below a setting, apart from those that PyTorch layers are made of."""
+    if isinstance(node, dict):
+        if 'type' in node:
+            yield place, node
+        for key, value in node.items():
+            if not str(key).endswith('_cfg') and key not in ('plugins', 'metainfo'):
+                yield from _typed_dicts(f'{place}.{key}', value)
+    elif isinstance(node, (list, tuple)):
+        for index, value in enumerate(node):
+            yield from _typed_dicts(f'{place}.{index}', value)
+
+
+def _arguments(kind: object) -> tuple[set[str], bool]:
+    """The arguments of a type, and whether it takes others too; none where it is not found."""
+    if isinstance(kind, str):
+        classes = [found for one in _REGISTRIES if (found := _look_up(one, kind)) is not None]
+    else:
+        classes = [kind]
+    known, is_open = set(), False
+    for one in dict.fromkeys(classes):
+        if not inspect.isclass(one):
+            return set(), True
+        names, rest_is_open = _arguments_of_class(one)
+        known |= names
+        is_open |= rest_is_open
+    return known, is_open
+
+
+def _look_up(one: registry.Registry, kind: str) -> object | None:
+    try:
+        return one.get(kind)
+    except Exception:  # the name of a package that is not installed
+        return None
+
+
+def _arguments_of_class(cls: type) -> tuple[set[str], bool]:
+    known = set()
+    for base in cls.__mro__:
+        if '__init__' not in vars(base):
+            continue
+        parameters = inspect.signature(base.__init__).parameters.values()
+        known |= {
+            one.name for one in parameters if one.kind is not one.VAR_KEYWORD and one.name != 'self'
+        }
+        if not any(one.kind == one.VAR_KEYWORD for one in parameters):
+            return known, False
+    return known, True

@@ -1,0 +1,80 @@
+"""Misspelt settings are refused with the nearest right one; sound configs pass."""
+
+import pytest
+from mmengine.config import Config
+
+from directpose.cli.config import load_config
+from directpose.cli.errors import UserError
+from tests.conftest import ROOT
+
+CONFIGS = sorted(ROOT.glob('configs/directpose/*.py'))
+TINY = 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py'
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_every_config_passes(path):
+    load_config(str(path))
+
+
+@pytest.mark.parametrize(
+    ('option', 'nearest'),
+    [
+        ('train_cgf.max_iters', 'train_cfg'),
+        ('train_cfg.max_itrs', 'max_iters'),
+        ('model.test_cfg.score_threshold', 'score_thr'),
+        ('default_hooks.checkpoint.intervall', 'interval'),
+        ('default_hooks.chekpoint.interval', 'checkpoint'),
+        ('model.head.stacked_conv', 'stacked_convs'),
+        ('model.backbone.dephts', 'depth'),
+        ('train_dataloader.batchsize', 'batch_size'),
+        ('train_dataloader.dataset.filter_cgf', 'filter_cfg'),
+        ('optim_wrapper.clip_gard', 'clip_grad'),
+        ('test_evaluator.score_mod', 'score_mode'),
+        ('resum', 'resume'),
+    ],
+)
+def test_a_misspelt_option_is_refused_with_the_nearest(option, nearest):
+    with pytest.raises(UserError, match=f'did you mean {nearest}') as error:
+        load_config(TINY, {option: 1})
+    assert option.rsplit('.', 1)[0] in str(error.value)
+
+
+@pytest.mark.parametrize(
+    'option',
+    [
+        'train_cfg.max_iters',
+        'model.test_cfg.nms_pre',
+        'model.head.center_sample_radius',
+        'default_hooks.checkpoint.out_dir',
+        'train_dataloader.drop_last',
+        'train_dataloader.dataset.pipeline.2.max_long_side',
+        'train_dataloader.dataset.filter_cfg.keep_negatives',
+        'randomness',
+        'find_unused_parameters',
+        'test_evaluator.outfile_prefix',
+        'optim_wrapper.accumulative_counts',
+    ],
+)
+def test_what_is_not_in_the_config_but_is_read_may_be_set(option):
+    load_config(TINY, {option: 1})
+
+
+def test_a_misspelt_name_in_the_file_is_refused(tmp_path):
+    config = tmp_path / 'mine.py'
+    start = f"_base_ = '{ROOT / TINY}'\n"
+    for line, message in (
+        ('val_evalutor = dict(type="CocoMetric")', 'did you mean val_evaluator'),
+        (
+            'train_cfg = dict(val_intervals=5)',
+            r'train_cfg.val_intervals; did you mean val_interval',
+        ),
+    ):
+        config.write_text(start + line)
+        if 'evalutor' in line:  # the base sets the right one, which the misspelt one was to replace
+            config.write_text(
+                Config.fromfile(TINY).pretty_text.replace('val_evaluator =', 'val_evalutor =')
+            )
+        with pytest.raises(UserError, match=message):
+            load_config(str(config))
+    config.write_text(start + 'my_own_value = 5\nnorm_cfg = dict(type="BN", requires_grad=True)')
+    load_config(str(config))
