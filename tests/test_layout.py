@@ -26,7 +26,7 @@ MAY_IMPORT = {
     'deployment': {'datasets', 'models', 'runtime'},
     'apis': {'models'},
     # It turns the errors of these parts into messages.
-    'cli': {'dataset_check', 'engine', 'pictures'},
+    'cli': {'dataset_check', 'engine', 'pictures', 'runtime'},
     'analysis': {'apis', 'cli', 'deployment', 'models', 'datasets', 'metainfo'},
 }
 

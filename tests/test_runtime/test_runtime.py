@@ -17,41 +17,10 @@ from PIL import Image
 
 from directpose.runtime import DirectPose
 from directpose.runtime.nms import nms
+from tests.tiny_model import tiny_file
 
 ROOT = Path(__file__).parents[2]
 FOREIGN = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmdet', 'mmpose', 'cv2', 'scipy')
-
-
-def tiny_file(path):
-    """A file in the form of an exported one: the mean of the picture is a person's position."""
-    onnx = pytest.importorskip('onnx')
-    graph = onnx.parser.parse_graph("""
-        g (float[batch, 3, height, width] images, int64[batch, 2] image_sizes, float[1] score_thr)
-          => (float[batch, 1, 1, 2] keypoints, float[batch, 1] scores, float[batch, 1, 4] boxes)
-          <int64[1] one = {1}, int64[2] as_scores = {-1, 1}, int64[4] as_points = {-1, 1, 1, 1},
-           int64[3] as_boxes = {-1, 1, 1}, int64[3] axes = {1, 2, 3},
-           int64[4] two = {1, 1, 1, 2}, int64[3] four = {1, 1, 4}>
-        {
-          mean = ReduceMean(images, axes)
-          scores = Reshape(mean, as_scores)
-          points = Reshape(mean, as_points)
-          keypoints = Tile(points, two)
-          box = Reshape(mean, as_boxes)
-          boxes = Tile(box, four)
-        }""")
-    model = onnx.helper.make_model(
-        graph, opset_imports=[onnx.helper.make_opsetid('', 18)], ir_version=10
-    )
-    onnx.helper.set_model_props(
-        model,
-        dict(
-            directpose="""{"short_side": 32, "max_long_side": 64,
-        "pad_size_divisor": 32, "score_thr": 0.1, "nms": null, "keypoint_names": ["middle"],
-        "skeleton_links": []}"""
-        ),
-    )
-    onnx.save(model, path)
-    return path
 
 
 def test_imports_nothing_of_openmmlab():

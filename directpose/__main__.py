@@ -1,0 +1,72 @@
+"""The command ``directpose``, also as ``python -m directpose``."""
+
+import runpy
+import sys
+from pathlib import Path
+
+from directpose import __version__
+
+# Each script is the one of a checkout, or the copy of it that an installed package has.
+SCRIPTS = {
+    'train': 'train.py',
+    'test': 'test.py',
+    'export': 'deployment/export_onnx.py',
+    'check': 'check_dataset.py',
+}
+
+USAGE = """\
+usage: directpose COMMAND ...
+
+  predict  find the poses of people on pictures and in videos
+  train    train a model
+  test     measure a trained model
+  export   write a trained model to an ONNX file
+  check    check a data set in COCO's format
+  web      a page in the browser that shows poses
+
+`directpose COMMAND --help` says more. predict needs numpy, Pillow and ONNX Runtime only;
+train, test, export and check need torch and OpenMMLab.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv (list[str], optional): The command and its arguments. Defaults to ``sys.argv[1:]``.
+
+    Returns:
+        int: The exit status.
+    """
+    command, *rest = (sys.argv[1:] if argv is None else argv) or ['--help']
+    if command in ('-h', '--help'):
+        print(USAGE, end='')
+        return 0
+    if command == '--version':
+        print(f'directpose {__version__}')
+        return 0
+    if command == 'predict':
+        from directpose.cli.predict import main as predict
+
+        return predict(rest)
+    if command in SCRIPTS:
+        return _run_script(command, rest)
+    print(USAGE, end='', file=sys.stderr)
+    print(f'error: there is no command {command!r}', file=sys.stderr)
+    return 2
+
+
+def _run_script(command: str, arguments: list[str]) -> int:
+    """Run a script of tools/ as if it had been started itself."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / '.mim' / 'tools', package.parent / 'tools'):
+        script = folder / SCRIPTS[command]
+        if script.is_file():
+            sys.argv = [f'directpose {command}', *arguments]
+            runpy.run_path(str(script), run_name='__main__')
+            return 0
+    sys.exit(f'error: this installation lacks {SCRIPTS[command]}; install directpose again')
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""The files that ``directpose predict`` writes besides pictures and videos."""
+
+import csv
+import json
+from pathlib import Path
+
+from directpose.runtime import Poses, coco_file
+
+
+class JSONLines:
+    """A line for each picture or frame, written at once.
+
+    Args:
+        path (Path): The file to write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open('w', encoding='utf-8')
+
+    def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
+        """Add a picture; or a frame, with its number and its time in seconds."""
+        line = dict(source=source)
+        if frame is not None:
+            line.update(frame=frame, time=round(time, 4))
+        self._file.write(json.dumps({**line, **poses.to_dict()}, ensure_ascii=False) + '\n')
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class CSV:
+    """A row for each person, written at once. Empty fields: no frame, or no identity.
+
+    Args:
+        path (Path): The file to write.
+        keypoint_names (list[str]): Two columns each.
+    """
+
+    def __init__(self, path: Path, keypoint_names: list[str]) -> None:
+        self._file = path.open('w', encoding='utf-8', newline='')
+        self._writer = csv.writer(self._file)
+        points = [f'{name}_{axis}' for name in keypoint_names for axis in 'xy']
+        self._writer.writerow(
+            ['source', 'frame', 'time', 'id', 'score', 'x1', 'y1', 'x2', 'y2', *points]
+        )
+
+    def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
+        """Add the people of a picture; or of a frame, with its number and its time in seconds."""
+        place = ['', ''] if frame is None else [frame, round(time, 4)]
+        for person in poses.to_dict()['people']:
+            points = [number for point in person['keypoints'] for number in point]
+            self._writer.writerow(
+                [source, *place, person.get('id', ''), person['score'], *person['box'], *points]
+            )
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class COCO:
+    """One file in COCO's format for all pictures, written at the end.
+
+    Args:
+        path (Path): The file to write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._pictures = path, []
+
+    def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
+        """Add a picture."""
+        self._pictures.append((source, poses))
+
+    def close(self) -> None:
+        self._path.write_text(json.dumps(coco_file(self._pictures)), encoding='utf-8')
+
+
+class YOLO:
+    """A label file of YOLO-pose for each picture, and an empty one where nobody is.
+
+    Args:
+        folder (Path): Where to write.
+        names (dict[str, str]): The name of each source's file, without its ending.
+    """
+
+    def __init__(self, folder: Path, names: dict[str, str]) -> None:
+        self._folder, self._names = folder, names
+        folder.mkdir(exist_ok=True)
+
+    def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
+        """Add a picture."""
+        path = self._folder / f'{self._names[source]}.txt'
+        path.write_text(poses.to_yolo(), encoding='utf-8')
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,322 @@
+"""Find the poses of people on pictures and in videos.
+
+    directpose predict photo.jpg
+    directpose predict photos/ --save drawn coco
+    directpose predict clip.mp4 --track --smooth
+    directpose predict 0
+
+writes into the folder poses: drawn pictures, H.264 video with its sound, and poses.jsonl with
+a line for each picture or frame. A picture without people is an answer. A broken one is named,
+counted and passed over, and the exit status is then 1.
+"""
+
+import argparse
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import Full, Queue
+from threading import Event, Thread
+from time import monotonic
+
+from directpose.pictures import PictureError, read_picture
+from directpose.runtime import DirectPose, Poses, PoseTracker
+from directpose.runtime.video import Camera, Frame, Video, VideoError, VideoWriter
+
+from .outputs import COCO, CSV, YOLO, JSONLines
+from .sources import Sources, find_sources
+
+FORMATS = ('drawn', 'jsonl', 'csv', 'coco', 'yolo')
+AHEAD = 4
+"""So many frames are read before they are needed, and so many wait to be written."""
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog='directpose predict',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'sources',
+        nargs='+',
+        metavar='SOURCE',
+        help='a picture, a folder, a pattern such as "photos/*.jpg", a video, the number of a '
+        'camera, or an address such as rtsp://...',
+    )
+    parser.add_argument(
+        '--model',
+        default='directpose-tiny',
+        help='an exported model, .onnx, or the name of one that comes with the package; '
+        'default: %(default)s',
+    )
+    parser.add_argument('--out', type=Path, default=Path('poses'), help='default: %(default)s')
+    parser.add_argument(
+        '--save',
+        nargs='+',
+        choices=FORMATS,
+        default=['drawn', 'jsonl'],
+        help='what to write: drawn pictures and videos, JSON lines, a table (csv), one COCO file, '
+        'YOLO-pose labels; default: drawn jsonl',
+    )
+    parser.add_argument(
+        '--score-thr', type=float, help="find people whose score is above it; default: the model's"
+    )
+    parser.add_argument('--boxes', action='store_true', help='draw boxes')
+    parser.add_argument('--scores', action='store_true', help='write the scores')
+    parser.add_argument(
+        '--track', action='store_true', help='give each person of a video one number in all frames'
+    )
+    parser.add_argument(
+        '--smooth', action='store_true', help='smooth keypoints over time; includes --track'
+    )
+    parser.add_argument('--max-frames', type=int, help='stop a video after so many frames')
+    parser.add_argument('--threads', type=int, help='default: the processors it may use')
+    args = parser.parse_args(argv)
+    args.track |= args.smooth
+    return args
+
+
+class Predictor:
+    """The model, the output files, and the counts of one run."""
+
+    def __init__(self, args: argparse.Namespace, sources: Sources) -> None:
+        self.args = args
+        self.model = DirectPose(args.model, score_thr=args.score_thr, threads=args.threads)
+        args.out.mkdir(parents=True, exist_ok=True)
+        names = sources.names()
+        self.names = dict(zip([*sources.pictures, *map(str, sources.videos)], names))
+        self.pictures = self.frames = self.people = self.broken = 0
+        self.drawn = 'drawn' in args.save
+        makers = dict(
+            jsonl=lambda: JSONLines(args.out / 'poses.jsonl'),
+            csv=lambda: CSV(args.out / 'poses.csv', self.model.keypoint_names),
+            coco=lambda: COCO(args.out / 'poses.json'),
+            yolo=lambda: YOLO(args.out / 'labels', self.names),
+        )
+        self.outputs = [make() for kind, make in makers.items() if kind in args.save]
+
+    def close(self) -> None:
+        for output in self.outputs:
+            output.close()
+
+    def predict_pictures(self, paths: list[str]) -> None:
+        with _InBackground() as background:
+            for path, image in _ahead(_read_each(paths)):
+                if isinstance(image, PictureError):
+                    self.pass_over(str(image))
+                    continue
+                poses = self.model(image)
+                self.pictures += 1
+                self.record(path, poses)
+                if self.drawn:
+                    target = self.args.out / f'{self.names[path]}.jpg'
+                    background.run(self.draw_picture, target, poses, image)
+
+    def predict_video(self, source: str | int) -> None:
+        video = Camera(source) if isinstance(source, int) else Video(source)
+        tracker = None
+        if self.args.track:
+            tracker = PoseTracker(smooth=self.args.smooth, fps=float(video.rate))
+        target = self.args.out / f'{self.names[str(source)]}.mp4'
+        progress = _Progress(str(source), video.num_frames)
+        writer = None
+        frames = _ahead(iter(video))
+        try:
+            with _InBackground() as background:
+                for frame in frames:
+                    if frame.index == self.args.max_frames:
+                        break
+                    poses = self.model(frame.image)
+                    poses = tracker(poses, frame.time) if tracker else poses
+                    self.frames += 1
+                    self.record(str(source), poses, frame)
+                    if self.drawn and writer is None:
+                        sound = source if isinstance(source, str) else None
+                        writer = VideoWriter(target, poses.size, video.rate, sound)
+                    if self.drawn:
+                        background.run(self.draw_frame, writer, poses, frame)
+                    progress.show(frame.index + 1)
+        finally:
+            frames.close()
+            if writer is not None:
+                writer.close()
+            video.close()
+        if video.broken:
+            self.pass_over(f'{source}: {video.broken} pieces could not be decoded', video.broken)
+
+    def record(self, source: str, poses: Poses, frame: Frame | None = None) -> None:
+        self.people += len(poses.scores)
+        place = (None, None) if frame is None else (frame.index, frame.time)
+        for output in self.outputs:
+            output.write(source, poses, *place)
+
+    def draw_picture(self, target: Path, poses: Poses, image) -> None:
+        from PIL import Image
+
+        drawn = poses.draw(image, boxes=self.args.boxes, scores=self.args.scores)
+        Image.fromarray(drawn[..., ::-1]).save(target, quality=92)
+
+    def draw_frame(self, writer: VideoWriter, poses: Poses, frame: Frame) -> None:
+        drawn = poses.draw(frame.image, boxes=self.args.boxes, scores=self.args.scores)
+        writer.write(drawn, frame.time)
+
+    def pass_over(self, message: str, number: int = 1) -> None:
+        print(f'passed over: {message}', file=sys.stderr)
+        self.broken += number
+
+    def summary(self) -> str:
+        parts = []
+        if self.pictures or not self.frames:
+            parts.append(_count(self.pictures, 'picture'))
+        if self.frames:
+            parts.append(_count(self.frames, 'frame'))
+        text = f'{", ".join(parts)}, {_count(self.people, "person", "people")}'
+        if self.broken:
+            text += f', {self.broken} broken and passed over'
+        return f'{text}; results are in {self.args.out}'
+
+
+class _InBackground:
+    """Run functions one after the other in a thread; a few may wait, and errors come back."""
+
+    def __enter__(self) -> '_InBackground':
+        self._pool, self._waiting = ThreadPoolExecutor(1), deque()
+        return self
+
+    def run(self, function, *args) -> None:
+        self._waiting.append(self._pool.submit(function, *args))
+        if len(self._waiting) > AHEAD:
+            self._waiting.popleft().result()
+
+    def __exit__(self, *error) -> None:
+        self._pool.shutdown()
+        if error[0] is None:
+            for future in self._waiting:
+                future.result()
+
+
+def _ahead(items: Iterable) -> Iterator:
+    """Go through an iterable in a thread, a few items ahead."""
+    queue, stop, end = Queue(AHEAD), Event(), object()
+
+    def put(item) -> bool:
+        while not stop.is_set():
+            try:
+                queue.put(item, timeout=0.1)
+                return True
+            except Full:
+                pass
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put((item, None)):
+                    return
+            put((end, None))
+        except BaseException as error:
+            put((end, error))
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = queue.get()
+            if error is not None:
+                raise error
+            if item is end:
+                return
+            yield item
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _read_each(paths: list[str]) -> Iterator:
+    """Each path with its picture, or with the error that says why there is none."""
+    for path in paths:
+        try:
+            yield path, read_picture(path)
+        except PictureError as error:
+            yield path, error
+
+
+class _Progress:
+    """A line on a terminal that says how far a video is."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self._name, self._total = name, total
+        self._start = self._shown = monotonic()
+
+    def show(self, done: int) -> None:
+        now = monotonic()
+        if now - self._shown < 1 or not sys.stderr.isatty():
+            return
+        self._shown = now
+        of = f' of {self._total}' if self._total else ''
+        rate = done / (now - self._start)
+        print(f'\r{self._name}: frame {done}{of}, {rate:.1f} a second', end=' ', file=sys.stderr)
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f'{number} {one if number == 1 else many or one + "s"}'
+
+
+def check_targets(args: argparse.Namespace, sources: Sources) -> None:
+    """See that no source is written over, and that each format suits the sources.
+
+    Raises:
+        ValueError: If that is not so.
+    """
+    if sources.videos and {'coco', 'yolo'} & set(args.save):
+        raise ValueError(
+            '--save coco and --save yolo are for pictures; use jsonl or csv for videos'
+        )
+    if args.out.exists() and not args.out.is_dir():
+        raise ValueError(f'{args.out} is a file; give a folder with --out')
+    if 'drawn' not in args.save:
+        return
+    endings = ['.jpg'] * len(sources.pictures) + ['.mp4'] * len(sources.videos)
+    existing = {
+        os.path.realpath(source)
+        for source in [*sources.pictures, *sources.videos]
+        if isinstance(source, str)
+    }
+    for name, ending in zip(sources.names(), endings):
+        target = args.out / f'{name}{ending}'
+        if os.path.realpath(target) in existing:
+            raise ValueError(
+                f'{target} is a source, and would be written over; choose another --out'
+            )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line; the exit status is 0, or 1 if something could not be read."""
+    args = parse_args(argv)
+    try:
+        sources = find_sources(args.sources)
+        check_targets(args, sources)
+        for other in sources.others:
+            print(f'neither a picture nor a video: {other}', file=sys.stderr)
+        predictor = Predictor(args, sources)
+    except (ValueError, ImportError, OSError) as error:
+        sys.exit(f'error: {error}')
+    try:
+        predictor.predict_pictures(sources.pictures)
+        for video in sources.videos:
+            try:
+                predictor.predict_video(video)
+            except VideoError as error:
+                predictor.pass_over(str(error))
+    except ImportError as error:
+        sys.exit(f'error: {error}')
+    except KeyboardInterrupt:
+        print('stopped', file=sys.stderr)
+        return 130
+    finally:
+        predictor.close()
+        print(predictor.summary())
+    return 1 if predictor.broken else 0

@@ -1,0 +1,79 @@
+"""What ``directpose predict`` is given: pictures, folders, patterns, videos, cameras, streams."""
+
+import glob
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from directpose.pictures import find_pictures, result_names
+
+VIDEO_ENDINGS = frozenset('.avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .ts .webm .wmv'.split())
+"""Files are videos by these endings, in lower case."""
+
+
+@dataclass
+class Sources:
+    """Pictures and videos, in the order in which they were named."""
+
+    pictures: list[str] = field(default_factory=list)
+    """Paths."""
+    videos: list[str | int] = field(default_factory=list)
+    """Paths, addresses, and numbers of cameras."""
+    others: list[str] = field(default_factory=list)
+    """Files of a folder that are neither."""
+
+    def names(self) -> list[str]:
+        """A name for the results of each picture, then of each video; no two are the same."""
+        labels = []
+        for video in self.videos:
+            if isinstance(video, int):
+                labels.append(f'camera-{video}')
+            else:
+                labels.append('stream' if '://' in video else video)
+        return result_names([*self.pictures, *labels])
+
+
+def find_sources(arguments: list[str]) -> Sources:
+    """Sort what was given into pictures and videos.
+
+    Args:
+        arguments (list[str]): Each one is a file, a folder (its pictures and videos, not those of
+            folders in it), a pattern such as ``photos/*.jpg``, the number of a camera, or an
+            address such as ``rtsp://...``.
+
+    Returns:
+        Sources: What was found.
+
+    Raises:
+        ValueError: If something does not exist, or if a folder or pattern has nothing.
+    """
+    found = Sources()
+    for argument in arguments:
+        if os.path.isdir(argument):
+            pictures, others = find_pictures(argument)
+            videos = [os.path.join(argument, name) for name in others if _is_video(name)]
+            if not pictures and not videos:
+                raise ValueError(f'{argument}: the folder has no pictures and no videos')
+            found.pictures += pictures
+            found.videos += videos
+            found.others += [os.path.join(argument, name) for name in others if not _is_video(name)]
+        elif os.path.lexists(argument):
+            (found.videos if _is_video(argument) else found.pictures).append(argument)
+        elif argument.isdecimal():
+            found.videos.append(int(argument))
+        elif '://' in argument:
+            found.videos.append(argument)
+        elif glob.has_magic(argument):
+            matches = sorted(path for path in glob.glob(argument, recursive=True))
+            matches = [path for path in matches if not os.path.isdir(path)]
+            if not matches:
+                raise ValueError(f'{argument}: no file has a name of this pattern')
+            for path in matches:
+                (found.videos if _is_video(path) else found.pictures).append(path)
+        else:
+            raise ValueError(f'{argument}: there is no such file or folder')
+    return found
+
+
+def _is_video(path: str) -> bool:
+    return Path(path).suffix.lower() in VIDEO_ENDINGS

@@ -1,0 +1,184 @@
+"""The command `directpose predict`, with a file that finds one or no person by the brightness."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from directpose.__main__ import main
+from directpose.runtime import Poses
+from tests.conftest import ROOT
+from tests.tiny_model import tiny_file
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """Predict with the tiny model; the exit status, and what was printed."""
+    model = tiny_file(tmp_path / 'tiny.onnx')
+
+    def call(*args):
+        status = main(['predict', *map(str, args), '--model', str(model), '--threads', '1'])
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return call
+
+
+def write_picture(path, level=20, size=(64, 32)):
+    Image.new('RGB', size, (level, level, level)).save(path)
+    return path
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_folder_of_pictures(run, tmp_path):
+    """Names that differ by their endings do not meet, and broken files are passed over."""
+    folder, out = tmp_path / 'photos', tmp_path / 'poses'
+    folder.mkdir()
+    write_picture(folder / 'a.jpg', 20)
+    write_picture(folder / 'a.png', 30)
+    (folder / 'broken.jpg').write_text('text')
+    (folder / 'notes.txt').write_text('text')
+    status, printed, errors = run(
+        folder, '--out', out, '--save', 'drawn', 'jsonl', 'csv', 'coco', 'yolo'
+    )
+    assert status == 1
+    assert f'2 pictures, 2 people, 1 broken and passed over; results are in {out}' in printed
+    assert f'passed over: {folder}/broken.jpg: ' in errors
+    assert f'neither a picture nor a video: {folder}/notes.txt' in errors
+    for name in ('a', 'a.png'):
+        assert Image.open(out / f'{name}.jpg').size == (64, 32)
+        assert (out / f'labels/{name}.txt').read_text().startswith('0 ')
+    first, second = lines(out / 'poses.jsonl')
+    assert first['source'] == f'{folder}/a.jpg' and second['source'] == f'{folder}/a.png'
+    assert first['people'][0]['keypoints'][0] == pytest.approx([20, 20], abs=1)
+    assert second['people'][0]['keypoints'][0] == pytest.approx([30, 30])
+    rows = list(csv.DictReader((out / 'poses.csv').open()))
+    assert [float(row['middle_x']) for row in rows] == pytest.approx([20, 30], abs=1)
+    coco = json.loads((out / 'poses.json').read_text())
+    assert len(coco['images']) == len(coco['annotations']) == 2
+    assert coco['categories'][0]['keypoints'] == ['middle']
+
+
+def test_nobody_is_an_answer(run, tmp_path, monkeypatch):
+    nobody = Poses(np.zeros((0, 1, 2)), np.zeros(0), np.zeros((0, 4)), size=(64, 32))
+    monkeypatch.setattr('directpose.runtime.DirectPose.__call__', lambda self, image: nobody)
+    write_picture(tmp_path / 'dark.png', 0)
+    out = tmp_path / 'poses'
+    status, printed, _ = run(tmp_path / 'dark.png', '--out', out)
+    assert status == 0 and '1 picture, 0 people' in printed
+    (line,) = lines(out / 'poses.jsonl')
+    assert line['people'] == [] and line['width'] == 64
+    assert (out / 'dark.jpg').exists()
+
+
+def test_patterns_and_several_sources(run, tmp_path):
+    for name in ('b.png', 'a.png', 'c.bmp'):
+        write_picture(tmp_path / name)
+    out = tmp_path / 'poses'
+    assert run(tmp_path / '*.png', tmp_path / 'c.bmp', '--out', out, '--save', 'jsonl')[0] == 0
+    assert [line['source'][-5:] for line in lines(out / 'poses.jsonl')] == [
+        'a.png', 'b.png', 'c.bmp',
+    ]  # fmt: skip
+    assert sorted(path.name for path in out.iterdir()) == ['poses.jsonl']
+
+
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        (['gone.jpg'], 'error: gone.jpg: there is no such file or folder'),
+        (['*.gone'], r'error: \*.gone: no file has a name of this pattern'),
+        (['empty'], 'error: empty: the folder has no pictures and no videos'),
+        (['photo.jpg', '--out', '.'], 'photo.jpg is a source, and would be written over'),
+        (['photo.jpg', '--out', 'photo.jpg'], 'photo.jpg is a file; give a folder'),
+        (['clip.mp4', '--save', 'coco'], 'are for pictures; use jsonl or csv'),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_written(run, tmp_path, monkeypatch, args, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'clip.mp4').write_text('text')
+    photo = write_picture(tmp_path / 'photo.jpg').read_bytes()
+    with pytest.raises(SystemExit, match=message):
+        run(*args)
+    assert (tmp_path / 'photo.jpg').read_bytes() == photo and not (tmp_path / 'poses').exists()
+
+
+def test_an_error_while_drawing_is_not_lost(run, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError('no space left')
+
+    monkeypatch.setattr('directpose.runtime.Poses.draw', fail)
+    with pytest.raises(OSError, match='no space left'):
+        run(write_picture(tmp_path / 'a.png'), '--out', tmp_path / 'poses')
+
+
+def test_a_video_frame_by_frame(run, tmp_path):
+    av = pytest.importorskip('av')
+    from tests.test_runtime.test_video import write_video
+
+    clip = write_video(tmp_path / 'clip.mkv', num_frames=12, sound='aac')
+    (tmp_path / 'broken.mp4').write_text('text')
+    out = tmp_path / 'poses'
+    status, printed, errors = run(
+        clip, tmp_path / 'broken.mp4', '--out', out, '--track', '--max-frames', '8'
+    )
+    assert status == 1 and '8 frames, 8 people, 1 broken' in printed and 'broken.mp4' in errors
+    found = lines(out / 'poses.jsonl')
+    assert [line['frame'] for line in found] == list(range(8))
+    assert found[3]['time'] == pytest.approx(3 / 25, abs=1e-3)
+    assert all(line['people'][0]['id'] >= 1 for line in found)
+    with av.open(str(out / 'clip.mp4')) as container:
+        assert container.streams.video[0].frames == 8 and len(container.streams.audio) == 1
+
+
+def test_the_command_says_what_it_can(capsys):
+    assert main([]) == 0 and 'predict' in capsys.readouterr().out
+    assert main(['fly']) == 2 and "no command 'fly'" in capsys.readouterr().err
+    assert main(['--version']) == 0 and capsys.readouterr().out.startswith('directpose ')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('command', ['train', 'test', 'export', 'check'])
+def test_commands_are_those_of_tools(command, tmp_path):
+    done = subprocess.run(
+        [sys.executable, '-m', 'directpose', command, '--help'],
+        cwd=tmp_path,
+        env={'PYTHONPATH': str(ROOT), 'PATH': ''},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f'usage: directpose {command}' in done.stdout
+
+
+def test_pictures_are_read_no_further_ahead_than_needed():
+    """However long a video is, a few of its frames are in memory."""
+    from directpose.cli.predict import AHEAD, _ahead
+
+    started = []
+
+    def numbers():
+        for i in range(1000):
+            started.append(i)
+            yield i
+
+    items = _ahead(numbers())
+    assert next(items) == 0
+    items.close()
+    assert len(started) <= AHEAD + 3
+    assert list(_ahead(iter(range(20)))) == list(range(20))
+
+    def breaks():
+        yield np.zeros(1)
+        raise RuntimeError('broken')
+
+    with pytest.raises(RuntimeError, match='broken'):
+        list(_ahead(breaks()))
