@@ -16,8 +16,7 @@ From a fresh clone to drawn poses, on a machine without a GPU:
   3. trains a small model on it for a few minutes, into $work;
   4. evaluates it, prints COCO's table, and draws the poses it finds beside the
      annotated ones.
-Safe to run again: what is there is used again, and training starts anew. Shows progress and
-results alone; the whole logs are files in $work.
+Safe to run again: what is there is used again, and training starts anew.
 
   --images DIR  draws poses on the pictures in DIR as well. This model has seen
                 drawn people only: do not expect much of it on photographs.
@@ -45,26 +44,7 @@ fi
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$(realpath -ms "${DIRECTPOSE_VENV:-$root/.venv}")
-
-# Passes the set-up's stages on. Its lines for single packages become one that counts, on a
-# terminal alone.
-count_packages() {
-  local line count=0 total erase=
-  total=$(grep -c '^[A-Za-z].*==' "$root/requirements/lock.txt")
-  [ ! -t 1 ] || erase=$'\r\033[K'
-  while IFS= read -r line; do
-    case $line in
-      '    Collecting '*)
-        count=$((count + 1))
-        [ ! -t 1 ] || printf '%s    package %d of %d' "$erase" "$count" "$total"
-        ;;
-      '    Installing '*) [ ! -t 1 ] || printf '%s    copying the packages' "$erase" ;;
-      *) printf '%s%s\n' "$erase" "$line" ;;
-    esac
-  done
-}
-
-bash "$root/tools/setup_env.sh" | count_packages
+bash "$root/tools/setup_env.sh"
 cd "$root"
 python() { "$venv/bin/python" "$@"; }
 
@@ -81,8 +61,7 @@ EOF
 }
 
 echo '==> check of the environment'
-# Who wants every line calls tools/check_env.py.
-python tools/check_env.py | sed -E '/^ok +(mmcv|gpu) /!{/^ok /d}'
+python tools/check_env.py
 
 echo "==> drawn people in $data"
 if is_drawn; then
@@ -94,16 +73,15 @@ else
 fi
 
 echo "==> training, into $work"
-python tools/train.py "$config" --work-dir "$work" --quiet
+python tools/train.py "$config" --work-dir "$work"
 
 echo '==> evaluation'
 checkpoint=$(cat "$work/last_checkpoint")
-python tools/test.py "$config" "$checkpoint" --quiet --work-dir "$work" --show-dir "$work/poses"
+python tools/test.py "$config" "$checkpoint" --work-dir "$work" --show-dir "$work/poses"
 
 if [ -n "$images" ]; then
   echo "==> poses on the pictures of $images"
-  python demo/image_demo.py "$images" "$config" "$checkpoint" --out-dir "$work/images" \
-    >"$work/images.log" 2>&1 || { cat "$work/images.log"; exit 1; }
+  python demo/image_demo.py "$images" "$config" "$checkpoint" --out-dir "$work/images"
 fi
 
 echo

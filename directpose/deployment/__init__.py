@@ -1,4 +1,5 @@
 from .deploy_model import DeployModel
 from .export import export_onnx
+from .verify import Difference, export_verified, verify_onnx
 
-__all__ = ['DeployModel', 'export_onnx']
+__all__ = ['DeployModel', 'Difference', 'export_onnx', 'export_verified', 'verify_onnx']

@@ -1,4 +1,6 @@
-"""The model as one graph of standard operators: pixels in, arrays of fixed length out."""
+"""The model as one graph of standard operators: from pixels to arrays of fixed length."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +9,7 @@ from directpose.models.decode import PoseDecoder, Poses
 
 
 class DeployModel(nn.Module):
-    """A trained estimator for export; called in eager mode it gives what the exported file gives.
+    """A trained estimator for export. Called in eager mode it returns what the file returns.
 
     It runs the estimator's layers and its decoder, and does the work of the data preprocessor
     with operators that can be a part of a graph.
@@ -44,15 +46,43 @@ class DeployModel(nn.Module):
             Without NMS R is ``nms_pre`` times the number of levels. With it R is
             ``max_per_img``, or that where it is less, and the poses come first, best first.
         """
-        decoder = PoseDecoder(
-            self.model.head.strides, dict(self.model.test_cfg, score_thr=score_thr)
-        )
-        feats = self.model.extract_feat(self._preprocess(images, image_sizes))
-        poses = decoder.candidates(self.model.head(feats), image_sizes)
+        return self.decode(self.maps(images, image_sizes), image_sizes, score_thr)
+
+    def maps(self, images: Tensor, image_sizes: Tensor) -> tuple[list[Tensor], ...]:
+        """The raw maps of the head, as :meth:`DirectPoseHead.forward` returns them.
+
+        Args:
+            images (Tensor): (N, 3, H, W), see :meth:`forward`.
+            image_sizes (Tensor): (N, 2), see :meth:`forward`.
+
+        Returns:
+            tuple[list[Tensor], ...]: A level each, the keypoints in strides.
+        """
+        return self.model.head(self.model.extract_feat(self._preprocess(images, image_sizes)))
+
+    def decode(
+        self, maps: Sequence[Sequence[Tensor]], image_sizes: Tensor, score_thr: Tensor
+    ) -> Poses:
+        """Poses of raw maps, or their candidates where NMS is not a part of the graph.
+
+        Args:
+            maps (Sequence[Sequence[Tensor]]): What :meth:`maps` returns.
+            image_sizes (Tensor): (N, 2), see :meth:`forward`.
+            score_thr (Tensor): (1, ), see :meth:`forward`.
+
+        Returns:
+            Poses: See :meth:`forward`.
+        """
+        test_cfg = dict(self.model.test_cfg, score_thr=score_thr)
+        decoder = PoseDecoder(self.model.head.strides, test_cfg)
+        poses = decoder.candidates(maps, image_sizes)
         return decoder.suppress(poses) if self.with_nms else poses
 
     def _preprocess(self, images: Tensor, image_sizes: Tensor) -> Tensor:
-        """What the model's data preprocessor does, with the padding told by ``image_sizes``."""
+        """Convert, normalise and pad as the model's data preprocessor does.
+
+        Everything outside of ``image_sizes`` is padding.
+        """
         preprocessor = self.model.data_preprocessor
         height, width = images.shape[2:]
         rows = torch.arange(height, device=images.device) < image_sizes[:, :1]  # (N, H)

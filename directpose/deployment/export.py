@@ -2,11 +2,14 @@
 
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import onnx
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from directpose.datasets.transforms import ShortSideResize
 from directpose.runtime.model import METADATA_KEY
@@ -16,17 +19,20 @@ from .deploy_model import DeployModel
 OPSET = 18
 """The first with GridSample is 16; the first whose Pad has axes is 18."""
 
+MAPS = ('cls_score', 'keypoint_pred', 'centerness', 'box_pred')
+"""Names of the raw maps in the graph, followed by the stride of the level: `cls_score_8`."""
+
 
 def export_onnx(
     model: nn.Module, path: str | Path, resize: ShortSideResize, with_nms: bool = True
 ) -> None:
     """Write a model to a file of standard ONNX operators.
 
-    Batch, height and width are dynamic; height and width are multiples of the data
-    preprocessor's ``pad_size_divisor``. Inputs and outputs are those of :class:`DeployModel`.
-    What surrounds the network is in the metadata, as JSON: ``short_side``, ``max_long_side``,
-    ``pad_size_divisor``, ``score_thr``, ``keypoint_names``, ``skeleton_links`` and ``nms``,
-    which is null where NMS is in the graph.
+    Batch, height and width are dynamic and have these names; height and width are multiples of
+    the data preprocessor's ``pad_size_divisor``. Inputs and outputs are those of
+    :class:`DeployModel`. What surrounds the network is in the metadata, as JSON: ``short_side``,
+    ``max_long_side``, ``pad_size_divisor``, ``score_thr``, ``keypoint_names``, ``skeleton_links``
+    and ``nms``, which is null where NMS is in the graph.
 
     Args:
         model (nn.Module): mmpose's ``BottomupPoseEstimator`` with a :class:`DirectPoseHead`, on
@@ -35,17 +41,17 @@ def export_onnx(
         resize (ShortSideResize): How its test pipeline resizes a picture.
         with_nms (bool): Whether NMS is part of the graph. Defaults to True.
     """
-    wrapper = DeployModel(model, with_nms)
+    wrapper = _PosesAndMaps(DeployModel(model, with_nms))
     divisor = model.data_preprocessor.pad_size_divisor
     # Two images and at least two cells on the coarsest level: what is 1 while tracing may be
     # taken for a constant.
     side = 2 * max(*model.head.strides, divisor)
     inputs = (torch.rand(2, 3, side, side) * 255, torch.full((2, 2), side), torch.zeros(1))
-    outputs = ('keypoints', 'scores', 'boxes')
-    axes = dict(images={0: 'batch', 2: 'height', 3: 'width'}, image_sizes={0: 'batch'})
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), _nms_without_if():
         # sizes that really are constant, such as a tensor's number of channels
         warnings.simplefilter('ignore')
+        shapes = [list(output.shape) for output in wrapper(*inputs)]
+        maps = map_names(model.head.strides, (len(shapes) - 3) // len(model.head.strides))
         # By tracing: torch.export (torch 2.11) takes minutes to reason about the levels' sizes.
         torch.onnx.export(
             wrapper,
@@ -54,15 +60,79 @@ def export_onnx(
             dynamo=False,
             opset_version=OPSET,
             input_names=['images', 'image_sizes', 'score_thr'],
-            output_names=list(outputs),
-            dynamic_axes=axes | {name: {0: 'batch'} for name in outputs},
+            output_names=['keypoints', 'scores', 'boxes', *maps],
+            dynamic_axes={
+                'images': {0: 'batch', 2: 'height', 3: 'width'},
+                'image_sizes': {0: 'batch'},
+                **{name: {0: 'batch', 2: 'rows', 3: 'columns'} for name in maps},
+            },
         )
     written = onnx.load(path)
+    # The raw maps keep their names inside the graph. Of the outputs only the batch is dynamic.
+    outputs = [
+        onnx.helper.make_tensor_value_info(
+            output.name, onnx.TensorProto.FLOAT, ['batch', *shape[1:]]
+        )
+        for output, shape in zip(written.graph.output[:3], shapes)
+    ]
+    del written.graph.output[:]
+    written.graph.output.extend(outputs)
     onnx.helper.set_model_props(
         written, {METADATA_KEY: json.dumps(_settings(model, resize, with_nms))}
     )
     onnx.checker.check_model(written, full_check=True)
     onnx.save(written, path)
+
+
+def map_names(strides: tuple[int, ...], num_kinds: int = 3) -> list[str]:
+    """Names of the raw maps in the graph.
+
+    Args:
+        strides (tuple[int, ...]): The strides of the levels in input pixels.
+        num_kinds (int): How many of ``MAPS`` the head has. Defaults to 3, all but the boxes.
+
+    Returns:
+        list[str]: First all levels of the classification, then of the keypoints, and so on.
+    """
+    return [f'{kind}_{stride}' for kind in MAPS[:num_kinds] for stride in strides]
+
+
+class _PosesAndMaps(nn.Module):
+    """A :class:`DeployModel` with the raw maps as further outputs."""
+
+    def __init__(self, model: DeployModel) -> None:
+        super().__init__()
+        self.model = model
+        self.eval()  # the exporter gives the mode that it found back to all modules
+
+    def forward(self, images: Tensor, image_sizes: Tensor, score_thr: Tensor) -> tuple[Tensor, ...]:
+        maps = self.model.maps(images, image_sizes)
+        return *self.model.decode(maps, image_sizes, score_thr), *chain(*maps)
+
+
+@contextmanager
+def _nms_without_if() -> Iterator[None]:
+    """Export torchvision's NMS without the If node that its own export adds."""
+
+    def symbolic(g, boxes, scores, iou_threshold):
+        def constant(value: object, dtype: torch.dtype = torch.long) -> object:
+            return g.op('Constant', value_t=torch.tensor(value, dtype=dtype))
+
+        selected = g.op(
+            'NonMaxSuppression',
+            g.op('Unsqueeze', boxes, constant([0])),  # (1, n, 4)
+            g.op('Unsqueeze', scores, constant([0, 1])),  # (1, 1, n)
+            constant([torch.iinfo(torch.long).max]),
+            g.op('Cast', iou_threshold, to_i=onnx.TensorProto.FLOAT),
+        )  # (m, 3): image, class, box
+        return g.op('Gather', selected, constant(2), axis_i=1)  # (m, )
+
+    # for this opset alone: torchvision's own stays registered for the first
+    torch.onnx.register_custom_op_symbolic('torchvision::nms', symbolic, OPSET)
+    try:
+        yield
+    finally:
+        torch.onnx.unregister_custom_op_symbolic('torchvision::nms', OPSET)
 
 
 def _settings(model: nn.Module, resize: ShortSideResize, with_nms: bool) -> dict:

@@ -94,7 +94,8 @@ class PoseDecoder:
         """
         levels = [self._level(*maps) for maps in zip(self.strides, *outputs)]
         keypoints, scores, boxes = (torch.cat(parts, dim=1) for parts in zip(*levels))
-        limit = image_sizes.flip(1).tile(2).to(boxes.dtype) - 1  # (N, 4): the last x, y, x, y
+        last = image_sizes.flip(1).to(boxes.dtype) - 1  # (N, 2): x and y of the last pixel
+        limit = torch.cat([last, last], dim=1)  # (N, 4)
         return Poses(keypoints, scores, torch.minimum(boxes.clamp(min=0), limit[:, None]))
 
     def _level(

@@ -146,7 +146,7 @@ class DirectPose:
             ['keypoints', 'scores', 'boxes'],
             dict(
                 images=inputs,
-                image_sizes=np.array([(height, width) for width, height in sizes]),
+                image_sizes=np.array([(height, width) for width, height in sizes], dtype=np.int64),
                 score_thr=np.array([self.score_thr], dtype=np.float32),
             ),
         )

@@ -1,0 +1,240 @@
+"""Compare an exported file with the model that it was made of."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+import torch
+from mmpose.apis import inference_bottomup
+from mmpose.structures import PoseDataSample
+from torch import Tensor, nn
+
+from directpose.datasets.transforms import ShortSideResize
+from directpose.models.decode import Poses
+from directpose.runtime import DirectPose
+
+from .deploy_model import DeployModel
+from .export import export_onnx, map_names
+
+TOLERANCE = 1e-4
+"""Of scores, and of positions relative to the picture's longer side."""
+
+
+class Difference(NamedTuple):
+    """How much a file differs from its model on one picture."""
+
+    size: tuple[int, int]
+    """Width and height of the picture in pixels."""
+    scores: float
+    """The largest difference of a score, at any location of any level."""
+    positions: float
+    """The largest difference of a keypoint or box, at any location, over the longer side of the
+    picture, or over the position itself where that lies further outside."""
+    people: int
+    """How many people model and file find at the threshold of the config."""
+    poses: float
+    """The largest difference between the poses of model and file, as of scores and positions."""
+
+
+def export_verified(
+    model: nn.Module,
+    path: str | Path,
+    resize: ShortSideResize,
+    pictures: Sequence[np.ndarray],
+    with_nms: bool = True,
+) -> list[Difference]:
+    """Write a model to an ONNX file and compare the file with the model.
+
+    The file is written under a temporary name in the same folder, and gets its own name once the
+    comparison has found no more than rounding. Otherwise an older file stays as it was.
+
+    Args:
+        model (nn.Module): See :func:`~.export.export_onnx`.
+        path (str | Path): See :func:`~.export.export_onnx`.
+        resize (ShortSideResize): See :func:`~.export.export_onnx`.
+        pictures (Sequence[np.ndarray]): See :func:`verify_onnx`.
+        with_nms (bool): See :func:`~.export.export_onnx`. Defaults to True.
+
+    Returns:
+        list[Difference]: One for each picture.
+
+    Raises:
+        ValueError: If the file differs from the model.
+    """
+    path = Path(path)
+    unchecked = path.with_name(f'{path.name}.unchecked')
+    try:
+        export_onnx(model, unchecked, resize, with_nms)
+        differences = [verify_onnx(model, unchecked, picture) for picture in pictures]
+        os.replace(unchecked, path)
+    finally:
+        unchecked.unlink(missing_ok=True)
+    return differences
+
+
+def verify_onnx(model: nn.Module, path: str | Path, picture: np.ndarray) -> Difference:
+    """Compare a file with its model on a picture.
+
+    Three things must be equal up to rounding:
+
+    - the raw maps of the head at every location, which the graph computes before any threshold;
+    - the poses that the graph makes of its own maps, at a threshold that leaves some people,
+      with those that the model's decoder makes of the same maps;
+    - the poses that :class:`~directpose.runtime.DirectPose` and the model find in the picture, at
+      the threshold of the config.
+
+    Args:
+        model (nn.Module): The model, on the CPU, not prepared for speed.
+        path (str | Path): A file that :func:`~.export.export_onnx` wrote.
+        picture (np.ndarray): (H, W, 3) uint8, BGR. The first two comparisons take the picture as
+            it is; the size that the test pipeline would resize to is the natural one.
+
+    Returns:
+        Difference: What rounding did.
+
+    Raises:
+        ValueError: If something differs by more than ``TOLERANCE``.
+    """
+    height, width = picture.shape[:2]
+    name = f'a picture of {width} x {height} pixels'
+    graph = _Graph(model, path, picture)
+    scores, positions = _compare_maps(graph.model_maps, graph.maps, model.head.strides, graph.side)
+    _demand(scores, f'the scores of {name}')
+    _demand(positions, f'the positions in {name}')
+    score_thr = graph.threshold()
+    _, difference = _compare_poses(graph.decode(score_thr), graph.poses(score_thr), graph.side)
+    _demand(difference, f'poses decoded from the same maps of {name}')
+
+    found = inference_bottomup(model, picture)[0].pred_instances
+    expected = Poses(found.keypoints, found.bbox_scores, found.bboxes)
+    people, poses = _compare_poses(expected, DirectPose(path)(picture), graph.side)
+    _demand(poses, f'the poses found in {name}')
+    return Difference((width, height), scores, positions, people, poses)
+
+
+class _Graph:
+    """The graph of a file, with its raw maps as outputs, and a model's maps of the same input."""
+
+    def __init__(self, model: nn.Module, path: str | Path, picture: np.ndarray) -> None:
+        import onnxruntime
+
+        self._model = model
+        height, width = picture.shape[:2]
+        self.side = max(height, width)
+        divisor = model.data_preprocessor.pad_size_divisor
+        padded = [-(-side // divisor) * divisor for side in (height, width)]
+        images = np.zeros((1, 3, *padded), dtype=np.float32)
+        images[0, :, :height, :width] = picture.transpose(2, 0, 1)
+        self._inputs = dict(images=images, image_sizes=np.array([[height, width]], dtype=np.int64))
+        with torch.no_grad():
+            pixels = torch.from_numpy(picture.transpose(2, 0, 1).copy())
+            batch = dict(inputs=[pixels], data_samples=[PoseDataSample()])
+            batch = model.data_preprocessor(batch)
+            self.model_maps = model(batch['inputs'], None, mode='tensor')
+        self._names = map_names(model.head.strides, len(self.model_maps))
+        written = onnx.load(path)
+        self._with_nms = any(node.op_type == 'NonMaxSuppression' for node in written.graph.node)
+        written.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, self._names))
+        self._session = onnxruntime.InferenceSession(
+            written.SerializeToString(), providers=['CPUExecutionProvider']
+        )
+        maps = [torch.from_numpy(m) for m in self._run(self._names, 0.0)]
+        num_levels = len(model.head.strides)
+        self.maps = [maps[i : i + num_levels] for i in range(0, len(maps), num_levels)]
+
+    def _run(self, names: list[str], score_thr: float) -> list[np.ndarray]:
+        threshold = np.array([score_thr], dtype=np.float32)
+        return self._session.run(names, dict(self._inputs, score_thr=threshold))
+
+    def poses(self, score_thr: float) -> Poses:
+        """The poses that the graph finds, in input pixels."""
+        return _without_filling(Poses(*self._run(list(Poses._fields), score_thr)))
+
+    def decode(self, score_thr: float, with_nms: bool | None = None) -> Poses:
+        """The poses that the model's decoder makes of the graph's maps."""
+        wrapper = DeployModel(self._model, self._with_nms if with_nms is None else with_nms)
+        sizes = torch.from_numpy(self._inputs['image_sizes'])
+        poses = wrapper.decode(self.maps, sizes, torch.tensor([score_thr]))
+        return _without_filling(Poses(*(field.numpy() for field in poses)))
+
+    def threshold(self) -> float:
+        """A score that 10 to 30 candidates reach, in the widest gap between their scores.
+
+        In a gap rounding cannot move a score to the other side of the threshold.
+        """
+        scores = np.sort(self.decode(0.0, with_nms=False).scores)[::-1]
+        scores = scores[min(9, max(len(scores) - 2, 0)) : 31]
+        if len(scores) < 2:
+            return 0.0
+        widest = np.argmax(scores[:-1] - scores[1:])
+        return float(scores[widest : widest + 2].mean())
+
+
+def _without_filling(poses: Poses) -> Poses:
+    """Poses of the only image, without the rows that hold none."""
+    found = poses.scores[0] >= 0
+    return Poses(*(field[0][found] for field in poses))
+
+
+def _compare_maps(
+    expected: Sequence[Sequence[Tensor]],
+    got: Sequence[Sequence[Tensor]],
+    strides: Sequence[int],
+    side: int,
+) -> tuple[float, float]:
+    """The largest differences of scores, and of positions relative to the picture."""
+    scores, positions = [], []
+    kinds = map_names(('',), len(expected))
+    for kind, ours, theirs in zip(kinds, expected, got):
+        for stride, a, b in zip(strides, ours, theirs):
+            if kind.startswith(('cls', 'centerness')):
+                scores.append((a.sigmoid() - b.sigmoid()).abs().max())
+            else:
+                positions.append(_relative(a * stride, b * stride, side))
+    return torch.stack(scores).max().item(), torch.stack(positions).max().item()
+
+
+def _relative(a: Tensor, b: Tensor, side: int) -> Tensor:
+    """The largest difference over the picture's side, or over the position where that is larger.
+
+    fp32 has 24 bits: a position far outside is known less exactly than one in the picture.
+    """
+    return ((a - b).abs() / a.abs().clamp(min=side)).max()
+
+
+def _compare_poses(expected: Poses, got: Poses, side: int) -> tuple[int, float]:
+    """The number of people and the largest difference; infinite where people are missing.
+
+    Each pose is compared with the nearest one: rounding may change the order of people whose
+    scores are almost equal.
+    """
+    people = len(expected.scores)
+    if people != len(got.scores):
+        return people, float('inf')
+    if people == 0:
+        return 0, 0.0
+    rows, others = (
+        torch.from_numpy(
+            np.concatenate([p.keypoints.reshape(people, -1), p.boxes], axis=1)
+        ).double()
+        for p in (expected, got)
+    )
+    scale = rows.abs().clamp(min=side)[:, None]
+    difference = ((rows[:, None] - others) / scale).abs().amax(dim=2)  # (people, people)
+    scores = torch.from_numpy(expected.scores)[:, None] - torch.from_numpy(got.scores)
+    difference = torch.maximum(difference, scores.abs())
+    nearest = difference.min(dim=1)
+    if len(nearest.indices.unique()) < people:
+        return people, float('inf')
+    return people, nearest.values.max().item()
+
+
+def _demand(difference: float, what: str) -> None:
+    if not difference <= TOLERANCE:  # NaN is not
+        raise ValueError(
+            f'{what} differ by {difference:.1e} of the picture or of a score, more than '
+            f'{TOLERANCE:.0e}'
+        )
