@@ -14,8 +14,25 @@ os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests marked slow after all others."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        '--torture',
+        type=int,
+        metavar='N',
+        help='run tests/torture, with N damaged inputs each; they are left out without',
+    )
+
+
+@pytest.fixture
+def torture(pytestconfig: pytest.Config) -> int:
+    """How many damaged inputs a test of tests/torture makes."""
+    return pytestconfig.getoption('torture')
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the torture unless it is asked for; run the tests marked slow after all others."""
+    if not config.getoption('torture'):
+        items[:] = [item for item in items if item.get_closest_marker('torture') is None]
     items.sort(key=lambda item: item.get_closest_marker('slow') is not None)
 
 

@@ -68,7 +68,8 @@ def being_written(work_dir: Path, begin: float) -> bool:
 
 
 @pytest.mark.slow
-def test_killed_ten_times(tmp_path):
+def test_killed_at_random_moments(tmp_path, torture):
+    kills = torture or KILLS
     # A server that has imported everything forks the runs.
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload([__name__])
@@ -84,7 +85,7 @@ def test_killed_ten_times(tmp_path):
 
     dice = random.Random(0)
     saved, torn_writes = [0], 0
-    for kill in range(KILLS):
+    for kill in range(kills):
         started = context.Event()
         process = context.Process(target=run, args=(killed, started))
         process.start()
@@ -107,7 +108,7 @@ def test_killed_ten_times(tmp_path):
     assert resumed.exitcode == 0
 
     resumed_at = [int(line) for line in (killed / 'resumed_at').read_text().split()]
-    assert len(resumed_at) == KILLS + 1
+    assert len(resumed_at) == kills + 1
     # A checkpoint counts from when `last_checkpoint` names it, an instant after it is there.
     assert all(last - INTERVAL <= at <= last for at, last in zip(resumed_at, saved, strict=True))
     assert resumed_at[-1] >= 10
