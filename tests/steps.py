@@ -2,6 +2,7 @@
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 from torch import nn
@@ -44,13 +45,24 @@ def make_batch(model: nn.Module, size: int) -> dict:
     )
 
 
-def train_a_step(model: nn.Module, batch: dict) -> None:
-    """A step of SGD; sees that the losses are finite and that every weight takes part."""
+def train_a_step(model: nn.Module, batch: dict, optim_wrapper: OptimWrapper | None = None) -> None:
+    """A step of training; sees that the losses are finite and that every weight takes part.
+
+    Args:
+        model (nn.Module): An estimator.
+        batch (dict): What :func:`make_batch` gives.
+        optim_wrapper (OptimWrapper, optional): Defaults to plain SGD with a small step.
+    """
     model.train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
-    losses = model.loss(**batch)
+    if optim_wrapper is None:
+        optim_wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-4))
+    with optim_wrapper.optim_context(model):
+        losses = model.loss(**batch)
     assert all(loss.isfinite() for loss in losses.values()), losses
-    sum(losses.values()).backward()
+    optim_wrapper.backward(sum(losses.values()))
     assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
-    optimizer.step()
-    assert all(p.isfinite().all() for p in model.parameters())
+    before = [p.detach().clone() for p in model.parameters() if p.requires_grad]
+    optim_wrapper.step()
+    after = [p for p in model.parameters() if p.requires_grad]
+    assert all(p.isfinite().all() for p in after)
+    assert any(not torch.equal(p, old) for p, old in zip(after, before))

@@ -16,7 +16,8 @@ From a fresh clone to drawn poses, on a machine without a GPU:
   3. trains a small model on it for a few minutes, into $work;
   4. evaluates it, prints COCO's table, and draws the poses it finds beside the
      annotated ones.
-Safe to run again: what is there is used again, and training starts anew.
+Safe to run again: what is there is used again, and training starts anew. Shows progress and
+results alone; the whole logs are files in $work.
 
   --images DIR  draws poses on the pictures in DIR as well. This model has seen
                 drawn people only: do not expect much of it on photographs.
@@ -44,7 +45,26 @@ fi
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$(realpath -ms "${DIRECTPOSE_VENV:-$root/.venv}")
-bash "$root/tools/setup_env.sh"
+
+# Passes the set-up's stages on. Its lines for single packages become one that counts, on a
+# terminal alone.
+count_packages() {
+  local line count=0 total erase=
+  total=$(grep -c '^[A-Za-z].*==' "$root/requirements/lock.txt")
+  [ ! -t 1 ] || erase=$'\r\033[K'
+  while IFS= read -r line; do
+    case $line in
+      '    Collecting '*)
+        count=$((count + 1))
+        [ ! -t 1 ] || printf '%s    package %d of %d' "$erase" "$count" "$total"
+        ;;
+      '    Installing '*) [ ! -t 1 ] || printf '%s    copying the packages' "$erase" ;;
+      *) printf '%s%s\n' "$erase" "$line" ;;
+    esac
+  done
+}
+
+bash "$root/tools/setup_env.sh" | count_packages
 cd "$root"
 python() { "$venv/bin/python" "$@"; }
 
@@ -61,7 +81,8 @@ EOF
 }
 
 echo '==> check of the environment'
-python tools/check_env.py
+# Who wants every line calls tools/check_env.py.
+python tools/check_env.py | sed -E '/^ok +(mmcv|gpu) /!{/^ok /d}'
 
 echo "==> drawn people in $data"
 if is_drawn; then
@@ -73,15 +94,16 @@ else
 fi
 
 echo "==> training, into $work"
-python tools/train.py "$config" --work-dir "$work"
+python tools/train.py "$config" --work-dir "$work" --quiet
 
 echo '==> evaluation'
 checkpoint=$(cat "$work/last_checkpoint")
-python tools/test.py "$config" "$checkpoint" --work-dir "$work" --show-dir "$work/poses"
+python tools/test.py "$config" "$checkpoint" --quiet --work-dir "$work" --show-dir "$work/poses"
 
 if [ -n "$images" ]; then
   echo "==> poses on the pictures of $images"
-  python demo/image_demo.py "$images" "$config" "$checkpoint" --out-dir "$work/images"
+  python demo/image_demo.py "$images" "$config" "$checkpoint" --out-dir "$work/images" \
+    >"$work/images.log" 2>&1 || { cat "$work/images.log"; exit 1; }
 fi
 
 echo
