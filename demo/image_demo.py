@@ -15,6 +15,7 @@ from mmpose.apis import MMPoseInferencer
 
 from directpose.apis import PRECISIONS, optimize_for_inference
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
+from directpose.cli.config import load_config
 from directpose.cli.errors import UserError, errors_as_messages
 
 
@@ -45,6 +46,7 @@ def main() -> None:
         for path in (args.inputs, args.config):
             if not Path(path).exists():
                 raise UserError(f'{path}: does not exist')
+        load_config(args.config)  # refuses what is no Python
         checkpoint = load_checkpoint_file(args.checkpoint)
         inferencer = MMPoseInferencer(args.config, args.checkpoint, device=args.device)
         model = inferencer.inferencer.model

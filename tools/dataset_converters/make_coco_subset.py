@@ -137,7 +137,7 @@ def main() -> None:
     try:
         subset = select(json.loads(args.ann.read_text()), args)
         write(subset, args.images, args.out)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise SystemExit(f'{args.ann} is not valid JSON ({error}). Is it complete?') from error
     except (ValueError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from error
