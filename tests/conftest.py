@@ -8,10 +8,17 @@ import pytest
 # Before anything imports torch: tests are many and their tensors small, and the
 # distributed ones start several processes.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
-# The suite is for the CPU, where results are the same to the bit.
-os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide GPUs from all tests but those of `pytest -m gpu`.
+
+    The suite is for the CPU, where results are the same to the bit.
+    """
+    if config.getoption('markexpr') != 'gpu':
+        os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,6 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
+from tests.original import NAMES
+
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools/model_converters/directpose_to_mmpose.py'
 CONFIG = ROOT / 'configs/directpose/directpose_r50-aa_fpn_8xb4-180k_coco.py'
@@ -68,6 +70,11 @@ def original(model):
     """A released file's content: each tensor has a number of its own."""
     weights = model.state_dict().items()
     return {original_name(k): torch.full_like(v, i % 97) for i, (k, v) in enumerate(weights)}
+
+
+def test_the_names_here_are_those_of_the_original(original):
+    """Its checkpoint's 415 names and shapes were recorded."""
+    assert {name: list(tensor.shape) for name, tensor in original.items()} == NAMES
 
 
 def save(path, tensors, **others):
