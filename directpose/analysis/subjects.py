@@ -148,7 +148,7 @@ def crowded_maps(maps: Sequence[Sequence[Tensor]], num_people: int) -> list[list
 
     Args:
         maps (Sequence[Sequence[Tensor]]): What ``DirectPoseHead.forward`` gives.
-        num_people (int): As many.
+        num_people (int): The number of people that the maps show.
 
     Returns:
         List[List[Tensor]]: The same kinds of maps.

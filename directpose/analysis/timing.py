@@ -44,10 +44,10 @@ def time_in_turn(
 
     Args:
         calls (Mapping[str, Callable]): What to call, without arguments.
-        rounds (int): So many times. Defaults to 10.
-        warmup (int): So many rounds before that are not counted. Defaults to 2.
-        device (str or torch.device): On a CUDA device its own events are read, after all that
-            was launched has ended. Defaults to 'cpu'.
+        rounds (int): How often each call is timed. Defaults to 10.
+        warmup (int): Rounds that are run first and not counted, to warm up. Defaults to 2.
+        device (str or torch.device): On a CUDA device the time is read from CUDA events, after
+            the device has finished its work. Defaults to 'cpu'.
 
     Returns:
         Dict[str, Timing]: By the names of the calls.

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import torch
-from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
+
+from .tower import make_tower
 
 
 @MODELS.register_module()
@@ -24,19 +25,7 @@ class BoxBranch(BaseModule):
 
     def __init__(self, in_channels: int, feat_channels: int = 256, stacked_convs: int = 4) -> None:
         super().__init__(init_cfg=dict(type='Normal', layer='Conv2d', std=0.01))
-        self.tower = nn.Sequential(
-            *[
-                ConvModule(
-                    in_channels if i == 0 else feat_channels,
-                    feat_channels,
-                    3,
-                    padding=1,
-                    bias=True,
-                    norm_cfg=dict(type='GN', num_groups=32),
-                )
-                for i in range(stacked_convs)
-            ]
-        )
+        self.tower = make_tower(in_channels, feat_channels, stacked_convs, num_norm_groups=32)
         self.conv = nn.Conv2d(feat_channels, 4, 3, padding=1)
 
     def forward(self, feats: Sequence[Tensor]) -> list[Tensor]:

@@ -61,11 +61,9 @@ class DirectPoseBoxHead(DirectPoseHead):
         """Losses of the raw maps that :meth:`forward` returns.
 
         Args:
-            cls_scores (Sequence[Tensor]): See :meth:`DirectPoseHead.loss_by_feat`.
-            keypoint_preds (Sequence[Tensor]): See :meth:`DirectPoseHead.loss_by_feat`.
-            centernesses (Sequence[Tensor]): See :meth:`DirectPoseHead.loss_by_feat`.
+            cls_scores, keypoint_preds, centernesses, batch_gt_instances: See
+                :meth:`DirectPoseHead.loss_by_feat`.
             box_preds (Sequence[Tensor]): Distances (N, 4, H, W) a level, in strides.
-            batch_gt_instances (Sequence[InstanceData]): See :meth:`DirectPoseHead.loss_by_feat`.
 
         Returns:
             Dict[str, Tensor]: The losses of :meth:`DirectPoseHead.loss_by_feat` and
@@ -94,12 +92,9 @@ class DirectPoseBoxHead(DirectPoseHead):
         """Poses of the raw maps that :meth:`forward` returns, with the predicted boxes.
 
         Args:
-            cls_scores (Sequence[Tensor]): See :meth:`DirectPoseHead.predict_by_feat`.
-            keypoint_preds (Sequence[Tensor]): See :meth:`DirectPoseHead.predict_by_feat`.
-            centernesses (Sequence[Tensor]): See :meth:`DirectPoseHead.predict_by_feat`.
+            cls_scores, keypoint_preds, centernesses, batch_img_metas, cfg: See
+                :meth:`DirectPoseHead.predict_by_feat`.
             box_preds (Sequence[Tensor]): Distances (N, 4, H, W) a level, in strides.
-            batch_img_metas (Sequence[dict]): See :meth:`DirectPoseHead.predict_by_feat`.
-            cfg (dict): See :meth:`DirectPoseHead.predict_by_feat`.
 
         Returns:
             List[InstanceData]: As of :meth:`DirectPoseHead.predict`, in input pixels.

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-from mmcv.cnn import ConvModule
 from mmengine.structures import InstanceData
 from mmpose.models.heads.base_head import BaseHead
 from mmpose.registry import MODELS
@@ -29,6 +28,7 @@ from .targets import (
     make_locations,
     positive_targets,
 )
+from .tower import make_tower
 
 
 @MODELS.register_module()
@@ -72,6 +72,23 @@ class DirectPoseHead(BaseHead):
 
     Raises:
         ValueError: If the groups or the number of sigmas do not fit the metainfo.
+
+    Example:
+        >>> import torch
+        >>> from directpose.models import DirectPoseHead
+        >>> head = DirectPoseHead(
+        ...     metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
+        ...     in_channels=16, feat_channels=32, group_channels=8, stacked_convs=1).eval()
+        >>> feats = [torch.rand(1, 16, 64 // 2**i, 64 // 2**i) for i in range(5)]
+        >>> with torch.no_grad():
+        ...     outputs = head(feats)  # cls_scores, keypoint_preds, centernesses
+        >>> [tuple(level.shape) for level in outputs[1][:2]]
+        [(1, 34, 64, 64), (1, 34, 32, 32)]
+        >>> cfg = dict(score_thr=0.0, cls_thr=0.0, nms_pre=100,
+        ...            nms=dict(iou_threshold=0.4, offset=1), max_per_img=5)
+        >>> poses = head.predict_by_feat(*outputs, [dict(img_shape=(512, 512))], cfg)
+        >>> poses[0].keypoints.shape[1:]
+        (17, 2)
     """
 
     label_fields = ('bboxes', 'keypoints', 'keypoints_visible')
@@ -121,11 +138,11 @@ class DirectPoseHead(BaseHead):
         self.center_sample_radius = center_sample_radius
         self.with_cp = with_cp
 
-        self.cls_tower = _tower(in_channels, feat_channels, stacked_convs, num_norm_groups=32)
+        self.cls_tower = make_tower(in_channels, feat_channels, stacked_convs, num_norm_groups=32)
         self.conv_cls = nn.Conv2d(feat_channels, 1, 3, padding=1)
         self.conv_centerness = nn.Conv2d(feat_channels, 1, 3, padding=1)
         width = group_channels * len(indices)
-        self.keypoint_tower = _tower(
+        self.keypoint_tower = make_tower(
             in_channels, width, stacked_convs, num_norm_groups=width // 4, groups=len(indices)
         )
         self.keypoint_branch = MODELS.build(
@@ -242,9 +259,7 @@ class DirectPoseHead(BaseHead):
         """Decide which locations learn which person; FCOS's rule does not look at predictions.
 
         Args:
-            cls_scores (Sequence[Tensor]): See :meth:`loss_by_feat`. Only their sizes count here.
-            keypoint_preds (Sequence[Tensor]): See :meth:`loss_by_feat`; not used here.
-            batch_gt_instances (Sequence[InstanceData]): See :meth:`loss_by_feat`.
+            cls_scores, keypoint_preds, batch_gt_instances: See :meth:`loss_by_feat`.
 
         Returns:
             PositiveTargets: Of the P locations that belong to a person.
@@ -263,9 +278,7 @@ class DirectPoseHead(BaseHead):
         """Losses of the raw maps for given targets.
 
         Args:
-            cls_scores (Sequence[Tensor]): See :meth:`loss_by_feat`.
-            keypoint_preds (Sequence[Tensor]): See :meth:`loss_by_feat`.
-            centernesses (Sequence[Tensor]): See :meth:`loss_by_feat`.
+            cls_scores, keypoint_preds, centernesses: See :meth:`loss_by_feat`.
             targets (PositiveTargets): Of the locations that belong to a person.
 
         Returns:
@@ -374,23 +387,3 @@ class DirectPoseHead(BaseHead):
         image_sizes = torch.tensor([meta['img_shape'][:2] for meta in batch_img_metas])
         image_sizes = image_sizes.to(outputs[0][0].device, non_blocking=True)
         return to_instances(PoseDecoder(self.strides, cfg)(outputs, image_sizes))
-
-
-def _tower(
-    in_channels: int, channels: int, num_convs: int, num_norm_groups: int, groups: int = 1
-) -> nn.Sequential:
-    """3x3 convolutions with GN and ReLU; the first is dense, the others have ``groups``."""
-    return nn.Sequential(
-        *[
-            ConvModule(
-                in_channels if i == 0 else channels,
-                channels,
-                3,
-                padding=1,
-                bias=True,
-                groups=1 if i == 0 else groups,
-                norm_cfg=dict(type='GN', num_groups=num_norm_groups),
-            )
-            for i in range(num_convs)
-        ]
-    )

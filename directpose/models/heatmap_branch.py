@@ -44,5 +44,12 @@ class HeatmapBranch(BaseModule):
         self.conv_heatmap = nn.Conv2d(feat_channels, num_keypoints, 3, padding=1)
 
     def forward(self, feats: Sequence[Tensor]) -> Tensor:
-        """The levels' features (N, C, H, W), finest first, to logits (N, K, H, W) of the finest."""
+        """Compute keypoint logits (N, K, H, W) from the finest of the given feature maps.
+
+        Args:
+            feats (Sequence[Tensor]): (N, C, H, W) a level, finest first.
+
+        Returns:
+            Tensor: (N, K, H, W).
+        """
         return self.conv_heatmap(self.convs(feats[0]))

@@ -11,7 +11,7 @@ def keypoint_weights(visible: Tensor, centerness: Tensor) -> tuple[Tensor, Tenso
 
     A person's loss is the mean over x and y and over its labelled keypoints; the loss of the
     batch is the mean over positive locations, weighted by their centerness targets. Locations
-    of people with no labelled keypoint weigh nothing.
+    of people with no labelled keypoint have the weight 0.
 
     Args:
         visible (Tensor): (P, K), 1 for labelled keypoints.
@@ -28,7 +28,7 @@ def keypoint_weights(visible: Tensor, centerness: Tensor) -> tuple[Tensor, Tenso
 
 
 def location_weights(visible: Tensor, centerness: Tensor) -> Tensor:
-    """What a positive location weighs in the losses of its keypoints.
+    """The weight of each positive location in the losses of its keypoints.
 
     Args:
         visible (Tensor): (P, K), 1 for labelled keypoints.

@@ -29,7 +29,7 @@ class PoseTTAModel(BaseTTAModel):
 
     Args:
         module (dict or nn.Module): The estimator.
-        data_preprocessor (dict, optional): Goes before that of ``module``.
+        data_preprocessor (dict, optional): Applied before the preprocessor of ``module``.
     """
 
     def merge_preds(
@@ -70,7 +70,7 @@ class PoseTTAModel(BaseTTAModel):
 
 
 def upright_poses(view: PoseDataSample) -> InstanceData:
-    """The poses that were found in a view, as they are in the image.
+    """Mirror the poses of a mirrored view back, so that they fit the image.
 
     In input pixels a mirrored x is ``w - 1 - x``. In original pixels, where the poses are, that
     is ``W - W / w - x``, with the width W of the image there.

@@ -1,4 +1,4 @@
-"""Which location learns which person, decided by what the model predicts so far."""
+"""Assign people to locations by the predictions that the model makes so far."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,9 +18,9 @@ def assign_by_oks(
     keypoint_pred: Tensor,
     instances: Sequence[InstanceData],
 ) -> Tensor:
-    """Let one of mmpose's assigners choose the positive locations, of whatever level.
+    """Let one of mmpose's assigners choose the positive locations, from all levels.
 
-    What it chooses outside of the person's box is left out: there is no centerness.
+    Locations outside of the person's box are left out, since they have no centerness.
 
     Args:
         assigner (Any): Usually ``SimOTAAssigner`` with ``dynamic_k_indicator='oks'``: a person

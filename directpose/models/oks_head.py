@@ -91,9 +91,7 @@ class DirectPoseOKSHead(DirectPoseHead):
         """Losses of the raw maps for given targets.
 
         Args:
-            cls_scores (Sequence[Tensor]): See :meth:`DirectPoseHead.loss_by_feat`.
-            keypoint_preds (Sequence[Tensor]): See :meth:`DirectPoseHead.loss_by_feat`.
-            centernesses (Sequence[Tensor]): See :meth:`DirectPoseHead.loss_by_feat`.
+            cls_scores, keypoint_preds, centernesses: See :meth:`DirectPoseHead.loss_by_feat`.
             targets (PositiveTargets): Of the locations that belong to a person.
 
         Returns:

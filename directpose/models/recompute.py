@@ -1,4 +1,4 @@
-"""Activations computed again in the backward pass instead of kept."""
+"""Gradient checkpointing: activations are computed again instead of kept."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -9,16 +9,17 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recompute(module: nn.Module, x: Tensor) -> Tensor:
-    """Run a module without keeping its activations; the backward pass computes them again.
+    """Run a module without keeping its activations, which is known as gradient checkpointing.
 
-    The statistics of batch norm count each image once, as without this.
+    The backward pass computes the activations again. The statistics of batch norm are updated
+    once for each image, not a second time in the backward pass.
 
     Args:
-        module (nn.Module): Of one tensor.
-        x (Tensor): Its input.
+        module (nn.Module): A module that takes one tensor.
+        x (Tensor): The input of the module.
 
     Returns:
-        Tensor: Its output.
+        Tensor: The output of the module.
     """
     return checkpoint(
         module,
