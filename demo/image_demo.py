@@ -4,19 +4,33 @@
     python demo/image_demo.py PICTURE_OR_FOLDER CONFIG CHECKPOINT --out-dir poses
 
 writes ``poses/visualizations/*.jpg`` with the drawn poses and ``poses/predictions/*.json`` with
-the keypoints in pixels of the picture.
+the keypoints in pixels of the picture. A picture that cannot be read is named, the others are
+drawn, and the exit status is 1.
 """
 
 import argparse
+import mimetypes
 import sys
+import tempfile
 from pathlib import Path
 
+import mmcv
+import mmengine
+import numpy as np
 from mmpose.apis import MMPoseInferencer
 
 from directpose.apis import PRECISIONS, optimize_for_inference
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.config import load_config
+from directpose.cli.device import check_device
 from directpose.cli.errors import UserError, errors_as_messages
+from directpose.pictures import (
+    MAX_PIXELS,
+    PictureError,
+    find_pictures,
+    read_size,
+    result_names,
+)
 
 
 def main() -> None:
@@ -37,16 +51,25 @@ def main() -> None:
         help='the least score of the people that are drawn; default: %(default)s',
     )
     parser.add_argument(
+        '--max-pixels',
+        type=int,
+        default=MAX_PIXELS,
+        help='a picture of more pixels is not read; default: %(default)s',
+    )
+    parser.add_argument(
         '--optimize',
         choices=PRECISIONS,
         help='prepare the model for speed, to compute in this precision',
     )
     args = parser.parse_args()
     with errors_as_messages():
+        check_device(args.device)
         for path in (args.inputs, args.config):
             if not Path(path).exists():
                 raise UserError(f'{path}: does not exist')
         load_config(args.config)  # refuses what is no Python
+        pictures = list_pictures(args.inputs)
+        make_folders(args.out_dir)
         checkpoint = load_checkpoint_file(args.checkpoint)
         inferencer = MMPoseInferencer(args.config, args.checkpoint, device=args.device)
         model = inferencer.inferencer.model
@@ -54,11 +77,63 @@ def main() -> None:
     if args.optimize:
         optimize_for_inference(model, PRECISIONS[args.optimize], keep_freed_memory=True)
     # a keypoint's score is its person's, and that is thresholded already
-    results = inferencer(args.inputs, out_dir=args.out_dir, bbox_thr=args.score_thr, kpt_thr=0.0)
-    number = sum(1 for _ in results)
-    if not number:
-        sys.exit(f'error: {args.inputs} has no pictures')
-    print(f'{number} pictures drawn into {args.out_dir}/visualizations')
+    thresholds = dict(bbox_thr=args.score_thr, kpt_thr=0.0)
+    if pictures is None:
+        frames = sum(1 for _ in inferencer(args.inputs, out_dir=args.out_dir, **thresholds))
+        print(f'{frames} frames drawn into {args.out_dir}/visualizations')
+        return
+    broken = []
+    for path, name in zip(pictures, result_names(pictures), strict=True):
+        try:
+            image = read(path, args.max_pixels)
+        except PictureError as error:
+            print(f'error: {error}', file=sys.stderr)
+            broken.append(path)
+            continue
+        (result,) = inferencer(image, return_vis=True, **thresholds)
+        drawn = mmcv.rgb2bgr(result['visualization'][0])
+        ending = Path(path).suffix or '.jpg'
+        mmcv.imwrite(drawn, f'{args.out_dir}/visualizations/{name}{ending}')
+        mmengine.dump(result['predictions'][0], f'{args.out_dir}/predictions/{name}.json', indent=2)
+    print(f'{len(pictures) - len(broken)} pictures drawn into {args.out_dir}/visualizations')
+    if broken:
+        sys.exit(f'error: {len(broken)} of {len(pictures)} pictures could not be read')
+
+
+def list_pictures(inputs: str) -> list[str] | None:
+    """The picture, or those of the folder; None for a video."""
+    if Path(inputs).is_dir():
+        pictures, others = find_pictures(inputs)
+        if not pictures:
+            raise UserError(f'{inputs} has no pictures')
+        if others:
+            print(f'{len(others)} other entries of {inputs} are passed over, such as {others[0]}')
+        return pictures
+    is_video = (mimetypes.guess_type(inputs)[0] or '').startswith('video')
+    return None if is_video else [inputs]
+
+
+def make_folders(out_dir: str) -> None:
+    """See that the results can be written, before the work."""
+    for name in ('visualizations', 'predictions'):
+        folder = Path(out_dir, name)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise UserError(
+                f'--out-dir {out_dir}: nothing can be written there ({error})'
+            ) from error
+
+
+def read(path: str, max_pixels: int) -> np.ndarray:
+    """The pixels (H, W, 3), BGR, by the decoder of training and testing."""
+    read_size(path, max_pixels)
+    image = mmcv.imread(path)
+    if image is None:
+        read_size(path, max_pixels, decode=True)  # says what is wrong
+        raise PictureError(f'{path}: OpenCV cannot read the picture; save it as JPEG or PNG')
+    return image
 
 
 if __name__ == '__main__':

@@ -218,11 +218,13 @@ def _load_metainfo(metainfo_file: str) -> dict:
         ) from error
 
 
-def load_coco_json(ann_file: str) -> dict:
+def load_coco_json(ann_file: str, annotated: bool = True) -> dict:
     """The content of a COCO file, which has all lists and ids.
 
     Args:
         ann_file (str): The JSON file.
+        annotated (bool): False takes a file without ``annotations``, as COCO's test-dev has it.
+            Defaults to True.
 
     Returns:
         dict: Its content, untouched: ``images``, ``annotations`` and ``categories`` are lists of
@@ -248,6 +250,8 @@ def load_coco_json(ann_file: str) -> dict:
             f'{ann_file} is not a COCO annotation file: it holds a {type(data).__name__}, not a '
             'dict of images, annotations and categories. (A list is a file of results.)'
         )
+    if not annotated:
+        data.setdefault('annotations', [])
     for key, id_fields in _REQUIRED_IDS.items():
         if not is_list_of(data.get(key), dict):
             raise ValueError(

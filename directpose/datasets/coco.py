@@ -1,5 +1,6 @@
 """COCO-style keypoint data for bottom-up training, checked where it is read."""
 
+import logging
 import os.path as osp
 from collections.abc import Iterable, Iterator
 
@@ -139,7 +140,7 @@ class BottomupCocoDataset(CocoDataset):
             remedy = _PATH_REMEDY.format(key="data_prefix['img']", loader=loader)
             raise FileNotFoundError(f"The directory of images '{images}' does not exist. {remedy}")
         try:
-            content = load_coco_json(self.ann_file)
+            content = load_coco_json(self.ann_file, annotated=not self.test_mode)
         except ValueError as error:
             raise DatasetError(str(error)) from error
         data = parse_annotations(
@@ -150,6 +151,14 @@ class BottomupCocoDataset(CocoDataset):
         )
         if errors:
             self._refuse(errors)
+        if not data.people:
+            print_log(
+                f"'{self.ann_file}' has no annotations: nothing can be scored, all figures are -1. "
+                'Write the poses with test_evaluator.format_only=True and '
+                'test_evaluator.outfile_prefix=NAME.',
+                logger='current',
+                level=logging.WARNING,
+            )
         self._metainfo['CLASSES'] = data.categories
         people, images = self._parse(data)
         items = self._get_bottomup_data_infos(people, images)

@@ -129,3 +129,16 @@ def test_an_image_is_compared_with_its_entry_when_it_is_drawn(sound):
         dataset[1]
     with pytest.raises(DatasetError, match='more than the limit of 100'):
         read(ann_file, images, max_pixels=100)[0]
+
+
+def test_a_file_without_annotations_can_be_tested_and_the_log_says_what_for(sound, caplog):
+    ann_file, images, coco = sound
+    del coco['annotations']  # as in COCO's image_info_test-dev2017.json
+    ann_file.write_text(json.dumps(coco))
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    assert len(read(ann_file, images, test_mode=True)) == 3
+    logger.removeHandler(caplog.handler)
+    assert 'format_only=True' in caplog.text
+    with pytest.raises(DatasetError, match='it needs "annotations"'):
+        read(ann_file, images)

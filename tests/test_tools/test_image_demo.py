@@ -122,3 +122,38 @@ def test_drawn_people_have_at_least_the_score_that_was_asked_for(
     assert sorted(person['keypoint_scores'][0] for person in half) == [
         score for score in scores if score >= asked
     ]
+
+
+def test_one_broken_picture_does_not_cost_the_others(demo, checkpoint, pictures, tmp_path, capsys):
+    (pictures / 'one.png').write_bytes((pictures / 'one.jpg').read_bytes())  # the same stem
+    whole = (pictures / 'two.jpg').read_bytes()
+    (pictures / 'cut.jpg').write_bytes(whole[: len(whole) // 2])
+    (pictures / 'loop.jpg').symlink_to('loop.jpg')
+    (pictures / 'Thumbs.db').write_bytes(b'x')
+    out = tmp_path / 'poses'
+    with pytest.raises(SystemExit, match='2 of 5 pictures could not be read'):
+        demo(pictures, TINY, checkpoint, '--out-dir', out, '--device', 'cpu')
+    said = capsys.readouterr()
+    assert f'error: {pictures}/cut.jpg: ' in said.err and f'error: {pictures}/loop.jpg' in said.err
+    assert '3 pictures drawn' in said.out and 'such as Thumbs.db' in said.out
+    names = sorted(path.name for path in (out / 'predictions').iterdir())
+    assert names == ['one.json', 'one.png.json', 'two.json']
+    assert len(list((out / 'visualizations').iterdir())) == 3
+
+
+def test_a_picture_without_ending_is_drawn(demo, checkpoint, pictures, tmp_path):
+    (pictures / 'one.jpg').rename(tmp_path / 'picture')
+    demo(tmp_path / 'picture', TINY, checkpoint, '--out-dir', tmp_path, '--device', 'cpu')
+    assert (tmp_path / 'visualizations/picture.jpg').is_file()
+
+
+@pytest.mark.parametrize('device', ['0', 'gpu', 'mps', 'CPU', 'cuda:0'])
+def test_a_device_that_is_none_gets_a_clear_word(demo, checkpoint, pictures, device):
+    with pytest.raises(SystemExit, match=f'--device {device}: (give cpu|this machine has 0 GPUs)'):
+        demo(pictures, TINY, checkpoint, '--device', device)
+
+
+def test_an_output_that_cannot_be_written_is_found_before_the_work(demo, pictures, tmp_path):
+    (tmp_path / 'file').write_text('x')
+    with pytest.raises(SystemExit, match='nothing can be written'):
+        demo(pictures, TINY, 'no-checkpoint.pth', '--out-dir', tmp_path / 'file')

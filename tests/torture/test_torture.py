@@ -6,6 +6,7 @@ anything but a result or a clear error. The number of the input is its seed.
 
 import collections
 import io
+import json
 import random
 
 import mmcv
@@ -15,7 +16,7 @@ import torch
 from PIL import Image
 
 from directpose.cli.checkpoint import load_checkpoint_file
-from directpose.engine.errors import CheckpointError
+from directpose.cli.errors import UserError
 from directpose.pictures import PictureError, read_picture, read_size
 from tests.mutated_annotations import check_agreement, metainfo_read_once, mutate, sound_file
 
@@ -35,8 +36,6 @@ def run(number, make_and_use):
 
 @pytest.mark.timeout(0)
 def test_annotation_files(tmp_path, torture):
-    import json
-
     ann_file = sound_file(tmp_path)
     sound = json.loads(ann_file.read_text())
 
@@ -131,7 +130,7 @@ def test_checkpoints(tmp_path, torture):
         path.write_bytes(content)
         try:
             loaded = load_checkpoint_file(str(path))
-        except CheckpointError as error:
+        except UserError as error:
             assert str(path) in str(error)
             return 'refused'
         assert all(value.isfinite().all() for value in loaded['state_dict'].values())

@@ -1,0 +1,13 @@
+"""The page on reliability names tests that exist."""
+
+import re
+
+from tests.conftest import ROOT
+
+
+def test_every_test_that_the_page_names_exists():
+    page = (ROOT / 'docs/en/reliability.md').read_text()
+    named = re.findall(r'`(test_\S+?\.py)::(test_\w+)`', page)
+    assert len(named) > 30
+    for file, name in named:
+        assert f'def {name}(' in (ROOT / 'tests' / file).read_text(), f'{file}::{name}'
