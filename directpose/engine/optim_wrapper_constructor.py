@@ -11,14 +11,14 @@ class BiasHeadOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     The parameters fall into four groups by their names:
 
-    ==================  ===============================  =====================
-    parameters          learning rate                    weight decay
-    ==================  ===============================  =====================
-    weights             lr                               weight_decay
-    biases              lr * bias_lr_mult                weight_decay * bias_decay_mult
-    weights under head  lr * head_lr_mult                weight_decay
-    biases under head   lr * head_lr_mult * bias_lr_mult weight_decay * bias_decay_mult
-    ==================  ===============================  =====================
+    ==================  ================================  ===============================
+    parameters          learning rate                     weight decay
+    ==================  ================================  ===============================
+    weights             lr                                weight_decay
+    biases              lr * bias_lr_mult                 weight_decay * bias_decay_mult
+    weights under head  lr * head_lr_mult                 weight_decay
+    biases under head   lr * head_lr_mult * bias_lr_mult  weight_decay * bias_decay_mult
+    ==================  ================================  ===============================
 
     The rule for biases is by name, so it includes those of normalisation layers; their weights
     count as weights. MMEngine's default constructor cannot express this: a matching custom key

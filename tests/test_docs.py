@@ -1,0 +1,198 @@
+"""The documentation: commands, snippets, links and the site."""
+
+import ast
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from directpose.__main__ import USAGE
+from tests.conftest import ROOT
+
+PAGES = [ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md')]
+PAGES += [*sorted(ROOT.glob('docs/*.md')), *sorted(ROOT.glob('docs/en/*.md'))]
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of a page, as written."""
+    return re.findall(rf'^```{language}\n(.*?)^```', page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of each shell command of a page, comments and variables before it left out."""
+    lines = ''.join(blocks(page, 'bash')).replace('\\\n', ' ').splitlines()
+    found = [shlex.split(line, comments=True) for line in lines]
+    found = [
+        words[next((i for i, w in enumerate(words) if '=' not in w), 0) :]
+        for words in found
+        if words
+    ]
+    return [words for words in found if words]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and MyST make them."""
+    text = re.sub(r'^```.*?^```', '', page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r'^#+ (.+)$', text, re.MULTILINE)
+    return {re.sub(r'[^\w\- ]', '', h.lower()).replace(' ', '-') for h in headings}
+
+
+@pytest.mark.parametrize('page', PAGES, ids=NAMES)
+def test_links_lead_somewhere(page):
+    text = re.sub(r'^```.*?^```', '', page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r'\]\(([^)\s]+)\)', text):
+        if '://' in target:
+            continue
+        path, _, anchor = target.partition('#')
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f'{target}: no such file'
+        if anchor:
+            assert anchor in anchors(file), f'{target}: no such heading'
+
+
+@pytest.mark.parametrize('page', PAGES, ids=NAMES)
+def test_python_snippets_compile_and_their_imports_resolve(page):
+    for source in blocks(page, 'python'):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                modules = [(alias.name, None) for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                modules = [(node.module, alias.name) for alias in node.names]
+            else:
+                continue
+            for module, name in modules:
+                if module.split('.')[0] != 'directpose':
+                    # Another project's module may not be installed here.
+                    continue
+                imported = importlib.import_module(module)
+                assert name is None or hasattr(imported, name), f'{module} has no {name}'
+
+
+def assert_known(arguments: list[str], source: str) -> None:
+    """See that a command line's source has all options among the arguments."""
+    for word in arguments:
+        if option := re.match(r'--[a-z][\w-]*', word):
+            assert re.search(rf"['\" (|]{option[0]}['\" )=|]", source), f'{option[0]} is unknown'
+
+
+def verbs() -> list[str]:
+    """The verbs of all `directpose VERB ...` commands."""
+    return [
+        words[1]
+        for page in PAGES
+        for words in commands(page)
+        if words[0] == 'directpose' and len(words) > 1 and not words[1].startswith('-')
+    ]
+
+
+def tool_commands() -> list[tuple[str, list[str]]]:
+    """The commands that start a file of the project, each with its arguments."""
+    found = {}
+    for page in PAGES:
+        for words in commands(page):
+            if (
+                words[0] in ('python', 'bash')
+                and len(words) > 1
+                and words[1].endswith(('.py', '.sh'))
+            ):
+                found[' '.join(words)] = (words[1], words[2:])
+    return list(found.values())
+
+
+def test_commands_name_files_that_exist():
+    """Tools and configs; CONFIG, CHECKPOINT and data are the reader's."""
+    listed = tool_commands()
+    assert len(listed) > 30
+    for script, arguments in listed:
+        assert (ROOT / script).is_file(), script
+        for word in arguments:
+            if word.startswith(('configs/', 'tools/', 'demo/')) and word.endswith('.py'):
+                assert (ROOT / word).is_file() or 'CONFIG' in word or 'MY' in word.upper(), word
+
+
+# What a shell script hands its options on to.
+CALLED = {
+    f'tools/{start}_{verb}.sh': f'tools/{verb}.py'
+    for start in ('dist', 'slurm')
+    for verb in ('train', 'test')
+}
+
+
+@pytest.mark.parametrize('script', sorted({script for script, _ in tool_commands()}))
+def test_options_of_tools_are_known(script):
+    files = [ROOT / script, ROOT / CALLED.get(script, script)]
+    source = '\n'.join(file.read_text() for file in files)
+    for name, arguments in tool_commands():
+        if name == script and script != 'tools/run_tests.sh':  # its arguments are pytest's
+            assert_known(arguments, source)
+
+
+def test_verbs_of_the_command_exist():
+    assert set(verbs()) <= set(re.findall(r'^  (\w+)  ', USAGE, re.MULTILINE))
+
+
+# Messages of other libraries that the page of troubleshooting explains.
+OTHERS = (
+    "ModuleNotFoundError: No module named 'pkg_resources'",
+    'MMCV==... is used but incompatible. Please install mmcv>=2.0.0rc4, <2.2.0',
+    'chumpy',
+    'numpy.dtype size changed, may indicate binary incompatibility',
+    "No module named 'mmcv._ext'",
+    'mmengine does not support to load directpose config',
+    '... is not in the mmpose::model registry',
+    "KeyError: 'area'",
+    'CUDA out of memory',
+    '<urlopen error ...>',
+    'loss: nan',
+)
+
+
+def test_messages_of_troubleshooting_are_those_of_the_code():
+    sources = ' '.join(
+        path.read_text()
+        for room in ('directpose', 'tools')
+        for path in ROOT.glob(f'{room}/**/*.py')
+    )
+    # A long message is several literals in the code.
+    sources = re.sub(r"'\s*\n\s*f?'", '', re.sub(r'"\s*\n\s*f?"', '', sources))
+    sources = re.sub(r"""['"]\s*\n\s*f?['"]""", '', sources)
+    sources = re.sub(r'\{[^{}]*\}', '...', sources)
+    text = (ROOT / 'docs/en/troubleshooting.md').read_text().partition('## Results')[0]
+    messages = [
+        message
+        for cell in re.findall(r'^\| ([^|]*`[^|]*) \|', text, re.MULTILINE)
+        for message in re.findall(r'`([^`]+)`', cell)
+        if message not in OTHERS
+    ]
+    assert len(messages) > 10
+    for message in messages:
+        for part in message.split('...'):
+            assert part.strip(" '") in sources, f'{message}: no such message in the code'
+
+
+def test_every_page_is_in_the_site():
+    listed = set(re.findall(r'^(en/\w+)$', (ROOT / 'docs/index.md').read_text(), re.MULTILINE))
+    assert listed == {f'en/{page.stem}' for page in ROOT.glob('docs/en/*.md')}
+
+
+@pytest.mark.slow
+def test_site_builds_without_a_warning(tmp_path):
+    missing = [n for n in ('sphinx', 'furo', 'myst_parser') if importlib.util.find_spec(n) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}: pip install '.[docs]'")
+    done = subprocess.run(
+        [sys.executable, '-m', 'sphinx', '-q', '-W', '--keep-going', 'docs', str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / 'reference/models.html').read_text()
+    assert 'directpose.models.' in page and 'KPAlign' in page
+    assert (tmp_path / 'en/method.html').is_file()
