@@ -126,6 +126,11 @@ def test_gradient_checkpointing_gives_the_same_gradients_and_keeps_less():
     assert kept[1] < 0.8 * kept[0]
 
 
+def test_the_ranges_are_the_papers():
+    ranges = [(-1, 64), (64, 128), (128, 256), (256, 512), (512, math.inf)]
+    assert list(make_head().regress_ranges) == ranges
+
+
 def test_initial_scores_are_low_and_convolutions_narrow():
     head = make_head()
     probability = head.conv_cls.bias.sigmoid()
