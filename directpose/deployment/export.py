@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,9 @@ from directpose.runtime.model import METADATA_KEY
 
 from .deploy_model import DeployModel
 
+_MERGED, _UNMERGED = torch.onnx.TrainingMode.EVAL, torch.onnx.TrainingMode.PRESERVE
+"""What torch does with batch norm in evaluation: part of the convolution, or a node."""
+
 OPSET = 18
 """The first with GridSample is 16; the first whose Pad has axes is 18."""
 
@@ -24,7 +28,11 @@ MAPS = ('cls_score', 'keypoint_pred', 'centerness', 'box_pred')
 
 
 def export_onnx(
-    model: nn.Module, path: str | Path, resize: ShortSideResize, with_nms: bool = True
+    model: nn.Module,
+    path: str | Path,
+    resize: ShortSideResize,
+    with_nms: bool = True,
+    half_weights: bool = False,
 ) -> None:
     """Write a model to a file of standard ONNX operators.
 
@@ -40,6 +48,10 @@ def export_onnx(
         path (str | Path): The file to write.
         resize (ShortSideResize): How its test pipeline resizes a picture.
         with_nms (bool): Whether NMS is part of the graph. Defaults to True.
+        half_weights (bool): Whether to store the weights in half precision: half the size, and
+            nothing is lost if the checkpoint has them so. They are single precision again when
+            the file is loaded. Batch norm then stays a node of its own, which runtimes merge into
+            its convolution. Defaults to False.
     """
     wrapper = _PosesAndMaps(DeployModel(model, with_nms))
     divisor = model.data_preprocessor.pad_size_divisor
@@ -59,6 +71,7 @@ def export_onnx(
             str(path),
             dynamo=False,
             opset_version=OPSET,
+            training=_UNMERGED if half_weights else _MERGED,
             input_names=['images', 'image_sizes', 'score_thr'],
             output_names=['keypoints', 'scores', 'boxes', *maps],
             dynamic_axes={
@@ -77,6 +90,8 @@ def export_onnx(
     ]
     del written.graph.output[:]
     written.graph.output.extend(outputs)
+    if half_weights:
+        _halve_weights(written.graph)
     onnx.helper.set_model_props(
         written, {METADATA_KEY: json.dumps(_settings(model, resize, with_nms))}
     )
@@ -133,6 +148,22 @@ def _nms_without_if() -> Iterator[None]:
         yield
     finally:
         torch.onnx.unregister_custom_op_symbolic('torchvision::nms', OPSET)
+
+
+def _halve_weights(graph: onnx.GraphProto) -> None:
+    """Store the graph's weights in half precision, each with a cast to single precision."""
+    casts = []
+    for weight in graph.initializer:
+        if weight.data_type != onnx.TensorProto.FLOAT or not weight.dims:
+            continue
+        name = weight.name
+        half = onnx.numpy_helper.to_array(weight).astype(np.float16)
+        weight.CopyFrom(onnx.numpy_helper.from_array(half, f'{name}_half'))
+        casts.append(
+            onnx.helper.make_node('Cast', [f'{name}_half'], [name], to=onnx.TensorProto.FLOAT)
+        )
+    for place, cast in enumerate(casts):  # a graph's nodes are in the order of their use
+        graph.node.insert(place, cast)
 
 
 def _settings(model: nn.Module, resize: ShortSideResize, with_nms: bool) -> dict:

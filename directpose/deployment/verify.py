@@ -45,6 +45,7 @@ def export_verified(
     resize: ShortSideResize,
     pictures: Sequence[np.ndarray],
     with_nms: bool = True,
+    half_weights: bool = False,
 ) -> list[Difference]:
     """Write a model to an ONNX file and compare the file with the model.
 
@@ -57,6 +58,7 @@ def export_verified(
         resize (ShortSideResize): See :func:`~.export.export_onnx`.
         pictures (Sequence[np.ndarray]): See :func:`verify_onnx`.
         with_nms (bool): See :func:`~.export.export_onnx`. Defaults to True.
+        half_weights (bool): See :func:`~.export.export_onnx`. Defaults to False.
 
     Returns:
         list[Difference]: One for each picture.
@@ -67,7 +69,7 @@ def export_verified(
     path = Path(path)
     unchecked = path.with_name(f'{path.name}.unchecked')
     try:
-        export_onnx(model, unchecked, resize, with_nms)
+        export_onnx(model, unchecked, resize, with_nms, half_weights)
         differences = [verify_onnx(model, unchecked, picture) for picture in pictures]
         os.replace(unchecked, path)
     finally:

@@ -117,6 +117,28 @@ def test_the_heatmap_branch_stays_out(folder, model):
     assert weights == pytest.approx(needed, rel=0.01)
 
 
+def test_weights_in_half_precision_take_half_the_size_and_lose_nothing(folder, tmp_path):
+    checkpoint = torch.load(folder / 'model.pth', weights_only=True)['state_dict']
+    halved = {name: w.half() if w.is_floating_point() else w for name, w in checkpoint.items()}
+    torch.save(dict(state_dict=halved), tmp_path / 'half.pth')
+    found = []
+    for name, options in (('whole', ()), ('half', ('--half-weights',))):
+        out = tmp_path / f'{name}.onnx'
+        main([TINY, str(tmp_path / 'half.pth'), str(out), *options])
+        found.append(DirectPose(out, score_thr=0.0)(picture(144)))
+    assert out.stat().st_size < 0.6 * (tmp_path / 'whole.onnx').stat().st_size
+    whole, half = found
+    assert len(whole.scores) == len(half.scores) > 3
+    np.testing.assert_allclose(half.scores, whole.scores, atol=1e-5)
+    np.testing.assert_allclose(half.keypoints, whole.keypoints, atol=1e-2)
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused(folder, tmp_path):
+    with pytest.raises(SystemExit, match='was not written'):
+        main([TINY, str(folder / 'model.pth'), str(tmp_path / 'half.onnx'), '--half-weights'])
+    assert not list(tmp_path.iterdir())
+
+
 def test_metadata_is_the_config(folder, model):
     run = DirectPose(folder / 'outside.onnx')
     assert run.score_thr == Config.fromfile(TINY).model.test_cfg.score_thr

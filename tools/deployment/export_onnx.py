@@ -38,6 +38,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--without-nms', action='store_true', help='leave NMS to what runs the file'
     )
+    parser.add_argument(
+        '--half-weights',
+        action='store_true',
+        help='store the weights in half precision; for checkpoints that have them so',
+    )
     return parser.parse_args(argv)
 
 
@@ -74,7 +79,9 @@ def main(argv: list[str] | None = None) -> None:
         for seed, long_side in enumerate((1.0, 1.5, 2.2))
     ]
     try:
-        differences = export_verified(model, out, resize, pictures, with_nms=not args.without_nms)
+        differences = export_verified(
+            model, out, resize, pictures, not args.without_nms, args.half_weights
+        )
     except ValueError as error:
         sys.exit(f'error: {out} was not written: {error}')
     table = Table('picture', 'people', 'scores differ by', 'positions', 'poses')
