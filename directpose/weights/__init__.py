@@ -11,6 +11,8 @@ _FOLDER = Path(__file__).parent
 
 # SHA-256 of each file. The model cards in docs/en say what each file is and whose it is.
 DIGESTS = {
+    'directpose-tiny.onnx': '74c8dde8b56a8b55d6585d34a8c30fef00573f6e7cbc10bb42484a0a222683aa',
+    'directpose-tiny.pth': '4651fb607c21e7318c2bf30368fd285bbc97327b6954907c6b088dd55a1ae464',
     'efficientnet-lite0_imagenet.pth': (
         '56083e2dc06edd9367e0e8687c6af55424f8fa44b5976b55df1d1a5b163919da'
     ),

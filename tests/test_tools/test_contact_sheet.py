@@ -1,0 +1,29 @@
+"""Sheets of pictures."""
+
+import pytest
+from PIL import Image
+
+from tests.load_tool import load_tool
+
+tool = load_tool('analysis_tools/contact_sheet.py')
+
+
+def test_every_picture_has_its_place_in_its_own_proportions(tmp_path):
+    colours = ['red', 'lime', 'blue', 'black']
+    for number, colour in enumerate(colours):
+        size = (40, 20) if number < 2 else (40, 80)
+        Image.new('RGB', size, colour).save(tmp_path / f'{number}.png')
+    (tmp_path / 'notes.txt').write_text('no picture')
+    out = tmp_path / 'out/sheet.png'
+    out.parent.mkdir()
+    tool.main([str(tmp_path), str(out), '--columns', '2', '--number', '3', '--width', '20'])
+    sheet = Image.open(out)
+    assert sheet.size == (2 * 26 + 6, 6 + 10 + 6 + 40 + 6)
+    corners = [sheet.getpixel(at) for at in [(6, 6), (32, 6), (6, 22), (25, 61), (32, 22)]]
+    red, lime, blue, white = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+    assert corners == [red, lime, blue, blue, white]  # the fourth picture is not wanted
+
+
+def test_folder_without_pictures_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match='has no .jpg or .png files'):
+        tool.main([str(tmp_path), 'sheet.jpg'])
