@@ -1,26 +1,30 @@
 #!/usr/bin/env bash
 set -euo pipefail
 
-config=configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py
-data=data/synthetic
+people=configs/directpose/directpose_efficientnet-lite0_fpn_2xb12-2k_synthetic.py
+mice=configs/directpose/directpose_efficientnet-lite0_fpn_1xb8-300_mice.py
+weights=directpose://directpose-tiny
 work=work_dirs/quickstart
-num_train=1200 num_val=100 size=144 seed=0 max_people=2
+num_people_pictures=100 size=256 seed=1 max_people=4
 
 usage() {
   cat <<EOF
 Usage: bash tools/quickstart.sh [--images DIR]
 
-From a fresh clone to drawn poses, on a machine without a GPU:
+From a fresh clone to poses, on a machine without a GPU:
   1. sets the environment up where needed (tools/setup_env.sh says how and where);
-  2. draws a data set of people in COCO's format into $data;
-  3. trains a small model on it for a few minutes, into $work;
-  4. evaluates it, prints COCO's table, and draws the poses it finds beside the
-     annotated ones.
-Safe to run again: what is there is used again, and training starts anew. Shows progress and
-results alone; the whole logs are files in $work.
+  2. draws people, and evaluates the model that comes with the package on them: it has
+     never seen these pictures;
+  3. draws mice, which have other keypoints, and trains that model on them for some
+     minutes;
+  4. evaluates the trained model on other mice.
+Sheets of pictures with poses, and the curve of the training, go into $work. Safe to
+run again: training starts anew. Shows progress and results alone; the whole logs are files
+in $work.
 
-  --images DIR  draws poses on the pictures in DIR as well. This model has seen
-                drawn people only: do not expect much of it on photographs.
+  --images DIR  draws poses on the pictures in DIR as well, with the model that comes with
+                the package. It was trained on drawn people alone: do not expect poses on
+                photographs.
 EOF
 }
 
@@ -68,46 +72,41 @@ bash "$root/tools/setup_env.sh" | count_packages
 cd "$root"
 python() { "$venv/bin/python" "$@"; }
 
-is_drawn() {  # whether the data set is there, whole, and with these settings
-  [ -e "$data/annotations/person_keypoints_train2017.json" ] &&
-    [ -e "$data/annotations/person_keypoints_val2017.json" ] &&
-    python - "$data/synthetic.json" "$num_train" "$num_val" "$size" "$seed" "$max_people" <<'EOF'
-import json, sys
-made_with = json.load(open(sys.argv[1]))
-wanted = [int(number) for number in sys.argv[2:]]
-names = ('num_train', 'num_val', 'size', 'seed', 'max_people')
-sys.exit([made_with.get(name) for name in names] != wanted)
-EOF
-}
-
 echo '==> check of the environment'
 # Who wants every line calls tools/check_env.py.
 python tools/check_env.py | sed -E '/^ok +(mmcv|gpu) /!{/^ok /d}'
 
-echo "==> drawn people in $data"
-if is_drawn; then
-  echo '    they are there'
-else
-  python tools/dataset_converters/make_synthetic_coco.py "$data" \
-    --train "$num_train" --val "$num_val" --size "$size" --seed "$seed" \
-    --max-people "$max_people"
-fi
+test_and_draw() {  # CONFIG WEIGHTS NAME [options]: COCO's table, and a sheet of pictures
+  rm -rf "$work/$3/poses"
+  python tools/test.py "$1" "$2" --quiet --work-dir "$work/$3" --show-dir "$work/$3/poses" "${@:4}"
+  python tools/analysis_tools/contact_sheet.py "$work/$3/poses" "$work/$3.jpg"
+}
 
-echo "==> training, into $work"
-python tools/train.py "$config" --work-dir "$work" --quiet
-
-echo '==> evaluation'
-checkpoint=$(cat "$work/last_checkpoint")
-python tools/test.py "$config" "$checkpoint" --quiet --work-dir "$work" --show-dir "$work/poses"
+echo '==> the model that comes with the package, on drawn people'
+python tools/dataset_converters/make_synthetic_coco.py data/drawn_people --train 1 \
+  --val "$num_people_pictures" --size "$size" --seed "$seed" --max-people "$max_people"
+test_and_draw "$people" "$weights" people --data-root data/drawn_people
 
 if [ -n "$images" ]; then
   echo "==> poses on the pictures of $images"
-  python demo/image_demo.py "$images" "$config" "$checkpoint" --out-dir "$work/images" \
+  mkdir -p "$work"
+  python demo/image_demo.py "$images" "$people" "$weights" --out-dir "$work/images" \
     >"$work/images.log" 2>&1 || { cat "$work/images.log"; exit 1; }
 fi
 
+echo '==> training on mice, from that model'
+python tools/dataset_converters/make_drawn_mice.py data/drawn_mice
+python tools/train.py "$mice" --quiet --work-dir "$work/mice"
+python tools/analysis_tools/analyze_logs.py plot_curve "$work/mice" --keys loss coco/AP \
+  --out "$work/mice_curve.png"
+
+echo '==> the trained model, on other mice'
+checkpoint=$(cat "$work/mice/last_checkpoint")
+test_and_draw "$mice" "$checkpoint" mice
+
 echo
-echo "Poses beside the annotated ones, for example:"
-find "$root/$work/poses" -name '*.jpg' | sort | head -n 3
-[ -z "$images" ] || echo "Your pictures: $root/$work/images/visualizations"
-echo "The model: $checkpoint"
+echo "People, annotated and found: $root/$work/people.jpg"
+echo "Mice, annotated and found:   $root/$work/mice.jpg"
+echo "The curve of the training:   $root/$work/mice_curve.png"
+echo "The trained model:           $checkpoint"
+[ -z "$images" ] || echo "Your pictures:               $root/$work/images/visualizations"

@@ -28,9 +28,14 @@ exit 1
 """
 STEPS = (
     'tools/dataset_converters/make_synthetic_coco.py',
-    'tools/train.py',
     'tools/test.py',
+    'tools/analysis_tools/contact_sheet.py',
     'demo/image_demo.py',
+    'tools/dataset_converters/make_drawn_mice.py',
+    'tools/train.py',
+    'tools/analysis_tools/analyze_logs.py',
+    'tools/test.py',
+    'tools/analysis_tools/contact_sheet.py',
 )
 
 
@@ -43,8 +48,7 @@ def quickstart(tmp_path):
         files = {
             'tools/setup_env.sh': SET_UP,
             'requirements/lock.txt': '# a comment\ntiny1==1.0\ntiny2==1.0\ntiny3==1.0\n',
-            'work_dirs/quickstart/last_checkpoint': 'iter_1.pth',
-            'work_dirs/quickstart/poses/1.jpg': '',
+            'work_dirs/quickstart/mice/last_checkpoint': 'iter_1.pth',
             # Stands in for Python: runs the check, and tells how the other steps are called.
             '.venv/bin/python': f'#!/bin/bash\ncase $1 in\n*check_env.py) {check} ;;\n'
             '*) echo step "$@" ;;\nesac\n',
@@ -84,8 +88,15 @@ def test_packages_and_passed_checks_have_no_lines_of_their_own(quickstart) -> No
 def test_every_step_is_run_and_quiet(quickstart) -> None:
     called = [line.split() for line in quickstart() if line.startswith('step')]
     # The pictures' step prints a line for each picture: that goes to a file.
-    assert [call[1] for call in called] == list(STEPS[:3])
-    assert all('--quiet' in call for call in called[1:])
+    assert [call[1] for call in called] == [step for step in STEPS if 'demo' not in step]
+    assert all((ROOT / call[1]).is_file() for call in called)
+    long = [call for call in called if call[1] in ('tools/train.py', 'tools/test.py')]
+    assert all('--quiet' in call for call in long)
+    # The package's model is evaluated before anything is trained, and the trained one after.
+    assert [call[3] for call in long if call[1] == 'tools/test.py'] == [
+        'directpose://directpose-tiny',
+        'iter_1.pth',
+    ]
 
 
 def test_log_of_the_own_pictures_is_kept(quickstart, tmp_path) -> None:
