@@ -36,7 +36,8 @@ class Difference(NamedTuple):
     people: int
     """How many people model and file find at the threshold of the config."""
     poses: float
-    """The largest difference between the poses of model and file, as of scores and positions."""
+    """The largest difference between the poses of model and file, as of scores and positions,
+    over nine tenths of the people."""
 
 
 def export_verified(
@@ -86,7 +87,8 @@ def verify_onnx(model: nn.Module, path: str | Path, picture: np.ndarray) -> Diff
     - the poses that the graph makes of its own maps, at a threshold that leaves some people,
       with those that the model's decoder makes of the same maps;
     - the poses that :class:`~directpose.runtime.DirectPose` and the model find in the picture, at
-      the threshold of the config.
+      the threshold of the config. Of these a tenth may differ: rounding decides about a person
+      whose overlap with another is almost the threshold of NMS.
 
     Args:
         model (nn.Module): The model, on the CPU, not prepared for speed.
@@ -112,7 +114,7 @@ def verify_onnx(model: nn.Module, path: str | Path, picture: np.ndarray) -> Diff
 
     found = inference_bottomup(model, picture)[0].pred_instances
     expected = Poses(found.keypoints, found.bbox_scores, found.bboxes)
-    people, poses = _compare_poses(expected, DirectPose(path)(picture), graph.side)
+    people, poses = _compare_poses(expected, DirectPose(path)(picture), graph.side, missing=0.1)
     _demand(poses, f'the poses found in {name}')
     return Difference((width, height), scores, positions, people, poses)
 
@@ -207,31 +209,35 @@ def _relative(a: Tensor, b: Tensor, side: int) -> Tensor:
     return ((a - b).abs() / a.abs().clamp(min=side)).max()
 
 
-def _compare_poses(expected: Poses, got: Poses, side: int) -> tuple[int, float]:
+def _compare_poses(
+    expected: Poses, got: Poses, side: int, missing: float = 0.0
+) -> tuple[int, float]:
     """The number of people and the largest difference; infinite where people are missing.
 
     Each pose is compared with the nearest one: rounding may change the order of people whose
-    scores are almost equal.
+    scores are almost equal. Where an overlap is almost the threshold of NMS, rounding decides
+    about a person; this is why a part ``missing`` of the people may differ.
     """
     people = len(expected.scores)
-    if people != len(got.scores):
+    allowed = int(missing * people)
+    if abs(people - len(got.scores)) > allowed:
         return people, float('inf')
     if people == 0:
         return 0, 0.0
     rows, others = (
         torch.from_numpy(
-            np.concatenate([p.keypoints.reshape(people, -1), p.boxes], axis=1)
+            np.concatenate([p.keypoints.reshape(len(p.scores), -1), p.boxes], axis=1)
         ).double()
         for p in (expected, got)
     )
     scale = rows.abs().clamp(min=side)[:, None]
-    difference = ((rows[:, None] - others) / scale).abs().amax(dim=2)  # (people, people)
+    difference = ((rows[:, None] - others) / scale).abs().amax(dim=2)  # (people, people found)
     scores = torch.from_numpy(expected.scores)[:, None] - torch.from_numpy(got.scores)
-    difference = torch.maximum(difference, scores.abs())
-    nearest = difference.min(dim=1)
-    if len(nearest.indices.unique()) < people:
+    nearest = torch.maximum(difference, scores.abs()).min(dim=1)
+    best = nearest.values.argsort()[: people - allowed]  # NaN is sorted last
+    if len(nearest.indices[best].unique()) < len(best):
         return people, float('inf')
-    return people, nearest.values.max().item()
+    return people, nearest.values[best].max().item()
 
 
 def _demand(difference: float, what: str) -> None:

@@ -109,6 +109,13 @@ def test_what_passes_for_rounding():
     # people whose scores are almost equal may stand in another order
     one, other = (10, 0.5), (300, 0.5 + 1e-6)
     assert difference(poses(one, other), poses(other, one)) < 1e-6
+    # of ten people NMS may have kept another one, but not of one
+    crowd = [(100 * i, 0.5) for i in range(10)]
+    changed = [*crowd[:9], (450, 0.4)]
+    assert difference(poses(*crowd), poses(*changed)) > 0.01
+    assert _compare_poses(poses(*crowd), poses(*changed), 800, missing=0.1) == (10, 0)
+    assert _compare_poses(poses(*crowd), poses(*crowd[:9]), 800, missing=0.1) == (10, 0)
+    assert _compare_poses(poses(*crowd), poses(*crowd[:8]), 800, missing=0.1)[1] == np.inf
     # but each of them must be there
     assert difference(poses(one, other), poses(one, one)) == np.inf
 
