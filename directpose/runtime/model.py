@@ -110,6 +110,8 @@ class DirectPose:
         Raises:
             ValueError: If one of them is no picture.
         """
+        if type(batch_size) is not int or batch_size < 1:
+            raise ValueError(f'batch_size must be a whole number from 1, but is {batch_size!r}')
         images = [read(picture) for picture in pictures]
         groups = defaultdict(list)
         for index, image in enumerate(images):

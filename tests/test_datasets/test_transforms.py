@@ -462,3 +462,25 @@ def test_random_draws_can_be_shared_between_images():
 def test_a_length_that_is_none_is_refused_when_the_config_is_built(build, name):
     with pytest.raises(ValueError, match=f'{name} must be a whole number of pixels from 1'):
         build()
+
+
+@given(seed=st.integers(0, 2**31), width=st.integers(8, 80), height=st.integers(8, 80))
+def test_two_flips_are_none_and_a_test_resize_leads_back(seed, width, height):
+    dice = np.random.default_rng(seed)
+    places = dice.uniform(0, (width - 1, height - 1), (2, 4, 2)).astype(np.float32)
+    people = make_people(places.tolist(), np.ones((2, 4)).tolist(), image_size=(width, height))
+    people.update(
+        flip_indices=[1, 0, 3, 2], img=dice.integers(0, 256, (height, width, 3), np.uint8)
+    )
+    image, points = people['img'].copy(), np.array(people['keypoints'])
+    once = RandomFlip(prob=1.0)(people)
+    assert not np.array_equal(once['keypoints'], points)
+    twice = RandomFlip(prob=1.0)(once)
+    assert np.array_equal(twice['img'], image)
+    np.testing.assert_allclose(twice['keypoints'], points, atol=1e-4)
+
+    resized = ShortSideResize(20, 60)(dict(img=image))
+    moved = points * resized['scale_factor']  # input pixels
+    size, scale = resized['input_size'], resized['input_scale']
+    back = moved / size * scale + resized['input_center'] - scale / 2
+    np.testing.assert_allclose(back, points, atol=1e-3)

@@ -15,9 +15,11 @@ common = dict(
 train_dataloader = dict(
     dataset=dict(ann_file='annotations/mmpose_crowdpose_trainval.json', **common)
 )
-val_dataloader = dict(dataset=dict(ann_file='annotations/mmpose_crowdpose_test.json', **common))
+val_dataloader = dict(
+    dataset=dict(ann_file='annotations/mmpose_crowdpose_test.json', use_area=False, **common)
+)
 test_dataloader = val_dataloader
 
-# Its own AP, by crowding, and no segmented areas.
+# Its own AP, by crowding, and no segmented areas (`use_area` above, too).
 val_evaluator = dict(iou_type='keypoints_crowd', use_area=False, prefix='crowdpose')
 test_evaluator = val_evaluator
