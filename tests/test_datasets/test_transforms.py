@@ -290,6 +290,14 @@ def test_crop_fills_what_the_image_lacks_at_the_right_and_the_bottom():
     assert (image[6:] == 0).all() and (image[:, 10:] == 0).all()
 
 
+def test_crop_keeps_the_label_of_a_keypoint_on_its_first_row_or_column():
+    people = make_people([[[18, 10], [20, 8], [17.9, 10]]], [[1, 1, 1]])
+    crop = CropAroundPerson(crop_size=(12, 10))
+    crop._draw_offset = lambda bbox: (18, 8)
+    results = crop(BBoxFromKeypoints()(people))
+    np.testing.assert_array_equal(results['keypoints_visible'], [[1, 1, 0]])
+
+
 def test_crop_draws_every_offset_from_the_corner_back_to_half_a_window():
     crop = CropAroundPerson(crop_size=(6, 4))
     boxes = np.array([[10.9, 1.5, 20, 20], [2, 30, 9, 40]], dtype=np.float32)
