@@ -49,6 +49,10 @@ def main(argv: list[str] | None = None) -> int:
         from directpose.cli.predict import main as predict
 
         return predict(rest)
+    if command == 'web':
+        from directpose.cli.web import main as web
+
+        return web(rest)
     if command in SCRIPTS:
         return _run_script(command, rest)
     print(USAGE, end='', file=sys.stderr)

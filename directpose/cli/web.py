@@ -1,0 +1,185 @@
+"""A page in the browser that draws the poses of a picture or a short clip.
+
+    directpose web
+    directpose web --model model.onnx --port 8000
+
+Nothing leaves this machine: the page is served on 127.0.0.1 unless --host says otherwise, and no
+file is sent anywhere.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from directpose.pictures import PictureError, read_picture
+from directpose.runtime import DirectPose
+
+from . import predict
+
+MAX_PIXELS = 50_000_000
+"""A picture of more pixels is refused."""
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog='directpose web',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        '--model',
+        default='directpose-tiny',
+        help='an exported model, .onnx, or the name of one that comes with the package; '
+        'default: %(default)s',
+    )
+    parser.add_argument(
+        '--host',
+        default='127.0.0.1',
+        help='address to serve on; 0.0.0.0 lets other machines in; default: %(default)s',
+    )
+    parser.add_argument('--port', type=int, default=7860, help='default: %(default)s')
+    parser.add_argument(
+        '--max-size', type=int, default=50, help='largest file in MB; default: %(default)s'
+    )
+    parser.add_argument(
+        '--max-frames', type=int, default=300, help='frames of a clip; default: %(default)s'
+    )
+    return parser.parse_args(argv)
+
+
+def draw_picture(
+    model: DirectPose, path: str, score_thr: float, boxes: bool, scores: bool, folder: str
+) -> tuple[np.ndarray, list[str]]:
+    """Find and draw the people of a picture.
+
+    Args:
+        model (DirectPose): Any exported model.
+        path (str): The picture.
+        score_thr (float): People with a lower score are left out.
+        boxes (bool): Whether to draw boxes.
+        scores (bool): Whether to write scores.
+        folder (str): Where ``poses.png`` and ``poses.json`` go.
+
+    Returns:
+        tuple: The drawn picture (H, W, 3) in RGB, and the paths of the two files.
+
+    Raises:
+        PictureError: If the file is no picture, broken, or too large.
+    """
+    from PIL import Image
+
+    image = read_picture(path, max_pixels=MAX_PIXELS)
+    poses = model(image)
+    sure = poses.scores >= score_thr
+    poses = poses.replace(
+        keypoints=poses.keypoints[sure], scores=poses.scores[sure], boxes=poses.boxes[sure]
+    )
+    drawn = np.ascontiguousarray(poses.draw(image, boxes=boxes, scores=scores)[..., ::-1])
+    files = [os.path.join(folder, name) for name in ('poses.png', 'poses.json')]
+    Image.fromarray(drawn).save(files[0])
+    Path(files[1]).write_text(json.dumps(poses.to_dict(), indent=1))
+    return drawn, files
+
+
+def build_page(args: argparse.Namespace):
+    """Make the page.
+
+    Args:
+        args (argparse.Namespace): What :func:`parse_args` returns.
+
+    Returns:
+        gradio.Blocks: Not yet served.
+    """
+    import gradio
+
+    model = DirectPose(args.model)
+
+    def on_picture(path, score_thr, boxes, scores):
+        if path is None:
+            return None, None
+        # The page's server deletes its own folder when it ends.
+        folder = tempfile.mkdtemp(dir=os.environ['GRADIO_TEMP_DIR'])
+        try:
+            return draw_picture(model, path, score_thr, boxes, scores, folder)
+        except PictureError as error:
+            raise gradio.Error(str(error).replace(path, 'this file')) from error
+
+    def on_clip(path, score_thr, boxes, scores):
+        if path is None:
+            raise gradio.Error('choose a clip first')
+        folder = Path(tempfile.mkdtemp(dir=os.environ['GRADIO_TEMP_DIR']))
+        options = ['--boxes'] * boxes + ['--scores'] * scores
+        options += ['--score-thr', str(score_thr), '--max-frames', str(args.max_frames)]
+        command = [path, '--model', args.model, '--out', str(folder), '--track', *options]
+        if predict.main(command) != 0 or not (videos := list(folder.glob('*.mp4'))):
+            raise gradio.Error('this file is no video that can be read')
+        return str(videos[0]), [str(videos[0]), str(folder / 'poses.jsonl')]
+
+    with gradio.Blocks(title='DirectPose', analytics_enabled=False) as page:
+        gradio.Markdown(
+            '# DirectPose\nFind people and their keypoints. Files stay on this machine.'
+        )
+        with gradio.Row():
+            score_thr = gradio.Slider(0, 1, value=model.score_thr, step=0.01, label='least score')
+            boxes = gradio.Checkbox(label='boxes')
+            scores = gradio.Checkbox(label='scores')
+        with gradio.Tab('Picture'), gradio.Row():
+            picture = gradio.Image(
+                type='filepath', sources=['upload', 'webcam', 'clipboard'], label='picture'
+            )
+            with gradio.Column():
+                # Not Gradio's button that shares a picture on the internet.
+                drawn = gradio.Image(
+                    label='poses',
+                    format='png',
+                    interactive=False,
+                    buttons=['fullscreen', 'download'],
+                )
+                files = gradio.File(label='download', file_count='multiple', interactive=False)
+        with gradio.Tab('Clip'), gradio.Row():
+            with gradio.Column():
+                clip = gradio.Video(label=f'clip; its first {args.max_frames} frames are used')
+                start = gradio.Button('Find poses')
+            with gradio.Column():
+                video = gradio.Video(label='poses', interactive=False, buttons=['download'])
+                clip_files = gradio.File(label='download', file_count='multiple', interactive=False)
+        settings = [score_thr, boxes, scores]
+        for change in (picture.change, score_thr.release, boxes.change, scores.change):
+            change(on_picture, [picture, *settings], [drawn, files], api_name=False)
+        start.click(on_clip, [clip, *settings], [video, clip_files], api_name=False)
+    return page
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve the page until the process is stopped.
+
+    Args:
+        argv (list[str], optional): Arguments. Defaults to ``sys.argv[1:]``.
+
+    Returns:
+        int: The exit status.
+    """
+    args = parse_args(argv)
+    os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
+    with tempfile.TemporaryDirectory() as folder:
+        # What people send and get is gone when the server ends.
+        os.environ['GRADIO_TEMP_DIR'] = folder
+        try:
+            page = build_page(args)
+        except ModuleNotFoundError as error:
+            if error.name != 'gradio':
+                raise
+            print("error: the page needs Gradio: pip install 'directpose[web]'", file=sys.stderr)
+            return 2
+        except (ImportError, ValueError) as error:
+            print(f'error: {error}', file=sys.stderr)
+            return 2
+        page.launch(
+            server_name=args.host, server_port=args.port, max_file_size=f'{args.max_size}mb'
+        )
+    return 0

@@ -1,0 +1,155 @@
+"""The page of `directpose web`, with a file that finds a person by the brightness."""
+
+import importlib.util
+import json
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from directpose.cli import web
+from directpose.pictures import PictureError
+from directpose.runtime import DirectPose
+from tests.conftest import ROOT
+from tests.tiny_model import tiny_file
+
+CHROMIUM = Path('/usr/bin/chromium')
+
+
+@pytest.fixture
+def model(tmp_path):
+    return tiny_file(tmp_path / 'tiny.onnx')
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """A picture whose mean, 0.5, is the score of its person."""
+    path = tmp_path / 'picture.png'
+    pixels = np.zeros((32, 64, 3), np.uint8)
+    pixels[:, ::2] = 1
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_picture_is_drawn_and_written(model, picture, tmp_path):
+    drawn, files = web.draw_picture(DirectPose(model), str(picture), 0, True, False, str(tmp_path))
+    assert drawn.shape == (32, 64, 3) and (drawn > 1).any()
+    np.testing.assert_array_equal(np.asarray(Image.open(files[0])), drawn)
+    assert len(json.loads(Path(files[1]).read_text())['people']) == 1
+
+
+def test_people_with_a_lower_score_are_left_out(model, picture, tmp_path):
+    drawn, files = web.draw_picture(DirectPose(model), str(picture), 1, True, True, str(tmp_path))
+    assert (drawn <= 1).all()
+    assert json.loads(Path(files[1]).read_text())['people'] == []
+
+
+def test_what_is_no_picture_is_refused(model, tmp_path, monkeypatch, picture):
+    hostile = tmp_path / 'hostile.jpg'
+    hostile.write_text('<script>alert(1)</script>')
+    with pytest.raises(PictureError):
+        web.draw_picture(DirectPose(model), str(hostile), 0, False, False, str(tmp_path))
+    monkeypatch.setattr(web, 'MAX_PIXELS', 100)
+    with pytest.raises(PictureError):
+        web.draw_picture(DirectPose(model), str(picture), 0, False, False, str(tmp_path))
+
+
+def test_without_gradio_the_remedy_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'gradio', None)
+    assert web.main([]) == 2
+    assert "pip install 'directpose[web]'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def server(model, tmp_path):
+    """The address of a page that is served, and its process's output."""
+    missing = [n for n in ('gradio', 'playwright') if importlib.util.find_spec(n) is None]
+    missing += [] if CHROMIUM.exists() else [str(CHROMIUM)]
+    if missing:
+        pytest.skip(f'needs {", ".join(missing)}')
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    log = open(tmp_path / 'server.log', 'w')
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'directpose', 'web', '--model', str(model), '--port', str(port)],
+        cwd=ROOT,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    address = f'http://127.0.0.1:{port}'
+    try:
+        for _ in range(240):
+            assert process.poll() is None, (tmp_path / 'server.log').read_text()
+            try:
+                urlopen(address, timeout=2).close()
+                break
+            except (URLError, OSError):
+                time.sleep(0.5)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(30)
+        log.close()
+
+
+@pytest.mark.slow
+def test_page_in_a_browser(server, picture, tmp_path):
+    """Upload, slide, download, a hostile file; and no request leaves this machine."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=['--no-sandbox'])
+        page = browser.new_page(viewport=dict(width=1200, height=900))
+        elsewhere = []
+
+        def watch(route):
+            url = route.request.url
+            if url.startswith((server, 'data:', 'blob:')):
+                route.continue_()
+            else:
+                elsewhere.append(url)
+                route.abort()
+
+        page.route('**/*', watch)
+        page.goto(server)
+        page.locator('input[type=file]').first.set_input_files(str(picture))
+        link = page.locator('a[download]', has_text='poses').or_(page.locator('a[href$=".json"]'))
+        link.first.wait_for(timeout=60_000)
+
+        def people() -> int:
+            href = page.locator('a[href$="poses.json"]').first.get_attribute('href')
+            with urlopen(href) as answer:
+                return len(json.load(answer)['people'])
+
+        assert people() == 1
+        number = page.locator('input[type=number]').first
+        number.fill('1')
+        number.press('Enter')
+        page.locator('input[type=range]').first.focus()
+        page.keyboard.press('End')
+        page.mouse.click(5, 5)
+        for _ in range(40):
+            if people() == 0:
+                break
+            page.wait_for_timeout(250)
+        else:
+            page.locator('label', has_text='boxes').first.click()
+            page.wait_for_timeout(3000)
+        assert people() == 0
+
+        hostile = tmp_path / 'hostile.png'
+        hostile.write_text('<script>alert(1)</script>')
+        page.goto(server)
+        page.locator('input[type=file]').first.set_input_files(str(hostile))
+        page.get_by_text('Error').first.wait_for(timeout=60_000)
+        assert urlopen(server).status == 200
+        browser.close()
+    assert not elsewhere
