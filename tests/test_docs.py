@@ -14,7 +14,7 @@ from directpose.__main__ import USAGE
 from tests.conftest import ROOT
 
 PAGES = [ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md')]
-PAGES += [*sorted(ROOT.glob('docs/*.md')), *sorted(ROOT.glob('docs/en/*.md'))]
+PAGES += [*sorted(ROOT.glob('docs/*.md')), *sorted(ROOT.glob('docs/en/**/*.md'))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
@@ -176,8 +176,9 @@ def test_messages_of_troubleshooting_are_those_of_the_code():
 
 
 def test_every_page_is_in_the_site():
-    listed = set(re.findall(r'^(en/\w+)$', (ROOT / 'docs/index.md').read_text(), re.MULTILINE))
-    assert listed == {f'en/{page.stem}' for page in ROOT.glob('docs/en/*.md')}
+    listed = set(re.findall(r'^(en/[\w/-]+)$', (ROOT / 'docs/index.md').read_text(), re.MULTILINE))
+    pages = ROOT.glob('docs/en/**/*.md')
+    assert listed == {page.relative_to(ROOT / 'docs').with_suffix('').as_posix() for page in pages}
 
 
 @pytest.mark.slow
