@@ -32,13 +32,16 @@ model = dict(
 )
 
 common = dict(data_root='data/drawn_mice/', data_prefix=dict(img='images/'), metainfo=metainfo)
+# Such pictures load quickly, without processes of their own.
+loading = dict(num_workers=0, persistent_workers=False)
 train_dataloader = dict(
     batch_size=8,
+    **loading,
     dataset=dict(
         ann_file='annotations/train.json', filter_cfg=dict(min_labelled_keypoints=1), **common
     ),
 )
-val_dataloader = dict(dataset=dict(ann_file='annotations/val.json', **common))
+val_dataloader = dict(dataset=dict(ann_file='annotations/val.json', **common), **loading)
 test_dataloader = val_dataloader
 
 max_iters = 300
