@@ -1,6 +1,6 @@
 """Training by iterations that can be interrupted and resumed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from mmengine.dist import all_reduce
@@ -104,10 +104,18 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
             TrainingInterrupted: If a signal has asked to stop. All is saved.
             NonFiniteError: If a loss or a weight is NaN or infinite.
         """
-        with self.stop_signals.noted():
-            return self._run()
+        batches = self._batches_from(self._iter * self.runner.optim_wrapper._accumulative_counts)
+        try:
+            with self.stop_signals.noted():
+                return self._run(batches)
+        finally:
+            # A worker does not end at the first signal, which is all that Python sends it when
+            # the process ends: it would wait for the worker for ever.
+            if self.dataloader.num_workers:
+                batches._shutdown_workers()
+                self.dataloader._iterator = None
 
-    def _run(self) -> torch.nn.Module:
+    def _run(self, batches: Iterator[dict]) -> torch.nn.Module:
         self.runner.call_hook('before_train')
         # Hooks see the whole training as one epoch.
         self.runner.call_hook('before_train_epoch')
@@ -117,7 +125,6 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
             self.runner.optim_wrapper.initialize_count_status(
                 self.runner.model, self._iter * accumulate, self._max_iters * accumulate
             )
-        batches = self._batches_from(self._iter * accumulate)
         if self._iter > 0:
             self._validate_if_due()
         while self._iter < self._max_iters and not self.stop_training:
@@ -180,7 +187,7 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
             'tools/check_dataset.py, or lower the learning rate, and go on with --resume'
         )
 
-    def _batches_from(self, number: int):
+    def _batches_from(self, number: int) -> Iterator[dict]:
         """Start the data loader at a batch, counted on each process from 0."""
         sampler, dataset = self.dataloader.sampler, self.dataloader.dataset
         # A resumed run has taken over the seed of its checkpoint.

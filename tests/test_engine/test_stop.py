@@ -178,3 +178,21 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
         backend.put(bytes(4_000_000), path)
     assert path.read_bytes() == b'old'
     assert os.listdir(tmp_path) == ['iter_2.pth']
+
+
+def train_with_lasting_workers(work_dir: Path) -> None:
+    changes = dict(num_workers=2, persistent_workers=True)
+    train(work_dir, 2, **{f'train_dataloader__{key}': value for key, value in changes.items()})
+
+
+def test_a_training_with_lasting_workers_ends(tmp_path):
+    """Workers note the first SIGTERM, which is all that the end of a process sends them."""
+    process = multiprocessing.get_context('fork').Process(
+        target=train_with_lasting_workers, args=(tmp_path,)
+    )
+    process.start()
+    process.join(60)
+    ended = not process.is_alive()
+    process.kill()
+    assert ended, 'the process waits for its workers'
+    assert process.exitcode == 0
