@@ -128,6 +128,14 @@ class TestFindResumableCheckpoint:
         shutil.copy(work_dir / 'iter_6.pth', work_dir / 'iter_900.pth')
         assert find_resumable_checkpoint(str(work_dir))[0] == str(work_dir / 'iter_6.pth')
 
+    def test_without_a_pointer_the_latest_iteration_wins(self, work_dir):
+        """Copying gives files new times: the oldest iteration may be the newest file."""
+        shutil.copy(work_dir / 'iter_6.pth', work_dir / 'iter_10.pth')
+        os.utime(work_dir / 'iter_10.pth', (0, 0))
+        shutil.copy(work_dir / 'iter_6.pth', work_dir / 'iter_final.pth')  # says no iteration
+        os.remove(work_dir / 'last_checkpoint')
+        assert find_resumable_checkpoint(str(work_dir)) == (str(work_dir / 'iter_10.pth'), [])
+
     def test_unfinished_write_is_no_checkpoint(self, work_dir):
         shutil.copy(work_dir / 'iter_6.pth', work_dir / 'iter_8.pth.tmp')
         assert find_resumable_checkpoint(str(work_dir))[0] == str(work_dir / 'iter_6.pth')
