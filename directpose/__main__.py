@@ -1,7 +1,7 @@
 """The command ``directpose``, also as ``python -m directpose``."""
 
-import runpy
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from directpose import __version__
@@ -67,7 +67,9 @@ def _run_script(command: str, arguments: list[str]) -> int:
         script = folder / SCRIPTS[command]
         if script.is_file():
             sys.argv = [f'directpose {command}', *arguments]
-            runpy.run_path(str(script), run_name='__main__')
+            # Not runpy, which gives the script its own name in the messages.
+            spec = spec_from_file_location('__main__', script)
+            spec.loader.exec_module(module_from_spec(spec))
             return 0
     sys.exit(f'error: this installation lacks {SCRIPTS[command]}; install directpose again')
 

@@ -32,6 +32,9 @@ FORMATS = ('drawn', 'jsonl', 'csv', 'coco', 'yolo')
 AHEAD = 4
 """So many frames are read before they are needed, and so many wait to be written."""
 
+SCORE_THR = 0.2
+"""Products of two probabilities are low: few of the better poses are below this score."""
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -62,7 +65,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'YOLO-pose labels; default: drawn jsonl',
     )
     parser.add_argument(
-        '--score-thr', type=float, help="find people whose score is above it; default: the model's"
+        '--score-thr',
+        type=float,
+        default=SCORE_THR,
+        help='find people whose score is above it; 0 finds all that the model proposes; default: '
+        '%(default)s',
     )
     parser.add_argument('--boxes', action='store_true', help='draw boxes')
     parser.add_argument('--scores', action='store_true', help='write the scores')

@@ -125,7 +125,7 @@ def build_page(args: argparse.Namespace):
             '# DirectPose\nFind people and their keypoints. Files stay on this machine.'
         )
         with gradio.Row():
-            score_thr = gradio.Slider(0, 1, value=model.score_thr, step=0.01, label='least score')
+            score_thr = gradio.Slider(0, 1, value=predict.SCORE_THR, step=0.01, label='least score')
             boxes = gradio.Checkbox(label='boxes')
             scores = gradio.Checkbox(label='scores')
         with gradio.Tab('Picture'), gradio.Row():
