@@ -55,6 +55,8 @@ ROWS = [
     ('checkpoint', 'tools/deployment/export_onnx.py {config} {evil} {out}/model.onnx'),
     ('config', 'tools/deployment/export_onnx.py {evil} {checkpoint} {out}/model.onnx'),
     ('checkpoint', 'tools/model_converters/directpose_to_mmpose.py {evil} {out}/model.pth'),
+    ('checkpoint', 'tools/model_converters/fcos_to_directpose.py {evil} {out}/model.pth'),
+    ('picture', 'tools/analysis_tools/contact_sheet.py {evil} {out}/sheet.jpg'),
     ('poses', 'tools/analysis_tools/compare_poses.py {evil} {evil}'),
     ('annotations', 'tools/analysis_tools/analyze_results.py {results} {evil} --out-dir {out}'),
     ('poses', 'tools/analysis_tools/analyze_results.py {evil} {annotations} --out-dir {out}'),
@@ -81,7 +83,7 @@ ROWS = [
 # Command lines that read no file of a user's.
 READ_NOTHING = {
     'tools/check_env.py': 'looks at what is installed, and at the lock of the repository',
-    'tools/install_from_source.py': 'builds packages that the lock names',
+    'tools/dataset_converters/make_drawn_mice.py': 'draws',
 }
 
 # Modules that read files, and the kind of row that has them read one.
@@ -109,6 +111,7 @@ READERS = {
     'directpose/weights/__init__.py': 'checkpoint',
     'tools/analysis_tools/analyze_results.py': 'poses',
     'tools/analysis_tools/compare_poses.py': 'poses',
+    'tools/analysis_tools/contact_sheet.py': 'picture',
     'tools/analysis_tools/draw_kpalign.py': 'picture',
     'tools/analysis_tools/get_memory.py': None,  # the kernel's file on the process
     'tools/check_env.py': None,  # the lock of the repository

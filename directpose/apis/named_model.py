@@ -14,9 +14,12 @@ def named_model(name: str) -> tuple[str, str]:
     MMPose itself looks for names among its own models alone.
 
     Example:
-        >>> from mmpose.apis import MMPoseInferencer
         >>> from directpose.apis import named_model
-        >>> inferencer = MMPoseInferencer(*named_model('directpose-tiny'))
+        >>> config, weights = named_model('directpose-tiny')
+        >>> weights
+        'directpose://directpose-tiny'
+
+        ``MMPoseInferencer(config, weights)`` then makes the inferencer.
 
     Args:
         name (str): A name or an alias in the model index that has weights, such as

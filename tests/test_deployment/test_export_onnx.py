@@ -2,11 +2,9 @@
 
 import copy
 import json
-import re
 import shutil
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -15,7 +13,6 @@ import torch
 from mmengine.config import Config
 from mmpose.apis import inference_bottomup, init_model
 from onnxruntime.tools.onnx_model_utils import fix_output_shapes, make_dim_param_fixed
-from PIL import ExifTags, Image
 from synthetic.scene import draw_picture
 
 from directpose.datasets.transforms import ShortSideResize
@@ -267,28 +264,6 @@ def test_fewer_candidates_than_people_at_most(model, tmp_path, with_nms):
     expected = find(few, picture(144), score_thr=0.0)
     assert 3 < len(expected[1]) <= 50
     assert_same(DirectPose(out, score_thr=0.0)(picture(144)), expected)
-
-
-def test_the_guide_reads_a_turned_picture_upright(tmp_path, monkeypatch):
-    """With Pillow as with OpenCV."""
-    guide = Path('docs/en/deployment.md').read_text()
-    (snippet,) = (
-        block
-        for block in re.findall(r'```python\n(.*?)```', guide, flags=re.DOTALL)
-        if 'PIL' in block
-    )
-    monkeypatch.chdir(tmp_path)
-    stored = np.zeros((32, 48, 3), dtype=np.uint8)
-    stored[:16, :, 2] = 255  # red above
-    exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = 6  # to be turned clockwise
-    Image.fromarray(stored[:, :, ::-1]).save('picture.jpg', exif=exif)
-    names = {}
-    exec(snippet, names)
-    assert names['picture'].shape == (48, 32, 3)
-    np.testing.assert_allclose(
-        names['picture'].astype(int), cv2.imread('picture.jpg').astype(int), atol=8
-    )
 
 
 def test_wrong_paths_are_named(folder, tmp_path):
