@@ -14,8 +14,9 @@ without network, when nothing has changed.
   --compile-mmcv     compile MMCV with all its operators: some ten minutes on two
                      cores; needs a C++ compiler, the headers of Python and, for
                      a GPU, the CUDA toolkit of torch's own CUDA version
-  --cpu              torch for CPUs alone, without 2.5 GB of CUDA libraries; pip
-                     must know a place that has such builds of torch
+  --cpu              torch for CPUs alone, without most of the 1.9 GB that torch and its
+                     CUDA libraries are to download; pip must know a place that has
+                     such builds of torch
 
   DIRECTPOSE_VENV    where the environment is (default: .venv in the repository)
   DIRECTPOSE_PYTHON  the Python to make it with, 3.11, 3.12 or 3.13

@@ -1,16 +1,17 @@
 """What --quiet shows: a bar for each stage and the results. Everything else goes to a file."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import timedelta
 from pathlib import Path
+from typing import TextIO
 
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -117,10 +118,12 @@ class ProgressHook(Hook):
         self.screen.print(f'After {runner.iter} iterations:', ', '.join(first), markup=False)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Print all metrics as a table."""
-        table = Table('metric', 'value', box=box.SIMPLE_HEAD)
-        for name, value in metrics.items():
-            table.add_row(Text(name), f'{value:.3f}')
+        """Print all metrics, five on a line, each under its name."""
+        table = Table(box=None, show_header=False)
+        for start in range(0, len(metrics), 5):
+            row = list(metrics.items())[start : start + 5]
+            table.add_row(*(Text(name, style='bold') for name, _ in row))
+            table.add_row(*(f'{value:.3f}' for _, value in row))
         self.screen.print(table)
 
     # The bars -----------------------------------------------------------
@@ -136,9 +139,23 @@ class ProgressHook(Hook):
         self.bars.update(task.id, advance=1, pictures=pictures * get_world_size(), note=note)
         if not self.screen.is_terminal:
             late = time.monotonic() - self._printed >= _SECONDS_BETWEEN_LINES
-            if task.finished or (late and int(10 * task.percentage // 100) > tenth):
+            # A validation that ends has a line of its own, for its metrics.
+            ended = task.finished and task.description != 'validation'
+            if ended or (late and int(10 * task.percentage // 100) > tenth):
                 self._printed = time.monotonic()
                 self.screen.print(self.bars.make_tasks_table([task]))
+
+
+@contextmanager
+def _redirect_descriptor(descriptor: int, file: TextIO) -> Iterator[None]:
+    """Send what child processes and compiled code write to a descriptor into a file."""
+    kept = os.dup(descriptor)
+    os.dup2(file.fileno(), descriptor)
+    try:
+        yield
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)
 
 
 @contextmanager
@@ -162,7 +179,7 @@ def choose_display(quiet: bool, log: str | Path, is_main: bool) -> Iterator[list
     file = open(log, 'a', buffering=1)
     hook = ProgressHook(screen)
     try:
-        with redirect_stdout(file), redirect_stderr(file), hook.bars:
+        with redirect_stdout(file), redirect_stderr(file), _redirect_descriptor(2, file), hook.bars:
             yield [hook]
     finally:
         screen.print(f'The full log: {log}', markup=False, soft_wrap=True)

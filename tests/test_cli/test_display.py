@@ -1,5 +1,6 @@
 """What --quiet shows, and that nothing else is lost."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -40,6 +41,7 @@ class Count(BaseMetric):
     def process(self, data_batch, data_samples) -> None:
         print('a print of the metric')
         print('a complaint of the metric', file=sys.stderr)
+        subprocess.run('echo a complaint of a child >&2', shell=True, check=True)
         self.results.extend(data_samples)
 
     def compute_metrics(self, results: list) -> dict[str, float]:
@@ -90,15 +92,20 @@ def test_quiet_shows_bars_and_metrics_alone(run, capsys, monkeypatch, terminal) 
     assert any('test' in line for line in bars)
     assert all('pictures/s' in line and 'in 0:00:0' in line for line in bars)
     assert any('After 5 iterations: AP 0.123, AP [bold] 0.500' in line for line in lines)
-    assert any(line.split() == ['number', '10.000'] for line in lines)
+    # Each value stands under its name.
+    (names,) = (n for n, line in enumerate(lines) if 'number' in line)
+    assert [lines[names + 1].split()[n] for n in (0, 1, 2)] == ['0.123', '0.500', '10.000']
+    if not terminal:
+        assert lines[names].index('number') == lines[names + 1].index('10.000')
     assert 'train.log' in captured.out.replace('\n', '')
     if not terminal:
-        assert len(lines) <= 10
+        assert len(lines) <= 7
     # Nothing is lost: logs, prints and warnings are in the file, and only there.
     for text in (
         'System environment',
         'a print of the metric',
         'a complaint of the metric',
+        'a complaint of a child',
         'Epoch(test)',
     ):
         assert text in log
