@@ -13,6 +13,7 @@ standard library only, and is run by the Python of the environment that it compl
 """
 
 import argparse
+import importlib
 import subprocess
 import sys
 import sysconfig
@@ -90,6 +91,7 @@ def install_packages() -> None:
         missing.append(MMCV_LITE)
     if missing:
         _pip_install(missing)
+        importlib.invalidate_caches()  # this process is to find them
 
 
 def complete_mmcv() -> str:
@@ -105,7 +107,7 @@ def complete_mmcv() -> str:
     if compiled:
         sys.exit(
             f'error: the compiled operators in {folder} do not fit the installed torch; install '
-            f'mmcv anew, or remove it and run this again to use the operators of torchvision'
+            'mmcv anew, or remove it and run this again to use the operators of torchvision'
         )
     # A copy, because importing directpose from within MMCV would import MMCV again.
     _write(folder / '_ext.py', _OPERATORS.read_text())

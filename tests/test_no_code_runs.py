@@ -56,7 +56,7 @@ ROWS = [
     ('config', 'tools/deployment/export_onnx.py {evil} {checkpoint} {out}/model.onnx'),
     ('checkpoint', 'tools/model_converters/directpose_to_mmpose.py {evil} {out}/model.pth'),
     ('checkpoint', 'tools/model_converters/fcos_to_directpose.py {evil} {out}/model.pth'),
-    ('picture', 'tools/analysis_tools/contact_sheet.py {evil} {out}/sheet.jpg'),
+    ('picture', 'tools/analysis_tools/contact_sheet.py {folder} {out}/sheet.jpg'),
     ('poses', 'tools/analysis_tools/compare_poses.py {evil} {evil}'),
     ('annotations', 'tools/analysis_tools/analyze_results.py {results} {evil} --out-dir {out}'),
     ('poses', 'tools/analysis_tools/analyze_results.py {evil} {annotations} --out-dir {out}'),
@@ -111,7 +111,6 @@ READERS = {
     'directpose/weights/__init__.py': 'checkpoint',
     'tools/analysis_tools/analyze_results.py': 'poses',
     'tools/analysis_tools/compare_poses.py': 'poses',
-    'tools/analysis_tools/contact_sheet.py': 'picture',
     'tools/analysis_tools/draw_kpalign.py': 'picture',
     'tools/analysis_tools/get_memory.py': None,  # the kernel's file on the process
     'tools/check_env.py': None,  # the lock of the repository
@@ -243,7 +242,7 @@ def test_code_in_a_file_does_not_run(kind, line, things, request, tmp_path, capf
     mark = tmp_path / 'mark'
     trained = request.getfixturevalue('trained') if kind == 'resumed' else None
     for evil in evil_files(kind, tmp_path, mark, trained):
-        command = line.format(evil=evil, out=tmp_path, **things)
+        command = line.format(evil=evil, folder=evil.parent, out=tmp_path, **things)
         if kind == 'resumed':
             run(command)
         else:

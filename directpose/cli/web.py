@@ -86,6 +86,29 @@ def draw_picture(
     return drawn, files
 
 
+def draw_clip(command: list[str], folder: Path) -> tuple[str, str]:
+    """Find and draw the people of a clip.
+
+    Args:
+        command (list[str]): Arguments of ``directpose predict``, with the folder as ``--out``.
+        folder (Path): Where the results go.
+
+    Returns:
+        tuple[str, str]: The paths of the drawn video, and of the poses as JSON lines.
+
+    Raises:
+        ValueError: If the clip is no video, or if it cannot be read. The message says why.
+    """
+    try:
+        status = predict.main(command)
+    except SystemExit as error:  # how the command line says what is wrong
+        raise ValueError(str(error).removeprefix('error: ')) from error
+    videos = [str(video) for video in folder.glob('*.mp4')]
+    if status or not videos:
+        raise ValueError('this file is no video that can be read')
+    return videos[0], str(folder / 'poses.jsonl')
+
+
 def build_page(args: argparse.Namespace):
     """Make the page.
 
@@ -116,9 +139,11 @@ def build_page(args: argparse.Namespace):
         options = ['--boxes'] * boxes + ['--scores'] * scores
         options += ['--score-thr', str(score_thr), '--max-frames', str(args.max_frames)]
         command = [path, '--model', args.model, '--out', str(folder), '--track', *options]
-        if predict.main(command) != 0 or not (videos := list(folder.glob('*.mp4'))):
-            raise gradio.Error('this file is no video that can be read')
-        return str(videos[0]), [str(videos[0]), str(folder / 'poses.jsonl')]
+        try:
+            video, lines = draw_clip(command, folder)
+        except ValueError as error:
+            raise gradio.Error(str(error).replace(path, 'this file')) from error
+        return video, [video, lines]
 
     with gradio.Blocks(title='DirectPose', analytics_enabled=False) as page:
         gradio.Markdown(

@@ -18,6 +18,17 @@ from .session import find_model, open_session
 METADATA_KEY = 'directpose'
 """Under this key the file keeps, as JSON, what surrounds the network."""
 
+_SETTINGS = dict(
+    short_side=int,
+    max_long_side=int,
+    pad_size_divisor=int,
+    score_thr=(int, float),
+    nms=(dict, type(None)),
+    keypoint_names=list,
+    skeleton_links=list,
+)
+"""What the file keeps, and of which type each value is."""
+
 
 class DirectPose:
     """A trained model on ONNX Runtime.
@@ -59,13 +70,9 @@ class DirectPose:
             providers=list(providers), threads=threads, options=dict(session_options or {})
         )
         self._session = open_session(self.path, **self._session_arguments)
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        if METADATA_KEY not in metadata:
-            raise ValueError(
-                f'{self.path} was not written by tools/deployment/export_onnx.py: it lacks '
-                f'the metadata "{METADATA_KEY}"; export the model with that tool'
-            )
-        self._settings = json.loads(metadata[METADATA_KEY])
+        self._settings = _read_settings(
+            self.path, self._session.get_modelmeta().custom_metadata_map
+        )
         self.score_thr = self._settings['score_thr'] if score_thr is None else score_thr
         self.keypoint_names: list[str] = self._settings['keypoint_names']
         """K names, in the order of the keypoints."""
@@ -178,6 +185,31 @@ class DirectPose:
             keypoint_names=self.keypoint_names,
             skeleton_links=self.skeleton_links,
         )
+
+
+def _read_settings(path: str, metadata: Mapping[str, str]) -> dict:
+    """What surrounds the network, from the metadata of a file.
+
+    Raises:
+        ValueError: If the file was not written by the export tool, or was changed since.
+    """
+    if METADATA_KEY not in metadata:
+        raise ValueError(
+            f'{path} was not written by tools/deployment/export_onnx.py: it lacks '
+            f'the metadata "{METADATA_KEY}"; export the model with that tool'
+        )
+    remedy = 'export the model again with tools/deployment/export_onnx.py'
+    try:
+        settings = json.loads(metadata[METADATA_KEY])
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{path}: its metadata "{METADATA_KEY}" is not JSON; {remedy}') from error
+    for name, kind in _SETTINGS.items():
+        value = settings.get(name, ...) if isinstance(settings, dict) else ...
+        wrong = not isinstance(value, kind) or isinstance(value, bool)
+        if wrong or (kind is int and value < 1):
+            told = 'lacks' if value is ... else f'has {value!r} for'
+            raise ValueError(f'{path}: its metadata "{METADATA_KEY}" {told} {name}; {remedy}')
+    return settings
 
 
 def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -51,6 +51,13 @@ def test_people_with_a_lower_score_are_left_out(model, picture, tmp_path):
     assert json.loads(Path(files[1]).read_text())['people'] == []
 
 
+def test_what_is_no_clip_is_refused(model, picture, tmp_path):
+    for path, message in ((tmp_path / 'no.mp4', 'no such file'), (picture, 'is no video')):
+        command = [str(path), '--model', str(model), '--out', str(tmp_path)]
+        with pytest.raises(ValueError, match=message):
+            web.draw_clip(command, tmp_path)
+
+
 def test_what_is_no_picture_is_refused(model, tmp_path, monkeypatch, picture):
     hostile = tmp_path / 'hostile.jpg'
     hostile.write_text('<script>alert(1)</script>')

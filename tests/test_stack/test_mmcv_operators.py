@@ -72,18 +72,18 @@ def test_nms_is_that_of_mmcv(offset: int) -> None:
 
 
 def deform_conv(image, offset, mask, weight, bias):
-    return mmcv.ops.deform_conv2d(image, offset, weight, (2, 1), (1, 2), (1, 2), 2, 2)
+    return mmcv.ops.deform_conv2d(image, offset, weight, (2, 1), (1, 2), (2, 1), 2, 2)
 
 
 def modulated_deform_conv(image, offset, mask, weight, bias):
     return mmcv.ops.modulated_deform_conv2d(
-        image, offset, mask, weight, bias, (2, 1), (1, 2), (1, 2), 2, 2
+        image, offset, mask, weight, bias, (2, 1), (1, 2), (2, 1), 2, 2
     )
 
 
 def modulated_deform_conv_without_bias(image, offset, mask, weight, bias):
     return mmcv.ops.modulated_deform_conv2d(
-        image, offset, mask, weight, None, (2, 1), (1, 2), (1, 2), 2, 2
+        image, offset, mask, weight, None, (2, 1), (1, 2), (2, 1), 2, 2
     )
 
 
@@ -102,7 +102,7 @@ MODULES = {
 
 def inputs() -> list[torch.Tensor]:
     """Image, offset, mask, weight and bias of a 3x3 convolution of two groups."""
-    height, width = 4, 8  # of the output
+    height, width = 3, 10  # of the output
     return [
         random(2, 4, 8, 8),
         random(2, 2 * 2 * 9, height, width, scale=2),

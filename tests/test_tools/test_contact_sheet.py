@@ -25,5 +25,11 @@ def test_every_picture_has_its_place_in_its_own_proportions(tmp_path):
 
 
 def test_folder_without_pictures_is_refused(tmp_path):
-    with pytest.raises(SystemExit, match='has no .jpg or .png files'):
+    with pytest.raises(SystemExit, match='has no pictures'):
         tool.main([str(tmp_path), 'sheet.jpg'])
+
+
+def test_broken_picture_is_named(tmp_path):
+    (tmp_path / 'broken.jpg').write_text('no picture')
+    with pytest.raises(SystemExit, match=r'broken\.jpg: the file is not a picture'):
+        tool.main([str(tmp_path), str(tmp_path / 'sheet.png')])

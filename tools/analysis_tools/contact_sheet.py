@@ -11,26 +11,31 @@ from pathlib import Path
 
 from PIL import Image
 
+from directpose.pictures import PictureError, find_pictures, read_picture
+
 _GAP = 6
 """Pixels between two pictures."""
 
 
-def make_sheet(files: list[Path], columns: int, width: int) -> Image.Image:
+def make_sheet(files: list[str], columns: int, width: int) -> Image.Image:
     """Put pictures side by side, row after row, in their own proportions.
 
     Args:
-        files (list[Path]): The pictures.
+        files (list[str]): The pictures.
         columns (int): Pictures in a row.
         width (int): Of each picture on the sheet, in pixels. Its height follows.
 
     Returns:
         Image.Image: The sheet, white where no picture is.
+
+    Raises:
+        PictureError: If a picture cannot be read.
     """
     pictures = []
     for file in files:
-        with Image.open(file) as picture:
-            height = max(1, round(picture.height * width / picture.width))
-            pictures.append(picture.convert('RGB').resize((width, height)))
+        picture = Image.fromarray(read_picture(file)[..., ::-1])
+        height = max(1, round(picture.height * width / picture.width))
+        pictures.append(picture.resize((width, height)))
     rows = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
     heights = [max(picture.height for picture in row) for row in rows]
     used = min(columns, len(pictures))
@@ -48,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('folder', type=Path, help='with *.jpg or *.png')
+    parser.add_argument('folder', type=Path, help='folder with the pictures')
     parser.add_argument('out', help='file of the sheet, such as sheet.jpg')
     parser.add_argument('--columns', type=int, default=3, help='default: %(default)s')
     parser.add_argument('--number', type=int, default=12, help='the first so many by name')
@@ -58,10 +63,15 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if min(args.columns, args.number, args.width) < 1:
         parser.error('--columns, --number and --width must be at least 1')
-    files = sorted(f for f in args.folder.glob('*') if f.suffix.lower() in ('.jpg', '.png'))
+    if not args.folder.is_dir():
+        sys.exit(f'error: {args.folder} is not a folder')
+    files, _ = find_pictures(args.folder)
     if not files:
-        sys.exit(f'error: {args.folder} has no .jpg or .png files')
-    make_sheet(files[: args.number], args.columns, args.width).save(args.out)
+        sys.exit(f'error: the folder {args.folder} has no pictures')
+    try:
+        make_sheet(files[: args.number], args.columns, args.width).save(args.out)
+    except PictureError as error:
+        sys.exit(f'error: {error}')
     print(f'{min(args.number, len(files))} pictures of {args.folder} in {args.out}')
 
 
