@@ -299,13 +299,25 @@ class DirectPoseHead(BaseHead):
             ),
             loss_centerness=self.loss_centerness(
                 at_positives(centernesses, targets)[:, 0],
-                targets.centerness,
+                self.score_targets(keypoint_pred, targets),
                 avg_factor=max(num_positives, 1),
             ),
             loss_keypoint=self.loss_keypoint(
                 keypoint_pred, targets.keypoints, weight, avg_factor=weight_sum
             ),
         )
+
+    def score_targets(self, keypoint_pred: Tensor, targets: PositiveTargets) -> Tensor:
+        """What the centerness branch learns: the centerness.
+
+        Args:
+            keypoint_pred (Tensor): (P, K, 2), in strides from the location.
+            targets (PositiveTargets): The targets of the P locations.
+
+        Returns:
+            Tensor: (P, ), from 0 to 1.
+        """
+        return targets.centerness
 
     def _heatmap_loss(self, logits: Tensor, instances: Sequence[InstanceData]) -> Tensor:
         """Focal loss of the heatmap logits (N, K, H, W)."""

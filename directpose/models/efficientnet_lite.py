@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks import Conv2dAdaptivePadding
@@ -41,9 +42,17 @@ class SameConv2d(Conv2dAdaptivePadding):
             left_over = int(x.shape[2 + axis]) % self.stride[axis]
             total = max(self.kernel_size[axis] - (left_over or self.stride[axis]), 0)
             padding += [total // 2, total - total // 2]
-        return F.conv2d(
-            F.pad(x, padding), self.weight, self.bias, self.stride, 0, self.dilation, self.groups
-        )
+        x = F.pad(x, padding)
+        if self.groups > 1 and self.weight.requires_grad and torch.is_autocast_enabled('cpu'):
+            # The backward pass of a depthwise convolution in bfloat16 takes twice to seven times
+            # as long on a CPU as in float32 with channels last.
+            with torch.autocast('cpu', enabled=False):
+                x = x.to(torch.float32, memory_format=torch.channels_last)
+                return self._convolve(x)
+        return self._convolve(x)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
 @MODELS.register_module()
@@ -120,11 +129,13 @@ class EfficientNetLite0(BaseModule):
             (N, 320, H / 32, W / 32).
         """
         feats = []
+        if self.training:  # a third faster on a CPU; the rest of the model is not
+            images = images.contiguous(memory_format=torch.channels_last)
         x = self.stem(images)
         for index, stage in enumerate(self.stages):
             x = stage(x)
             if index in _OUT_STAGES:
-                feats.append(x)
+                feats.append(x.contiguous())
         return tuple(feats)
 
     def train(self, mode: bool = True) -> 'EfficientNetLite0':

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.structures import InstanceData
+from mmpose.models.task_modules.assigners.metric_calculators import PoseOKS
 from mmpose.registry import MODELS, TASK_UTILS
 from torch import Tensor
 
@@ -17,9 +18,9 @@ from .targets import PositiveTargets, at_positives, gather_targets, pad_people
 class DirectPoseOKSHead(DirectPoseHead):
     """A :class:`DirectPoseHead` that is trained by the OKS of its predictions.
 
-    The OKS may choose the positive locations, or be a loss beside the L1 loss, or both. The
-    training data needs ``areas`` (n, ) in square input pixels. Weights are those of a
-    :class:`DirectPoseHead`.
+    The OKS may choose the positive locations, be a loss beside the L1 loss, and be what the
+    centerness branch learns. The training data needs ``areas`` (n, ) in square input pixels.
+    Weights are those of a :class:`DirectPoseHead`.
 
     Args:
         metainfo (dict): See :class:`DirectPoseHead`. The sigmas of the OKS come from here.
@@ -27,6 +28,10 @@ class DirectPoseOKSHead(DirectPoseHead):
             :func:`~.oks_assignment.assign_by_oks`. Defaults to FCOS's rule.
         loss_oks (dict, optional): mmpose's ``OKSLoss`` with ``reduction='none'`` and
             ``norm_target_weight=True``. By default there is no such loss.
+        score_by_oks (bool): Whether the centerness branch learns the OKS of the pose that its
+            location predicts. A person's score is then the classification times the OKS that
+            the model expects, as `IoU-aware detectors <https://arxiv.org/abs/1912.05992>`_ do
+            with boxes. Defaults to False: it learns the centerness.
         **kwargs: See :class:`DirectPoseHead`.
     """
 
@@ -37,6 +42,7 @@ class DirectPoseOKSHead(DirectPoseHead):
         metainfo: dict,
         assigner: dict | None = None,
         loss_oks: dict | None = None,
+        score_by_oks: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(metainfo, **kwargs)
@@ -50,6 +56,10 @@ class DirectPoseOKSHead(DirectPoseHead):
             self.loss_oks = MODELS.build(loss_oks)
             # not a weight: checkpoints of the paper's head fit too
             self.loss_oks.register_buffer('sigmas', sigmas, persistent=False)
+        self.oks = None
+        if score_by_oks:
+            self.oks = PoseOKS(metainfo=None)
+            self.oks.sigmas = sigmas
 
     def get_targets(
         self,
@@ -81,6 +91,23 @@ class DirectPoseOKSHead(DirectPoseHead):
         )
         return gather_targets(locations, pad_people(batch_gt_instances), assigned)
 
+    def score_targets(self, keypoint_pred: Tensor, targets: PositiveTargets) -> Tensor:
+        """What the centerness branch learns, see :meth:`DirectPoseHead.score_targets`.
+
+        Args:
+            keypoint_pred (Tensor): (P, K, 2), in strides from the location. The targets pass no
+                gradient to it.
+            targets (PositiveTargets): The targets of the P locations.
+
+        Returns:
+            Tensor: (P, ), the OKS of each prediction with ``score_by_oks``, else the centerness.
+        """
+        if self.oks is None:
+            return super().score_targets(keypoint_pred, targets)
+        return self.oks(
+            keypoint_pred, targets.keypoints, targets.visible, areas_in_strides(targets)
+        )
+
     def loss_by_targets(
         self,
         cls_scores: Sequence[Tensor],
@@ -101,8 +128,14 @@ class DirectPoseOKSHead(DirectPoseHead):
         losses = super().loss_by_targets(cls_scores, keypoint_preds, centernesses, targets)
         if self.loss_oks is not None:
             keypoint_pred = at_positives(keypoint_preds, targets).unflatten(1, (-1, 2))
-            areas = targets.areas / targets.strides**2  # (P, ) in square strides
             weight = location_weights(targets.visible, targets.centerness)
-            loss = self.loss_oks(keypoint_pred, targets.keypoints, targets.visible, areas)
+            loss = self.loss_oks(
+                keypoint_pred, targets.keypoints, targets.visible, areas_in_strides(targets)
+            )
             losses['loss_oks'] = (loss * weight).sum() / weight.sum().clamp(min=1)
         return losses
+
+
+def areas_in_strides(targets: PositiveTargets) -> Tensor:
+    """The areas (P, ) of the people of P locations, in square strides of the locations."""
+    return targets.areas / targets.strides**2

@@ -9,6 +9,7 @@ from mmpose.registry import MODELS
 
 import directpose  # noqa: F401, registers the backbone
 from directpose.models import EfficientNetLite0
+from directpose.models.efficientnet_lite import SameConv2d
 from tests.conftest import ROOT
 
 PRETRAINED = dict(type='Pretrained', checkpoint='directpose://efficientnet-lite0_imagenet')
@@ -26,6 +27,31 @@ def test_features_are_those_of_the_published_implementation() -> None:
     assert len(feats) == 3
     for stride, feat in zip((8, 16, 32), feats):
         np.testing.assert_allclose(feat.numpy(), recorded[f'stride_{stride}'], atol=1e-4)
+
+
+def test_depthwise_convolutions_learn_in_single_precision_under_autocast() -> None:
+    """Their gradients in bfloat16 are slow on a CPU; the frozen ones have no gradients."""
+    torch.manual_seed(0)
+    conv = SameConv2d(8, 8, 3, stride=2, groups=8, bias=False)
+    x = torch.randn(2, 8, 9, 9)
+    expected = conv(x)
+    wanted = torch.autograd.grad(expected.sum(), conv.weight)[0]
+    with torch.autocast('cpu', torch.bfloat16):
+        got = conv(x)
+    torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(torch.autograd.grad(got.sum(), conv.weight)[0], wanted)
+    conv.requires_grad_(False)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert conv(x).dtype == torch.bfloat16
+
+
+def test_training_computes_what_evaluation_computes() -> None:
+    """Training orders the memory by pixels, not by channels."""
+    model = EfficientNetLite0(norm_eval=True)
+    x = torch.randn(2, 3, 64, 96)
+    for trained, evaluated in zip(model.train()(x), model.eval()(x)):
+        assert trained.is_contiguous()
+        torch.testing.assert_close(trained, evaluated, rtol=1e-4, atol=1e-5)
 
 
 def test_frozen_stages_keep_weights_and_statistics() -> None:

@@ -205,17 +205,19 @@ def test_people_without_areas_are_refused_by_name():
         head.loss(features(), batch(TWO, item))
 
 
-@pytest.mark.parametrize('options', [dict(loss_oks=OKS_LOSS), dict(assigner=SIM_OTA)])
+@pytest.mark.parametrize(
+    'options', [dict(loss_oks=OKS_LOSS), dict(assigner=SIM_OTA), dict(score_by_oks=True)]
+)
 def test_weights_of_the_papers_head_fit(options):
     paper, other = make_head(), make_head('DirectPoseOKSHead', **options)
     assert list(other.state_dict()) == list(paper.state_dict())
 
 
-def test_oks_loss_is_one_minus_cocos_similarity():
-    """Against a loop in input pixels; a location weighs its centerness target."""
-    head = make_head('DirectPoseOKSHead', loss_oks=OKS_LOSS)
-    maps = head(features())
-    total, weights = 0.0, 0.0
+def similarities(head, maps):
+    """COCO's similarity at each positive location of ``TWO``, by a loop in input pixels.
+
+    Yields the level, the index of the cell in its map, the centerness and the similarity.
+    """
     sigmas = head.metainfo['sigmas'].tolist()
     for level, (stride, pred) in enumerate(zip(STRIDES, maps[1])):
         low, high = head.regress_ranges[level]
@@ -240,17 +242,43 @@ def test_oks_loss_is_one_minus_cocos_similarity():
                     )
                     if seen
                 ]
-                weight = math.sqrt(
+                centerness = math.sqrt(
                     min(sides[0], sides[2])
                     / max(sides[0], sides[2])
                     * min(sides[1], sides[3])
                     / max(sides[1], sides[3])
                 )
-                total += weight * (1 - sum(oks) / len(oks))
-                weights += weight
+                yield level, cell, centerness, sum(oks) / len(oks)
+
+
+def test_oks_loss_is_one_minus_cocos_similarity():
+    """A location weighs its centerness target."""
+    head = make_head('DirectPoseOKSHead', loss_oks=OKS_LOSS)
+    maps = head(features())
+    total, weights = 0.0, 0.0
+    for _, _, centerness, oks in similarities(head, maps):
+        total += centerness * (1 - oks)
+        weights += centerness
     loss = head.loss_by_feat(*maps, [TWO, NOBODY])['loss_oks']
     assert weights > 1
     torch.testing.assert_close(loss, torch.tensor(total / weights), rtol=1e-4, atol=1e-5)
+
+
+def test_the_centerness_branch_learns_the_similarity():
+    head = make_head('DirectPoseOKSHead', score_by_oks=True)
+    maps = head(features())
+    for pred in maps[1]:
+        pred.retain_grad()
+    wanted, targets = [], []
+    for level, cell, _, oks in similarities(head, maps):
+        probability = maps[2][level][0].flatten()[cell].sigmoid().item()
+        wanted.append(-oks * math.log(probability) - (1 - oks) * math.log(1 - probability))
+        targets.append(oks)
+    assert max(targets) - min(targets) > 0.01  # poses that are near and far
+    loss = head.loss_by_feat(*maps, [TWO, NOBODY])['loss_centerness']
+    torch.testing.assert_close(loss.item(), sum(wanted) / len(wanted), rtol=1e-4, atol=1e-5)
+    loss.backward()
+    assert all(pred.grad is None for pred in maps[1])  # targets pass no gradient to the poses
 
 
 class TestOksAssignment:
