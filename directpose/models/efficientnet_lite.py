@@ -37,22 +37,24 @@ class SameConv2d(Conv2dAdaptivePadding):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C, H, W)."""
-        padding = []  # left, right, top, bottom
-        for axis in (1, 0):
+        padding = []  # of height and width
+        for axis in (0, 1):
             left_over = int(x.shape[2 + axis]) % self.stride[axis]
-            total = max(self.kernel_size[axis] - (left_over or self.stride[axis]), 0)
-            padding += [total // 2, total - total // 2]
-        x = F.pad(x, padding)
+            padding.append(max(self.kernel_size[axis] - (left_over or self.stride[axis]), 0))
+        height, width = padding
+        if height % 2 or width % 2:  # the odd one goes to the end
+            x = F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
+            height = width = 0
         if self.groups > 1 and self.weight.requires_grad and torch.is_autocast_enabled('cpu'):
             # The backward pass of a depthwise convolution in bfloat16 takes twice to seven times
             # as long on a CPU as in float32 with channels last.
             with torch.autocast('cpu', enabled=False):
                 x = x.to(torch.float32, memory_format=torch.channels_last)
-                return self._convolve(x)
-        return self._convolve(x)
+                return self._convolve(x, (height // 2, width // 2))
+        return self._convolve(x, (height // 2, width // 2))
 
-    def _convolve(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+    def _convolve(self, x: Tensor, padding: tuple[int, int]) -> Tensor:
+        return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 @MODELS.register_module()
