@@ -104,6 +104,10 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
             TrainingInterrupted: If a signal has asked to stop. All is saved.
             NonFiniteError: If a loss or a weight is NaN or infinite.
         """
+        val_loop = self.runner.val_loop
+        loaders = [self.dataloader, *([val_loop.dataloader] if val_loop is not None else [])]
+        for loader in loaders:
+            loader.worker_init_fn = self.stop_signals.for_workers(loader.worker_init_fn)
         batches = self._batches_from(self._iter * self.runner.optim_wrapper._accumulative_counts)
         try:
             with self.stop_signals.noted():
@@ -113,7 +117,10 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
             # the process ends: it would wait for the worker for ever.
             if self.dataloader.num_workers:
                 batches._shutdown_workers()
-                self.dataloader._iterator = None
+            for loader in loaders:
+                if loader._iterator is not None:  # of persistent workers
+                    loader._iterator._shutdown_workers()
+                    loader._iterator = None
 
     def _run(self, batches: Iterator[dict]) -> torch.nn.Module:
         self.runner.call_hook('before_train')
@@ -174,7 +181,9 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
         if not any(bad):
             return f'{where} in another process, which names the pictures'
         first = bad.index(True)
-        losses = ', '.join(f'{name} {float(value):.4g}' for name, value in logs[first].items())
+        losses = ', '.join(
+            f'{name} {torch.as_tensor(value).item():.4g}' for name, value in logs[first].items()
+        )
         pictures = ', '.join(
             str(sample.get('img_path'))
             for batch, is_bad in zip(batches, bad)
@@ -193,9 +202,6 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
         # A resumed run has taken over the seed of its checkpoint.
         sampler.seed = dataset.seed = self.runner.seed
         sampler.start = number * self.dataloader.batch_size * self.runner.world_size
-        self.dataloader.worker_init_fn = self.stop_signals.for_workers(
-            self.dataloader.worker_init_fn
-        )
         return iter(self.dataloader)
 
     def _validate_if_due(self) -> None:

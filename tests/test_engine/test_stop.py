@@ -3,13 +3,16 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
-from mmpose.registry import HOOKS, MODELS
+from mmpose.registry import HOOKS, METRICS, MODELS
 
 from directpose.engine.atomic_backend import AtomicLocalBackend
 from directpose.engine.errors import DiskError, NonFiniteError, TrainingInterrupted
@@ -70,14 +73,37 @@ def test_the_second_signal_acts_at_once():
             time.sleep(1)
 
 
+@METRICS.register_module()
+class CountingMetric(BaseMetric):
+    """How many samples a validation sees."""
+
+    def process(self, data_batch, data_samples) -> None:
+        self.results += data_samples
+
+    def compute_metrics(self, results) -> dict[str, int]:
+        return dict(samples=len(results))
+
+
+VALIDATION = dict(
+    val_cfg=dict(type='ValLoop'),
+    val_evaluator=dict(type='CountingMetric'),
+    val_dataloader=dict(
+        num_workers=1,
+        persistent_workers=True,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        dataset=dict(type='ToyDataset'),
+    ),
+)
+
+
 def run_with_workers(work_dir: Path) -> None:
     """Signal the whole process group, workers included, as a terminal or a scheduler does."""
     os.setsid()
     HOOKS.register_module('GroupSignalHook', module=GroupSignalHook, force=True)
     try:
         train(
-            work_dir, 50, train_dataloader__num_workers=2,
-            custom_hooks=[dict(type='GroupSignalHook')],
+            work_dir, 50, train_dataloader__num_workers=2, train_cfg__val_interval=2,
+            **VALIDATION, custom_hooks=[dict(type='GroupSignalHook')],
         )  # fmt: skip
     except TrainingInterrupted as interrupted:
         os._exit(128 + interrupted.signum)
@@ -86,7 +112,9 @@ def run_with_workers(work_dir: Path) -> None:
 class GroupSignalHook(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         if runner.iter + 1 == 5:
-            os.killpg(0, signal.SIGTERM)
+            # from outside: a worker takes its parent's signal for its regular end
+            send = f'import os; os.killpg({os.getpgrp()}, {int(signal.SIGTERM)})'
+            subprocess.run([sys.executable, '-c', send], start_new_session=True)
             time.sleep(1)  # for workers to die of it, if they do
 
 
@@ -182,7 +210,12 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
 
 def train_with_lasting_workers(work_dir: Path) -> None:
     changes = dict(num_workers=2, persistent_workers=True)
-    train(work_dir, 2, **{f'train_dataloader__{key}': value for key, value in changes.items()})
+    train(
+        work_dir,
+        2,
+        **VALIDATION,
+        **{f'train_dataloader__{key}': value for key, value in changes.items()},
+    )
 
 
 def test_a_training_with_lasting_workers_ends(tmp_path):
