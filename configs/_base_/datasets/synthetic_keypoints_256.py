@@ -5,13 +5,13 @@ _base_ = './synthetic_keypoints_128.py'
 train_pipeline = [
     dict(type='LoadImage'),
     dict(type='BBoxFromKeypoints'),
-    dict(type='RandomShortSideResize', short_side=(160, 288), max_long_side=480),
+    dict(type='RandomShortSideResize', short_side=(176, 336), max_long_side=560),
     dict(type='CropAroundPerson', crop_size=(224, 224)),
     *_base_.train_pipeline[-3:],
 ]
 test_pipeline = [
     dict(type='LoadImage'),
-    dict(type='ShortSideResize', short_side=224, max_long_side=373),
+    dict(type='ShortSideResize', short_side=256, max_long_side=427),
     _base_.test_pipeline[-1],
 ]
 loading = dict(num_workers=1, persistent_workers=True)

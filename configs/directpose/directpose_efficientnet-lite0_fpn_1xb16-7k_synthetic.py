@@ -9,16 +9,17 @@ _base_ = [
 model = dict(
     head=dict(
         type='DirectPoseOKSHead',
-        loss_oks=dict(type='OKSLoss', reduction='none', norm_target_weight=True, loss_weight=1.0),
+        loss_oks=dict(type='OKSLoss', reduction='none', norm_target_weight=True, loss_weight=2.0),
+        score_by_oks=True,
     )
 )
-max_iters = 2000
-train_cfg = dict(max_iters=max_iters, val_interval=250)
+max_iters = 7000
+train_cfg = dict(max_iters=max_iters, val_interval=1000)
 param_scheduler = [
     dict(_base_.param_scheduler[0], end=100),
-    dict(_base_.param_scheduler[1], begin=100, end=max_iters),
+    dict(_base_.param_scheduler[1], begin=max_iters // 2, end=max_iters),
 ]
-train_dataloader = dict(batch_size=12)
+train_dataloader = dict(batch_size=16)
 optim_wrapper = dict(
     type='Bf16OptimWrapper',
     optimizer=dict(lr=2e-3),
@@ -27,8 +28,13 @@ optim_wrapper = dict(
 custom_hooks = [
     *_base_.custom_hooks,
     dict(
-        type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.002, update_buffers=True, priority=49
+        type='EMAHook',
+        ema_type='ExpMomentumEMA',
+        momentum=0.002,
+        gamma=250,
+        update_buffers=True,
+        priority=49,
     ),
 ]
 default_hooks = dict(checkpoint=dict(interval=200))
-auto_scale_lr = dict(base_batch_size=24)
+auto_scale_lr = dict(base_batch_size=16)

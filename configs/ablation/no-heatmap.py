@@ -1,0 +1,4 @@
+# Without the auxiliary heatmaps.
+_base_ = './base.py'
+
+model = dict(head=dict(heatmap_branch=None))
