@@ -17,7 +17,6 @@ default_hooks = dict(
     visualization=dict(type='PoseComparisonHook', enable=False),
     load_check=dict(type='CheckLoadedHook'),
 )
-custom_hooks = [dict(type='SyncBuffersHook')]
 
 env_cfg = dict(
     cudnn_benchmark=True,  # all crops have one size

@@ -1,5 +1,5 @@
 # What the ablations compare with: the paper's head, a quarter as wide, on a pre-trained trunk.
-# 4,000 pictures of drawn people, in some minutes of one CPU core; see docs/en/ablations.md.
+# 6,000 pictures of drawn people, in some minutes of one CPU core; see docs/en/ablations.md.
 _base_ = [
     '../_base_/models/directpose_efficientnet-lite0_fpn.py',
     '../_base_/datasets/synthetic_keypoints_256.py',
@@ -18,20 +18,20 @@ test_pipeline = [
     dict(type='ShortSideResize', short_side=224, max_long_side=373),
     _base_.test_pipeline[-1],
 ]
-train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-max_iters = 250
+max_iters = 750
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
-    dict(_base_.param_scheduler[0], end=25),
-    dict(_base_.param_scheduler[1], begin=25, end=max_iters),
+    dict(_base_.param_scheduler[0], end=75),
+    dict(_base_.param_scheduler[1], begin=75, end=max_iters),
 ]
 optim_wrapper = dict(
     type='Bf16OptimWrapper',
     optimizer=dict(lr=2e-3),
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.5))),
 )
-default_hooks = dict(logger=dict(interval=25), checkpoint=dict(interval=max_iters))
-auto_scale_lr = dict(base_batch_size=16)
+default_hooks = dict(logger=dict(interval=50), checkpoint=dict(interval=max_iters))
+auto_scale_lr = dict(base_batch_size=8)

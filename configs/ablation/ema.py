@@ -2,12 +2,11 @@
 _base_ = './base.py'
 
 custom_hooks = [
-    *_base_.custom_hooks,
     dict(
         type='EMAHook',
         ema_type='ExpMomentumEMA',
-        momentum=0.02,
-        gamma=25,
+        momentum=0.01,
+        gamma=50,
         update_buffers=True,
         priority=49,
     ),

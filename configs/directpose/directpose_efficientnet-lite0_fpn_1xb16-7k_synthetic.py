@@ -26,7 +26,6 @@ optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.5))),
 )
 custom_hooks = [
-    *_base_.custom_hooks,
     dict(
         type='EMAHook',
         ema_type='ExpMomentumEMA',

@@ -51,6 +51,6 @@ param_scheduler = [
     dict(_base_.param_scheduler[1], begin=20, end=max_iters),
 ]
 optim_wrapper = dict(type='OptimWrapper')  # not every CPU has units for bfloat16
-custom_hooks = [dict(type='SyncBuffersHook')]
+custom_hooks = []
 default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=100))
 auto_scale_lr = dict(base_batch_size=8)

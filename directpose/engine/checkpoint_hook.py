@@ -9,6 +9,7 @@ from mmengine.hooks import CheckpointHook
 from mmpose.registry import HOOKS
 from torch import Tensor
 
+from .buffers import share_buffers
 from .errors import NonFiniteError
 from .read_checkpoint import find_non_finite
 
@@ -65,6 +66,7 @@ class AtomicCheckpointHook(CheckpointHook):
         filename = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, filename)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        share_buffers(runner)
         runner.save_checkpoint(
             self.out_dir,
             filename,

@@ -7,6 +7,7 @@ from mmengine.dist import all_reduce
 from mmengine.runner import BaseLoop, IterBasedTrainLoop
 from mmpose.registry import LOOPS
 
+from .buffers import share_buffers
 from .checkpoint_hook import AtomicCheckpointHook
 from .errors import NonFiniteError, TrainingInterrupted
 from .flips import turn_flips_off
@@ -216,6 +217,7 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
             return
         # Before the validation, because a new best score saves the checkpoint again.
         hub.update_info('last_validated_iter', self._iter)
+        share_buffers(self.runner)
         self.runner.val_loop.run()
 
 

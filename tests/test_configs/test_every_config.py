@@ -92,7 +92,7 @@ def test_config_builds_predicts_and_trains_a_step(path, make_runner):
 
     # the hooks
     hooks = [type(hook).__name__ for hook in runner.hooks]
-    wanted = [*cfg.default_hooks.values(), *cfg.custom_hooks]
+    wanted = [*cfg.default_hooks.values(), *cfg.get('custom_hooks', ())]
     assert {hook['type'] for hook in wanted} <= set(hooks)
 
     # the optimiser and the schedule

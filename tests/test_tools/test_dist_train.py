@@ -45,7 +45,7 @@ train_dataloader = dict(
 train_cfg = dict(type='ResumableIterTrainLoop', max_iters=2)
 # With a rate of 0 all steps are taken at the same weights.
 optim_wrapper = dict(optimizer=dict(type='RecordedSGD', lr=0., out_dir='{out}'))
-custom_hooks = [dict(type='SyncBuffersHook'), dict(type='NormEvalHook')]
+custom_hooks = [dict(type='NormEvalHook')]
 val_cfg = test_cfg = None
 load_from = '{out}/start.pth'
 """
