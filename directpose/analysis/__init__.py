@@ -1,4 +1,4 @@
-"""What a model costs: time, stage by stage and beside others, and its convolutions alone."""
+"""Measure what a model costs: the time of each stage, of its convolutions, of other models."""
 
 from .convolutions import record_convolutions
 from .loading import loading_stages, write_picture

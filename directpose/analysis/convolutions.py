@@ -1,11 +1,12 @@
-"""The convolutions of a network alone: what its time can at best come near to."""
+"""Run the convolutions of a network alone: their time is a lower bound for the network's."""
 
 from collections.abc import Callable
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# inference_mode shows the convolution that was called, other modes the one all of them become
+# Inference mode dispatches the convolution that was called. Other modes dispatch `convolution`,
+# to which all of them are reduced.
 _CONVOLUTIONS = (
     torch.ops.aten.convolution.default,
     torch.ops.aten.conv2d.default,
@@ -16,7 +17,7 @@ _CONVOLUTIONS = (
 
 
 class _Recorder(TorchDispatchMode):
-    """Notes the convolutions that run, with their arguments."""
+    """Record the convolutions that run, with their arguments."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,21 +32,21 @@ class _Recorder(TorchDispatchMode):
 def record_convolutions(
     call: Callable[[], object], with_gradients: bool = False
 ) -> Callable[[], None]:
-    """Run something once, and get the same convolutions without all the rest.
+    """Run a function once, and return a function that runs the same convolutions alone.
 
-    A blur that is written as a convolution counts as one. Shapes, types and memory formats are
-    those of the run; the inputs of all its convolutions are kept.
+    Shapes, types and memory formats are those of the recorded run, because the inputs of all its
+    convolutions are kept. A blur that is computed by a convolution counts as a convolution.
 
     Args:
-        call (Callable): What to run, not compiled.
-        with_gradients (bool): The call computes gradients; the convolutions of its backward pass
-            are recorded too. Defaults to False.
+        call (Callable): A function without arguments that runs a network which is not compiled.
+        with_gradients (bool): Whether ``call`` computes gradients. The convolutions of its
+            backward pass are then recorded too. Defaults to False.
 
     Returns:
-        Callable: Runs the convolutions alone, one after the other.
+        Callable: A function without arguments that runs the convolutions, one after the other.
 
     Raises:
-        ValueError: If there was none.
+        ValueError: If ``call`` ran no convolution.
     """
     with torch.set_grad_enabled(with_gradients), _Recorder() as recorder:
         call()

@@ -1,4 +1,4 @@
-"""What went wrong with each keypoint, and the AP without each kind of error.
+"""Say what went wrong with each keypoint, and what the AP would be without this kind of error.
 
 Source: Ronchi and Perona, Benchmarking and Error Diagnosis in Multi-Instance Pose Estimation,
 ICCV 2017 (arXiv 1707.05388), section 3.1.
@@ -9,12 +9,13 @@ import numpy as np
 from .results import Results, similarity
 
 KINDS = ('good', 'jitter', 'inversion', 'swap', 'miss')
-"""``jitter``: near its place; ``inversion``: on the mirrored keypoint of the same person;
-``swap``: on the same or the mirrored keypoint of another person; ``miss``: near none of them."""
+"""A keypoint with ``jitter`` is near its place. One with ``inversion`` is on the mirrored keypoint
+of the same person. One with ``swap`` is on the same or the mirrored keypoint of another person.
+One with ``miss`` is near none of these."""
 MIN_OKS = 0.1
-"""Predictions that are at least so near to a person are that person's, however wrong."""
+"""The least OKS at which a prediction is matched with a person."""
 NEAR, GOOD = 0.5, 0.85
-"""Similarities from which a keypoint is near another, and from which it is right."""
+"""The least similarity of a keypoint that is near another, and of a keypoint that is right."""
 
 
 def classify(
@@ -26,20 +27,24 @@ def classify(
     sigmas: np.ndarray,
     flip_indices: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Kinds of the keypoints of one prediction.
+    """Find the kind of error of each keypoint of one prediction.
 
     Args:
-        predicted (np.ndarray): (K, 2) in original pixels.
-        person (int): Whom of the M people of the picture the prediction is matched with.
-        keypoints (np.ndarray): (M, K, 2) in original pixels.
-        labelled (np.ndarray): (M, K), bool.
-        areas (np.ndarray): (M, ), in square original pixels.
-        sigmas (np.ndarray): (K, ).
-        flip_indices (np.ndarray): (K, ), the index of the mirrored keypoint.
+        predicted (np.ndarray): (K, 2), the predicted keypoints in original pixels.
+        person (int): Index of the person with whom the prediction is matched.
+        keypoints (np.ndarray): (M, K, 2), the annotated keypoints of the M people in the
+            picture, in original pixels.
+        labelled (np.ndarray): (M, K) bool, whether each of these keypoints is labelled.
+        areas (np.ndarray): (M, ), the areas of the people in square original pixels.
+        sigmas (np.ndarray): (K, ), the sigmas of COCO's OKS.
+        flip_indices (np.ndarray): (K, ), the index of each keypoint's mirrored keypoint.
 
     Returns:
-        tuple: Indices into :data:`KINDS` (K, ), -1 where the person's keypoint is not labelled;
-        and the similarity (K, ) that the keypoint has once mended.
+        tuple:
+        - kinds (np.ndarray): (K, ), indices into :data:`KINDS`, or -1 where the person's keypoint
+          is not labelled.
+        - similarities (np.ndarray): (K, ), the similarity of each keypoint once its error is
+          corrected.
     """
     plain = np.where(labelled, similarity(predicted, keypoints, areas, sigmas), -1)  # (M, K)
     mirrored = np.where(
@@ -51,7 +56,7 @@ def classify(
     if len(keypoints) > 1:
         rest = np.arange(len(keypoints)) != person
         others = np.maximum(plain[rest], mirrored[rest]).max(axis=0)
-    # A keypoint without a partner is its own mirror image; the first of equals wins.
+    # A keypoint without a partner is its own mirror image. argmax takes the first of equal values.
     choices = np.stack([plain[person], mirrored[person], others])  # (3, K)
     nearest, best = choices.argmax(axis=0), choices.max(axis=0)
     kinds = np.select(
@@ -66,7 +71,7 @@ def classify(
 
 
 class KeypointErrors:
-    """The errors of all predictions that belong to a person.
+    """The keypoint errors of all predictions that are matched with a person.
 
     Args:
         results (Results): Predictions and annotations.
@@ -82,14 +87,14 @@ class KeypointErrors:
         self.kinds = np.full(shape, -1)
         """(n, K): indices into :data:`KINDS`, or -1 where there is nothing to compare."""
         self.similarities = np.full(shape, np.nan)
-        """(n, K): to the keypoints of the matched person."""
+        """(n, K): the similarity to the keypoint of the matched person, or NaN."""
         self.mended = self.predicted[..., :2].copy()
-        """(n, K, 2): every keypoint where it would be without its error, original pixels."""
+        """(n, K, 2): the keypoints with their errors corrected, in original pixels."""
         for index, identity in results.match(MIN_OKS).person_of.items():
             self._compare(index, identity)
 
     def _compare(self, index: int, identity: int) -> None:
-        """Compare a prediction with the annotation ``identity``."""
+        """Compare prediction number ``index`` with the annotation whose id is ``identity``."""
         results = self.results
         people = results.people(results.predictions[index]['image_id'])
         person = [a['id'] for a in people].index(identity)
@@ -105,7 +110,7 @@ class KeypointErrors:
         near = similarity(predicted, keypoints[person], areas[person], results.sigmas)
         self.similarities[index, compared] = near[compared]
 
-        # Where the similarity is the mended one: so far to the right of the right place.
+        # The point to the right of the annotated keypoint that has the corrected similarity.
         mended = np.clip(mended, np.spacing(1), 1)
         distance = np.sqrt(-2 * np.log(mended) * areas[person]) * 2 * results.sigmas
         moved = keypoints[person] + np.stack([distance, np.zeros_like(distance)], axis=-1)
@@ -113,25 +118,26 @@ class KeypointErrors:
         self.mended[index, wrong] = moved[wrong]
 
     def counts(self) -> np.ndarray:
-        """How often each keypoint had each kind of error, (K, kinds)."""
+        """Count how often each keypoint has each kind of error: (K, len(KINDS))."""
         return np.stack([(self.kinds == kind).sum(axis=0) for kind in range(len(KINDS))], axis=-1)
 
     def mean_similarities(self) -> np.ndarray:
-        """Mean similarity of each keypoint (K, ), NaN for one that was never compared."""
+        """Return the mean similarity of each keypoint (K, ), NaN if it was never compared."""
         compared = np.isfinite(self.similarities)
         with np.errstate(invalid='ignore'):
             return np.where(compared, self.similarities, 0).sum(axis=0) / compared.sum(axis=0)
 
     def average_precision(self, *mend: str) -> float:
-        """AP without these kinds of error; without any, AP as it is.
+        """Compute the AP with all errors of some kinds corrected.
 
         Args:
-            *mend (str): Names of :data:`KINDS`. A keypoint with jitter moves to similarity 0.85,
-                a miss to 0.5; an inversion or a swap gets the similarity to the right keypoint
-                that it had to the wrong one.
+            *mend (str): The kinds, of :data:`KINDS`. A keypoint with jitter is moved to where its
+                similarity is 0.85, and a miss to where it is 0.5. An inversion or a swap gets the
+                similarity to the right keypoint that it had to the wrong one. Without any kind
+                the AP is that of the predictions as they are.
 
         Returns:
-            float: From 0 to 1.
+            float: AP, from 0 to 1.
         """
         chosen = np.isin(self.kinds, [KINDS.index(kind) for kind in mend])
         keypoints = self.predicted.copy()

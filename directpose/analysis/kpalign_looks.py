@@ -1,4 +1,4 @@
-"""Where KPAlign looks for the keypoints of the people that it finds."""
+"""Find out where KPAlign reads the features of the people that a model finds."""
 
 from typing import NamedTuple
 
@@ -15,24 +15,24 @@ class Looks(NamedTuple):
     locations: np.ndarray
     """(n, 2): the location that found the person."""
     strides: np.ndarray
-    """(n, ): the stride of its level."""
+    """(n, ): the stride of this location's level."""
     sampled: np.ndarray
-    """(n, G, 2): where each group reads the features."""
+    """(n, G, 2): where each of the G keypoint groups reads the features."""
     keypoints: np.ndarray
-    """(n, K, 2)."""
+    """(n, K, 2): the predicted keypoints."""
     scores: np.ndarray
-    """(n, )."""
+    """(n, ): the scores of the people."""
 
 
 def locate_looks(model: nn.Module, data: dict) -> Looks:
-    """Find people in one picture, and note from where and over where they were found.
+    """Find the people in one picture, and where KPAlign reads the features of each.
 
     Args:
         model (nn.Module): An estimator with a ``DirectPoseHead``, in evaluation mode.
-        data (dict): A batch of one picture, as the test pipeline and ``pseudo_collate`` give.
+        data (dict): A batch of one picture, as the test pipeline and ``pseudo_collate`` give it.
 
     Returns:
-        Looks: Of the people that the model's ``test_cfg`` leaves.
+        Looks: The people whom the model returns with its ``test_cfg``.
 
     Raises:
         ValueError: If the head has no KPAlign.
@@ -60,12 +60,12 @@ def locate_looks(model: nn.Module, data: dict) -> Looks:
     points = locations.points[:, None]  # (L, 1, 2)
 
     def in_pixels(maps: list[Tensor]) -> np.ndarray:
-        """Vectors (1, 2n, H, W) a level in strides to points (L, n, 2) in input pixels."""
+        """Turn vectors (1, 2n, H, W) of each level, in strides, to points (L, n, 2) in pixels."""
         vectors = torch.cat([m[0].flatten(1).T for m in maps])  # (L, 2n)
         return (points + vectors.float().unflatten(1, (-1, 2)) * stride).cpu().numpy()
 
     keypoints, sampled = in_pixels(outputs[1]), in_pixels(raw)
-    # Decoding does not say which location a pose is of; the pose is the same to rounding.
+    # Decoding does not return the location of a pose, but its keypoints are the same to rounding.
     index = np.array(
         [np.abs(keypoints - pose).max(axis=(1, 2)).argmin() for pose in found.keypoints], dtype=int
     )

@@ -1,4 +1,4 @@
-"""What happens to a picture before the network: reading it, and making an input of it."""
+"""The stages before the network: reading a picture, and preprocessing it."""
 
 from collections.abc import Callable
 
@@ -11,15 +11,15 @@ from torch import nn
 from .pictures import make_picture
 
 LONG_SIDE = 640
-"""Long side of the picture in pixels, as most of COCO's have."""
+"""Long side of the written picture in pixels. Most pictures of COCO have this size."""
 
 
 def write_picture(path: str, input_size: tuple[int, int]) -> None:
-    """Write a JPEG file whose long side has 640 pixels and whose shape is that of an input.
+    """Write a JPEG file with a long side of 640 pixels and the proportions of a model's input.
 
     Args:
-        path (str): The file.
-        input_size (tuple[int, int]): Height and width of the input.
+        path (str): The file to write.
+        input_size (tuple[int, int]): Height and width of the model's input in pixels.
     """
     height, width = (round(side * LONG_SIDE / max(input_size)) for side in input_size)
     cv2.imwrite(path, make_picture(width, height))
@@ -28,16 +28,17 @@ def write_picture(path: str, input_size: tuple[int, int]) -> None:
 def loading_stages(
     cfg: Config, model: nn.Module, path: str, batch_size: int = 1
 ) -> dict[str, Callable[[], object]]:
-    """Loading and preprocessing apart, as the config's test does them, in this process.
+    """Split a config's test pipeline into loading and preprocessing, both run in this process.
 
     Args:
-        cfg (Config): Its ``test_dataloader`` has the pipeline.
-        model (nn.Module): Built from the config; its preprocessor takes part.
-        path (str): A picture.
-        batch_size (int): The picture is loaded so many times. Defaults to 1.
+        cfg (Config): A config whose ``test_dataloader`` has the pipeline.
+        model (nn.Module): The config's model, whose data preprocessor is part of the stage.
+        path (str): The picture to load.
+        batch_size (int): How often the picture is loaded for one batch. Defaults to 1.
 
     Returns:
-        Dict[str, Callable]: 'load' reads and decodes; 'preprocess' resizes, normalises and pads.
+        dict[str, Callable]: 'load' reads and decodes the picture. 'preprocess' resizes, normalises
+        and pads it.
     """
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         load, *others = Compose(cfg.test_dataloader.dataset.pipeline).transforms

@@ -1,4 +1,4 @@
-"""Curves and times out of the JSON logs of MMEngine's runs."""
+"""Read curves and times from the JSON logs that MMEngine writes."""
 
 import json
 from pathlib import Path
@@ -6,23 +6,24 @@ from typing import NamedTuple
 
 
 class Curve(NamedTuple):
-    """The values of one key in one run."""
+    """The values of one key in one run, in the order of the iterations."""
 
     iterations: list[int]
     values: list[float]
 
 
 def log_files(path: str) -> list[Path]:
-    """The JSON logs of a run.
+    """List the JSON logs of a run.
 
     Args:
-        path (str): A log, or a work directory, whose resumed runs have a log each.
+        path (str): A log, or a work directory. A run that was resumed has several logs in its
+            work directory.
 
     Returns:
-        List[Path]: The logs, oldest first.
+        list[Path]: The logs, oldest first.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no log.
     """
     if Path(path).is_file():
         return [Path(path)]
@@ -37,17 +38,18 @@ def log_files(path: str) -> list[Path]:
 
 
 def read_curves(path: str) -> dict[str, Curve]:
-    """The curves of a run, by key.
+    """Read the curves of a run.
 
-    A resumed run repeats some iterations: the last value of an iteration holds. A validation
-    whose own step is no iteration (MMEngine may count epochs there) has that of the training line
-    before it.
+    A resumed run repeats some iterations. The last value of an iteration is the one that counts.
+    MMEngine may log a validation with its epoch instead of its iteration. Such a validation gets
+    the iteration of the last training line before it.
 
     Args:
         path (str): See :func:`log_files`.
 
     Returns:
-        Dict[str, Curve]: Values by iteration, in ascending order. Only numbers are taken.
+        dict[str, Curve]: A curve for each key that has numbers, with its iterations in ascending
+        order.
 
     Raises:
         ValueError: If there is no log, or if a line is not JSON.
@@ -62,7 +64,7 @@ def read_curves(path: str) -> dict[str, Curve]:
             try:
                 entry = json.loads(line)
             except json.JSONDecodeError as error:
-                if number == len(lines):  # of a run that goes on, or was killed while it wrote
+                if number == len(lines):  # the run still writes this line, or was killed there
                     continue
                 raise ValueError(
                     f'{file}: line {number} is not JSON; give a log that MMEngine wrote, '
@@ -75,7 +77,7 @@ def read_curves(path: str) -> dict[str, Curve]:
                 if key in ('iter', 'step', 'epoch') or isinstance(value, bool):
                     continue
                 if key in ('time', 'data_time') and not training:
-                    continue  # a validation's time is another thing than a training step's
+                    continue  # the time of a validation is not that of a training step
                 if isinstance(value, (int, float)):
                     points.setdefault(key, {})[iteration] = value
     return {

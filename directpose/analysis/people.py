@@ -1,4 +1,4 @@
-"""Made-up people to train on, where only time, memory and gradients matter."""
+"""A made-up person to train on, for measurements of time, memory and gradients."""
 
 import torch
 from mmengine.structures import InstanceData
@@ -6,17 +6,19 @@ from mmpose.structures import PoseDataSample
 
 
 def labelled_person(num_keypoints: int, height: int, width: int) -> PoseDataSample:
-    """One large person in the middle of a picture, at random places, always the same ones.
+    """Make the labels of one person whose box almost fills the picture.
+
+    The keypoints lie at random places in the box. The same arguments give the same places.
 
     Args:
-        num_keypoints (int): K, all of them labelled.
-        height (int): Of the picture, more than 20 input pixels.
-        width (int): Likewise.
+        num_keypoints (int): The number of keypoints K. All of them are labelled.
+        height (int): Height of the picture in input pixels, more than 20.
+        width (int): Width of the picture in input pixels, more than 20.
 
     Returns:
-        PoseDataSample: With ``gt_instance_labels`` as the training pipelines give them: one
-        person's ``bboxes`` (1, 4), ``keypoints`` (1, K, 2), ``keypoints_visible`` (1, K),
-        ``areas`` (1, ) and ``labels`` (1, ), in input pixels.
+        PoseDataSample: A sample with ``gt_instance_labels`` as the training pipelines give them:
+        ``bboxes`` (1, 4), ``keypoints`` (1, K, 2), ``keypoints_visible`` (1, K), ``areas`` (1, )
+        and ``labels`` (1, ), in input pixels.
     """
     generator = torch.Generator().manual_seed(0)
     span = torch.tensor([width - 20.0, height - 20.0])

@@ -1,4 +1,4 @@
-"""People missed and invented, what a score is worth, and the pictures that went worst."""
+"""Count missed and invented people, check the scores, and find the worst pictures."""
 
 from typing import NamedTuple
 
@@ -7,15 +7,15 @@ import numpy as np
 from .results import MAX_DETECTIONS, Results
 
 OKS = 0.5
-"""From this similarity on a prediction has found its person."""
+"""The least OKS at which a prediction has found a person."""
 SIZES = (('below 32 px', 0, 32), ('32 to 96 px', 32, 96), ('above 96 px', 96, np.inf))
-"""By the square root of the area, in original pixels; the limits are COCO's."""
+"""Groups by the square root of a person's area in original pixels. The limits are COCO's."""
 CROWDS = (('nobody', 0, 1), ('1 or 2', 1, 3), ('3 or more', 3, np.inf))
-"""By the number of people whose boxes overlap with IoU above 0.1."""
+"""Groups by the number of people whose boxes overlap a person's box with IoU above 0.1."""
 
 
 class Group(NamedTuple):
-    """People of one size or one degree of crowding."""
+    """Counts of the people of one size, or of one degree of crowding."""
 
     name: str
     annotated: int
@@ -31,17 +31,18 @@ class Bin(NamedTuple):
     high: float
     number: int
     score: float
-    """Mean score."""
+    """The mean score."""
     right: float
-    """Share that found a person."""
+    """The share of these predictions that found a person."""
 
 
 class PeopleErrors:
-    """Errors of the predictions with at least a certain score.
+    """The people whom the predictions missed or invented.
 
     Args:
         results (Results): Predictions and annotations.
-        score_thr (float, optional): The least score. Defaults to the one with the best F1.
+        score_thr (float, optional): Predictions with a lower score are left out. Defaults to the
+            score with the best F1.
     """
 
     def __init__(self, results: Results, score_thr: float | None = None) -> None:
@@ -50,7 +51,7 @@ class PeopleErrors:
         scores = np.array([p['score'] for p in results.predictions], dtype=np.float64)
         ranks = _ranks([p['image_id'] for p in results.predictions], scores)
         counted = np.array([i not in match.ignored for i in range(len(scores))], dtype=bool)
-        # Like COCO's metric, this looks at no more people in a picture than that.
+        # COCO's metric takes no more predictions of a picture either.
         counted &= ranks < MAX_DETECTIONS
         self.right = np.array([i in match.person_of for i in range(len(scores))], dtype=bool)
         self.scores, self.counted = scores, counted
@@ -61,25 +62,31 @@ class PeopleErrors:
         self.found = set(self.person_of.values())
 
     def _best_threshold(self) -> float:
-        """The score with the best harmonic mean of precision and recall; 0 without predictions."""
+        """Find the score with the best F1, or return 0 if no prediction is right."""
         scores, right = self.scores[self.counted], self.right[self.counted]
         if not right.any():
             return 0.0
         order = np.argsort(-scores, kind='stable')
         f1 = 2 * right[order].cumsum() / (np.arange(1, len(order) + 1) + len(self.annotated))
-        last = np.append(np.diff(scores[order]) != 0, True)  # all of one score come together
+        # A threshold takes or leaves all predictions of one score together.
+        last = np.append(np.diff(scores[order]) != 0, True)
         return float(scores[order][np.where(last, f1, -1).argmax()])
 
     def groups(self) -> dict[str, list[Group]]:
-        """People missed and invented, by ``size`` and by ``crowding``.
+        """Count missed and invented people by size and by crowding.
 
-        A prediction that found its person counts where that person does. An invented one has the
-        size of its keypoints' box, and its crowd are the people whom this box overlaps.
+        A prediction that found a person belongs to the groups of this person. An invented person
+        has the size of the box of its keypoints, and its crowd are the annotated people whose
+        boxes overlap this box.
+
+        Returns:
+            dict[str, list[Group]]: The groups of :data:`SIZES` under 'size', and those of
+            :data:`CROWDS` under 'crowding'.
         """
         boxes = {image: _boxes(self.results.people(image)) for image in self.results.coco.imgs}
         missed = np.array([p['id'] not in self.found for p in self.annotated], dtype=bool)
         size = {p['id']: p['area'] ** 0.5 for p in self.annotated}
-        crowd = {  # without the person itself
+        crowd = {  # less one, for the person overlaps itself
             p['id']: (_ious(box, boxes[p['image_id']]) > 0.1).sum() - 1
             for p, box in zip(self.annotated, _boxes(self.annotated))
         }
@@ -121,14 +128,18 @@ class PeopleErrors:
         )
 
     def calibration(self, num_bins: int = 10) -> tuple[list[Bin], float]:
-        """What share of the people with a score is right, of whatever score.
+        """Compare the scores of predictions with the share of them that found a person.
+
+        All scores take part, also those below the threshold.
 
         Args:
-            num_bins (int): Bins of equal width from 0 to 1. Defaults to 10.
+            num_bins (int): The number of bins of equal width from 0 to 1. Defaults to 10.
 
         Returns:
-            tuple: The bins that have predictions, and the expected calibration error: the mean
-            distance between score and share, weighted by the number of predictions.
+            tuple:
+            - bins (list[Bin]): The bins that have predictions.
+            - error (float): The expected calibration error: the mean distance between score and
+              share, weighted by the number of predictions.
         """
         scores, right = self.scores[self.counted], self.right[self.counted]
         index = np.clip((scores * num_bins).astype(int), 0, num_bins - 1)
@@ -147,10 +158,11 @@ class PeopleErrors:
         return bins, float(error)
 
     def worst_pictures(self) -> list[tuple[int, int, int]]:
-        """Pictures by the number of people missed and invented, most first.
+        """Rank the pictures by the number of people missed and invented, most first.
 
         Returns:
-            list: Id of the picture, people missed, people invented; only pictures with either.
+            list[tuple[int, int, int]]: The id of a picture, the number of people missed, and the
+            number of people invented, for each picture in which there was such an error.
         """
         errors = {image: [0, 0] for image in self.results.coco.imgs}
         for person in self.annotated:
@@ -162,7 +174,7 @@ class PeopleErrors:
 
 
 def _ranks(images: list[int], scores: np.ndarray) -> np.ndarray:
-    """The rank (n, ) of each prediction in its picture, 0 for the best."""
+    """Rank each prediction (n, ) within its picture, 0 for the best."""
     ranks, seen = np.zeros(len(scores), dtype=int), {}
     for i in np.argsort(-scores, kind='stable'):
         ranks[i] = seen[images[i]] = seen.get(images[i], -1) + 1
@@ -170,7 +182,10 @@ def _ranks(images: list[int], scores: np.ndarray) -> np.ndarray:
 
 
 def _boxes(people: list[dict]) -> np.ndarray:
-    """Annotated boxes (n, 4) as x1, y1, x2, y2; those of the keypoints where there is none."""
+    """Return the annotated boxes (n, 4) as x1, y1, x2, y2.
+
+    A person without an annotated box gets the box of the keypoints.
+    """
     boxes = _pose_boxes(people)
     for box, person in zip(boxes, people):
         if 'bbox' in person:
@@ -180,7 +195,7 @@ def _boxes(people: list[dict]) -> np.ndarray:
 
 
 def _pose_boxes(entries: list[dict]) -> np.ndarray:
-    """Extents (n, 4) of keypoints, those with a 0 in third place left out."""
+    """Return the boxes (n, 4) around the keypoints whose third number is not 0."""
     boxes = np.zeros((len(entries), 4))
     for box, entry in zip(boxes, entries):
         points = np.reshape(entry['keypoints'], (-1, 3))
@@ -190,7 +205,7 @@ def _pose_boxes(entries: list[dict]) -> np.ndarray:
 
 
 def _ious(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Intersection over union (n, ) of a box (4, ) with boxes (n, 4)."""
+    """Compute the intersection over union (n, ) of a box (4, ) with boxes (n, 4)."""
     sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
     shared = sides.clip(min=0).prod(axis=-1)
     area = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(axis=-1)

@@ -1,4 +1,4 @@
-"""A picture to measure and to compare on, where what it shows does not matter."""
+"""A picture for measurements and comparisons in which it does not matter what it shows."""
 
 import cv2
 import numpy as np

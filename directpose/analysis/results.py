@@ -1,4 +1,4 @@
-"""A results file of COCO's format beside its annotations: AP, and who was matched with whom."""
+"""Compare a results file in COCO's format with the annotations: AP and matched people."""
 
 import contextlib
 import copy
@@ -14,31 +14,32 @@ from pycocotools.cocoeval import COCOeval
 from directpose.metainfo import parse_metainfo
 
 MAX_DETECTIONS = 20
-"""COCO's metric looks at so many people in a picture, the best first."""
+"""COCO's metric takes only this many predictions of a picture, those with the best scores."""
 
 
 class Match(NamedTuple):
-    """What COCO's matching at one threshold of OKS says of all pictures."""
+    """The result of COCO's matching at one threshold of OKS, over all pictures."""
 
     person_of: dict[int, int]
-    """Id of the annotated person, by the index of the prediction."""
+    """The id of the annotated person for each matched prediction, by the prediction's index."""
     ignored: set[int]
-    """Predictions that match an annotation without labelled keypoints or a crowd: not counted."""
+    """Indices of the predictions that COCO does not count, because they match a crowd or a person
+    without labelled keypoints."""
 
 
 def similarity(
     predicted: np.ndarray, keypoints: np.ndarray, area: np.ndarray | float, sigmas: np.ndarray
 ) -> np.ndarray:
-    """How near each predicted keypoint is to another, as COCO's OKS counts it, from 0 to 1.
+    """Compute the similarity of single keypoints, whose mean over a person is COCO's OKS.
 
     Args:
-        predicted (np.ndarray): (..., K, 2) in original pixels.
-        keypoints (np.ndarray): (..., K, 2) in original pixels.
-        area (np.ndarray | float): (..., ), of the person in square original pixels.
-        sigmas (np.ndarray): (K, ).
+        predicted (np.ndarray): (..., K, 2), predicted keypoints in original pixels.
+        keypoints (np.ndarray): (..., K, 2), annotated keypoints in original pixels.
+        area (np.ndarray | float): (..., ), the person's area in square original pixels.
+        sigmas (np.ndarray): (K, ), the sigmas of OKS.
 
     Returns:
-        np.ndarray: (..., K).
+        np.ndarray: (..., K), from 0 to 1.
     """
     squared = ((predicted - keypoints) ** 2).sum(axis=-1)
     spread = 2 * (2 * sigmas) ** 2 * (np.asarray(area)[..., None] + np.spacing(1))
@@ -49,13 +50,14 @@ class Results:
     """Predictions and annotations of the same pictures.
 
     Args:
-        results_file (str): COCO's results JSON: a list of ``image_id``, ``category_id``,
-            ``keypoints`` (3K numbers) and ``score``.
-        ann_file (str): The annotations as a COCO JSON, of people of one category.
-        metainfo (dict): As of MMPose's data sets; sigmas and flip pairs come from it.
+        results_file (str): Results as a COCO JSON: a list of entries with ``image_id``,
+            ``category_id``, ``keypoints`` (3K numbers) and ``score``.
+        ann_file (str): Annotations as a COCO JSON, in which all people have one category.
+        metainfo (dict): The metainfo of the data set, as MMPose has it. The sigmas and the flip
+            pairs are read from it.
 
     Raises:
-        ValueError: If a file is of another kind, or if the files do not fit each other.
+        ValueError: If a file does not have this format, or if the files do not belong together.
     """
 
     def __init__(self, results_file: str, ann_file: str, metainfo: dict) -> None:
@@ -81,7 +83,7 @@ class Results:
             self.coco.createIndex()
 
     def _check(self, results_file: str, ann_file: str, data: dict) -> None:
-        """See that the files fit each other and the metainfo."""
+        """Check that the two files belong together and that the metainfo fits both."""
         count = 3 * len(self.sigmas)
         images = {image['id'] for image in data['images']}
         if not isinstance(self.predictions, list):
@@ -114,12 +116,12 @@ class Results:
         keypoints: Sequence[Sequence[float]] | None,
         thresholds: Sequence[float] | None = None,
     ) -> COCOeval:
-        """COCO's evaluation, matched but not yet accumulated."""
+        """Run COCO's evaluation up to the matching, without the accumulation."""
         predictions = copy.deepcopy(self.predictions)
         if keypoints is not None:
             for entry, values in zip(predictions, keypoints, strict=True):
                 entry['keypoints'] = list(values)
-        for entry in predictions:  # also where the file has boxes: the area is that of the pose
+        for entry in predictions:  # without a box, COCO takes the area of the pose
             entry.pop('bbox', None)
             entry['category_id'] = self.category
         with contextlib.redirect_stdout(io.StringIO()):
@@ -134,18 +136,19 @@ class Results:
 
     @property
     def category(self) -> int:
-        """Id of the category of the annotated people."""
+        """The id of the category of the annotated people."""
         annotations = self.coco.dataset['annotations']
         return (annotations or [dict(category_id=1)])[0]['category_id']
 
     def average_precision(self, keypoints: Sequence[Sequence[float]] | None = None) -> float:
-        """COCO's AP over OKS 0.50 to 0.95.
+        """Compute COCO's AP over OKS 0.50 to 0.95.
 
         Args:
-            keypoints (Sequence, optional): (n, 3K), in place of those of the predictions.
+            keypoints (Sequence, optional): (n, 3K), keypoints that replace those of the
+                predictions.
 
         Returns:
-            float: From 0 to 1, or -1 if nobody is annotated.
+            float: AP from 0 to 1, or -1 if nobody is annotated.
         """
         evaluation = self._evaluate(keypoints)
         with contextlib.redirect_stdout(io.StringIO()):
@@ -154,18 +157,18 @@ class Results:
         return float(evaluation.stats[0])
 
     def match(self, oks: float) -> Match:
-        """Pair predictions with people as COCO's metric does.
+        """Match predictions with annotated people as COCO's metric does.
 
         Args:
-            oks (float): The least similarity of a pair.
+            oks (float): The least OKS of a match.
 
         Returns:
-            Match: By the indices of ``predictions`` and the ids of the annotations.
+            Match: Indices of ``predictions``, and the ids of the matched annotations.
         """
         person_of, ignored = {}, set()
         evaluation = self._evaluate(None, [oks])
         num_images = len(evaluation.params.imgIds)
-        for entry in evaluation.evalImgs[:num_images]:  # the first of the ranges of area is "all"
+        for entry in evaluation.evalImgs[:num_images]:  # the first range of areas is "all"
             if entry is None:
                 continue
             # COCO numbers the predictions from 1 in the order of the list.
@@ -179,7 +182,7 @@ class Results:
         return Match(person_of, ignored)
 
     def people(self, image_id: int) -> list[dict]:
-        """The annotated people of a picture who count: no crowds, and with labelled keypoints."""
+        """Return the annotated people of a picture who have labelled keypoints and are no crowd."""
         annotations = self.coco.imgToAnns.get(image_id, [])
         return [a for a in annotations if not a.get('iscrowd') and any(a['keypoints'][2::3])]
 

@@ -1,4 +1,4 @@
-"""A config's model, taken apart into what can be timed."""
+"""Build a config's model, and split it into parts that can be timed."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,17 +14,17 @@ from directpose.cli.config import load_config
 from .people import labelled_person
 
 VARIANTS = ('plain', *PRECISIONS, *(f'{name}-compiled' for name in PRECISIONS))
-"""How a model is run: as built, or prepared for a precision, or compiled as well."""
+"""Ways to run a model: as built, prepared for a precision, or prepared and compiled."""
 
 
 def read_config(name: str) -> Config:
-    """Read a config.
+    """Read a config file, or a config of an installed package.
 
     Args:
-        name (str): A file, or a config of an installed package such as 'mmdet::fcos/NAME.py'.
+        name (str): A file, or a name such as 'mmdet::fcos/NAME.py'.
 
     Returns:
-        Config: With what it inherits.
+        Config: The config with everything that it inherits.
 
     Raises:
         UserError: If there is no such file.
@@ -36,9 +36,9 @@ class Subject:
     """A model with random weights, ready to run.
 
     Args:
-        cfg (Config): Of mmpose or mmdet. Nothing is downloaded.
-        variant (str): One of ``VARIANTS``.
-        device (str): Where to run.
+        cfg (Config): A config of mmpose or mmdet. Its pretrained weights are not downloaded.
+        variant (str): How the model runs, one of ``VARIANTS``. Defaults to 'plain'.
+        device (str): The device to run on. Defaults to 'cpu'.
 
     Raises:
         ValueError: If there is no such variant.
@@ -57,15 +57,15 @@ class Subject:
             )
 
     def forward(self, inputs: Tensor) -> Callable[[], Sequence]:
-        """Backbone, neck and head.
+        """Return a function that runs backbone, neck and head.
 
         Args:
-            inputs (Tensor): (N, 3, H, W), preprocessed.
+            inputs (Tensor): (N, 3, H, W), preprocessed images.
 
         Returns:
-            Callable: Gives the raw maps.
+            Callable: A function without arguments that returns the raw maps of the head.
         """
-        # not mode='tensor', which passes by a compiled head: it runs `head.forward` itself
+        # mode='tensor' would call `head.forward`, and so bypass a compiled head.
         parts = [part for name, part in self.model.named_children() if name != 'data_preprocessor']
 
         def run() -> Sequence:
@@ -77,13 +77,15 @@ class Subject:
         return self._without_grad(run)
 
     def stages(self, inputs: Tensor) -> dict[str, Callable[[], Sequence]]:
-        """Backbone, neck and head apart, each on what the one before it gave.
+        """Return functions that run backbone, neck and head alone.
+
+        Each runs on the output that the stage before it gave once.
 
         Args:
-            inputs (Tensor): (N, 3, H, W), preprocessed.
+            inputs (Tensor): (N, 3, H, W), preprocessed images.
 
         Returns:
-            Dict[str, Callable]: By the names of the stages.
+            dict[str, Callable]: A function without arguments for each stage.
         """
         stages, feats = {}, inputs
         for name, part in self.model.named_children():
@@ -93,14 +95,16 @@ class Subject:
         return stages
 
     def decoding(self, inputs: Tensor, num_people: int) -> Callable[[], Sequence]:
-        """From raw maps to poses, NMS included, for pictures of so many people.
+        """Return a function that decodes raw maps to poses, NMS included.
 
         Args:
-            inputs (Tensor): (N, 3, H, W), preprocessed.
-            num_people (int): People in each picture; see :func:`crowded_maps`.
+            inputs (Tensor): (N, 3, H, W), preprocessed images. They decide only about the size of
+                the maps.
+            num_people (int): The number of people that the maps of each picture show; see
+                :func:`crowded_maps`.
 
         Returns:
-            Callable: Gives the poses of each picture.
+            Callable: A function without arguments that returns the poses of each picture.
         """
         head: nn.Module = self.model.head
         maps = crowded_maps(self.forward(inputs)(), num_people)
@@ -110,16 +114,17 @@ class Subject:
         )
 
     def training_step(self, inputs: Tensor, update: bool = False) -> Callable[[], None]:
-        """A step of training; of a plain model.
+        """Return a function that runs a step of training. The model must be a 'plain' one.
 
         Args:
-            inputs (Tensor): (N, 3, H, W), preprocessed. Each picture gets one large person.
-            update (bool): Also clip the gradients and let the optimiser step (SGD with momentum,
-                the paper's). The learning rate is 0, so the weights stay what they are.
-                Defaults to False: losses and gradients alone.
+            inputs (Tensor): (N, 3, H, W), preprocessed images. Each gets the labels of one large
+                person.
+            update (bool): Whether the step also clips the gradients and updates the weights with
+                the paper's optimiser, SGD with momentum. The learning rate is 0, so the weights
+                keep their values. Defaults to False: the step computes losses and gradients only.
 
         Returns:
-            Callable: Leaves the gradients in the model.
+            Callable: A function without arguments that leaves the gradients in the model.
         """
         sample = labelled_person(self.model.head.num_keypoints, *inputs.shape[-2:])
         samples = [sample.to(self.device) for _ in inputs]
@@ -142,19 +147,19 @@ class Subject:
 
 
 def crowded_maps(maps: Sequence[Sequence[Tensor]], num_people: int) -> list[list[Tensor]]:
-    """Raw maps of the head's shapes that show so many small people, apart from each other.
+    """Make raw maps that show a given number of small people who do not overlap.
 
-    Each is seen by 3 x 3 cells of the finest level, of which NMS leaves one.
+    3 x 3 cells of the finest level predict each person. NMS leaves one of these predictions.
 
     Args:
-        maps (Sequence[Sequence[Tensor]]): What ``DirectPoseHead.forward`` gives.
+        maps (Sequence[Sequence[Tensor]]): Outputs of ``DirectPoseHead.forward``, for the shapes.
         num_people (int): The number of people that the maps show.
 
     Returns:
-        List[List[Tensor]]: The same kinds of maps.
+        list[list[Tensor]]: Maps of the same kinds and shapes.
 
     Raises:
-        ValueError: If there is no room for them.
+        ValueError: If the finest level has too few cells for so many people.
     """
     maps = [[torch.zeros_like(m) for m in levels] for levels in maps]
     scores, keypoints = maps[0], maps[1]
@@ -171,7 +176,7 @@ def crowded_maps(maps: Sequence[Sequence[Tensor]], num_people: int) -> list[list
     for person in range(num_people):
         y, x = (pitch * i + 2 for i in divmod(person, columns))
         scores[0][..., y : y + 3, x : x + 3] = 3
-    # a person spans 6 cells in each direction, around the middle one of its cells
+    # A person spans 6 cells in each direction, around the middle one of the 3 x 3 cells.
     generator = torch.Generator().manual_seed(0)
     offsets = torch.rand(keypoints[0].shape[1], generator=generator) * 6 - 3  # (2K, )
     keypoints[0] += offsets.to(keypoints[0])[:, None, None]

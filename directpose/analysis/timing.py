@@ -1,4 +1,4 @@
-"""Time several things in one run, in turn, so that a slow minute meets all of them alike."""
+"""Time several functions in turn, so that a slow minute of the machine affects all of them."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -10,27 +10,27 @@ import torch
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a call took, in each round.
+    """The times that a function took.
 
     Attributes:
-        seconds (np.ndarray): (rounds, ).
+        seconds (np.ndarray): (rounds, ), the time in each round.
     """
 
     seconds: np.ndarray
 
     @property
     def median(self) -> float:
-        """Seconds."""
+        """The median over the rounds, in seconds."""
         return float(np.median(self.seconds))
 
     @property
     def spread(self) -> float:
-        """Half of the range of the middle half of the rounds, in seconds."""
+        """Half of the interquartile range, in seconds."""
         low, high = np.percentile(self.seconds, (25, 75))
         return float(high - low) / 2
 
     def ratio(self, other: 'Timing') -> float:
-        """The median over the rounds of this time over the other's in the same round."""
+        """The median over the rounds of this time divided by the other's in the same round."""
         return float(np.median(self.seconds / other.seconds))
 
 
@@ -40,17 +40,17 @@ def time_in_turn(
     warmup: int = 2,
     device: str | torch.device = 'cpu',
 ) -> dict[str, Timing]:
-    """Time calls against each other: in each round every one of them once.
+    """Time several functions. Each round calls each of them once.
 
     Args:
-        calls (Mapping[str, Callable]): What to call, without arguments.
-        rounds (int): How often each call is timed. Defaults to 10.
+        calls (Mapping[str, Callable]): Functions without arguments, by name.
+        rounds (int): How often each function is timed. Defaults to 10.
         warmup (int): Rounds that are run first and not counted, to warm up. Defaults to 2.
         device (str or torch.device): On a CUDA device the time is read from CUDA events, after
             the device has finished its work. Defaults to 'cpu'.
 
     Returns:
-        Dict[str, Timing]: By the names of the calls.
+        dict[str, Timing]: The times of each function, by name.
 
     Raises:
         ValueError: If ``rounds`` is not positive.

@@ -1,4 +1,4 @@
-"""The anti-aliased ResNet: every stride is a blur (Zhang, arXiv 1904.11486)."""
+"""ResNet that blurs feature maps before it subsamples them (Zhang, arXiv 1904.11486)."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,14 @@ from .recompute import recompute
 
 
 class BlurPool(nn.Module):
-    """Blurs with the 3x3 binomial filter, then keeps every second pixel.
+    """Blur a feature map with the 3x3 binomial filter and keep every second pixel.
 
-    The filter is the outer product of [1, 2, 1], normalised to sum 1; the border is reflected.
-    It is a constant, kept in the state dict as ``filt`` because the published weights have it.
+    The filter is the outer product of [1, 2, 1] with itself, divided by its sum. The border is
+    padded by reflection. The filter is constant. It is in the state dict, as ``filt``, because
+    the published weights contain it.
 
     Args:
-        channels (int): Channels of the input and the output.
+        channels (int): Number of channels of the input and of the output.
     """
 
     def __init__(self, channels: int) -> None:
@@ -30,13 +31,13 @@ class BlurPool(nn.Module):
         self.register_buffer('filt', filt.contiguous())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C, ceil(H / 2), ceil(W / 2))."""
+        """Map (N, C, H, W) to (N, C, ceil(H / 2), ceil(W / 2))."""
         x = F.pad(x, (1, 1, 1, 1), mode='reflect')
         return F.conv2d(x, self.filt, stride=2, groups=len(self.filt))
 
 
 def _shortcut(in_channels: int, channels: int, stride: int, norm_cfg: dict) -> nn.Sequential | None:
-    """What a block's input passes through to match its output."""
+    """Build the layers that bring a block's input to the shape of its output, where they differ."""
     if stride == 1 and in_channels == channels:
         return None
     layers = [] if stride == 1 else [BlurPool(in_channels)]
@@ -46,18 +47,18 @@ def _shortcut(in_channels: int, channels: int, stride: int, norm_cfg: dict) -> n
 
 
 def _blurred(conv: nn.Conv2d, stride: int) -> nn.Module:
-    """``conv`` itself, or behind a blur where the block has stride 2."""
+    """Put a blur before ``conv`` if the block has stride 2."""
     return conv if stride == 1 else nn.Sequential(BlurPool(conv.in_channels), conv)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions; with stride 2 the blur stands before the second.
+    """Residual block of two 3x3 convolutions. With stride 2 it blurs before the second one.
 
     Args:
-        in_channels (int): Channels of the input.
-        width (int): Channels of the convolutions and the output.
+        in_channels (int): Number of input channels.
+        width (int): Number of channels of both convolutions, and so of the output.
         stride (int): 1 or 2.
-        norm_cfg (dict): The norm layers.
+        norm_cfg (dict): Config of the norm layers.
     """
 
     expansion = 1
@@ -72,7 +73,7 @@ class BasicBlock(nn.Module):
         self.downsample = _shortcut(in_channels, width, stride, norm_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, width, H / stride, W / stride)."""
+        """Map (N, in_channels, H, W) to (N, width, H / stride, W / stride)."""
         identity = x if self.downsample is None else self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
@@ -81,13 +82,13 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 convolutions; with stride 2 the blur stands before the last.
+    """Residual block of 1x1, 3x3 and 1x1 convolutions. With stride 2 it blurs before the last one.
 
     Args:
-        in_channels (int): Channels of the input.
-        width (int): Channels inside; the output has four times as many.
+        in_channels (int): Number of input channels.
+        width (int): Number of channels inside the block. The output has four times as many.
         stride (int): 1 or 2.
-        norm_cfg (dict): The norm layers.
+        norm_cfg (dict): Config of the norm layers.
     """
 
     expansion = 4
@@ -105,7 +106,7 @@ class Bottleneck(nn.Module):
         self.downsample = _shortcut(in_channels, channels, stride, norm_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, 4 * width, H / stride, W / stride)."""
+        """Map (N, in_channels, H, W) to (N, 4 * width, H / stride, W / stride)."""
         identity = x if self.downsample is None else self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
@@ -116,27 +117,34 @@ class Bottleneck(nn.Module):
 
 @MODELS.register_module()
 class ResNetAA(BaseModule):
-    """Anti-aliased ResNet, the ``lpf3`` (3x3 filter) variant that blurs pools only.
+    """Anti-aliased ResNet with 3x3 blur filters, the variant that is published as ``lpf3``.
 
-    Parameter names are torchvision's with the blur filters added, so the published
-    ``resnet*_lpf3`` weights load by ``init_cfg=dict(type='Pretrained', checkpoint=...)`` as they
-    are (their unused ``fc.*`` is reported and left out).
+    The max pooling and every block of stride 2 blur before they subsample. The first convolution
+    keeps its plain stride of 2.
+
+    The parameters have torchvision's names, and the blur filters are added to them. So the
+    published ``resnet*_lpf3`` weights load unchanged, with
+    ``init_cfg=dict(type='Pretrained', checkpoint=...)``. Their classifier ``fc.*`` has no place
+    here: the log reports it and it is left out.
 
     Args:
         depth (int): 18, 34, 50 or 101.
-        base_channels (int): Channels of the stem and the first stage. Defaults to 64.
-        out_indices (Sequence[int]): The stages that are returned; stage i has stride
-            ``4 * 2**i``. Defaults to (1, 2, 3), that is C3 to C5.
-        frozen_stages (int): Do not train the stem (0), or the stem and the stages up to this
-            one (1 to 4); their batch norm keeps its statistics. As in mmdet's ``ResNet``.
-            Defaults to -1: all is trained.
-        norm_cfg (dict): The norm layers. Defaults to BN, trained.
+        base_channels (int): Number of channels of the stem and of the first stage. Defaults to
+            64.
+        out_indices (Sequence[int]): Indices of the stages whose outputs are returned. Stage i
+            has stride ``4 * 2**i``. Defaults to (1, 2, 3), the maps C3 to C5.
+        frozen_stages (int): 0 freezes the stem. A number from 1 to 4 freezes the stem and this
+            many stages. Frozen batch norm keeps its statistics. This is what ``frozen_stages`` of
+            mmdet's ``ResNet`` does. Defaults to -1, which trains everything.
+        norm_cfg (dict): Config of the norm layers. Defaults to batch norm that is trained.
         with_cp (bool): Recompute each block in the backward pass instead of keeping its
-            activations: less memory, more time. Defaults to False.
-        init_cfg (dict, optional): Defaults to Kaiming for convolutions, as torchvision.
+            activations. This takes less memory and more time. Defaults to False.
+        init_cfg (dict, optional): Initialisation of the weights. Defaults to Kaiming for the
+            convolutions, as in torchvision.
 
     Raises:
-        ValueError: If there is no ResNet of that depth, or no such stage.
+        ValueError: If ``depth``, ``out_indices`` or ``frozen_stages`` has a value that no ResNet
+            has.
     """
 
     arch_settings = {
@@ -192,7 +200,7 @@ class ResNetAA(BaseModule):
         self._freeze()
 
     def _freeze(self) -> None:
-        """Take the frozen stages out of the training."""
+        """Exclude the stem and the frozen stages from training."""
         if self.frozen_stages < 0:
             return
         layers = [getattr(self, f'layer{i + 1}') for i in range(self.frozen_stages)]
@@ -200,19 +208,24 @@ class ResNetAA(BaseModule):
             module.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> 'ResNetAA':
-        """Switch to training or evaluation; frozen stages stay in evaluation.
+        """Switch to training or evaluation mode. Frozen stages stay in evaluation mode.
 
         Args:
-            mode (bool): True to train. Defaults to True.
+            mode (bool): True for training mode. Defaults to True.
         """
         super().train(mode)
         self._freeze()
         return self
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Images (N, 3, H, W) to the maps of ``out_indices``, finest first.
+        """Compute the feature maps of a batch of images.
 
-        Stage i has ``base_channels * 2**i * expansion`` channels and stride ``4 * 2**i``.
+        Args:
+            x (Tensor): (N, 3, H, W).
+
+        Returns:
+            tuple[Tensor, ...]: The maps of the stages in ``out_indices``, finest first. The map
+            of stage i has ``base_channels * 2**i * expansion`` channels and stride ``4 * 2**i``.
         """
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         outs = []

@@ -1,4 +1,4 @@
-"""Curves of several runs, and what a step of training takes.
+"""Draw the curves of several runs, and print how long a training step takes.
 
 ::
 
@@ -6,8 +6,8 @@
         --keys loss coco/AP --legend with without --out curves.png
     python tools/analysis_tools/analyze_logs.py cal_train_time work_dirs/a
 
-A run is a work directory or one of the JSON logs in it, */vis_data/scalars.json. The logs of a
-run that was resumed are joined.
+A run is a work directory or one of the JSON logs in it, */vis_data/scalars.json. If a run was
+resumed, its logs are joined.
 """
 
 import argparse
@@ -26,15 +26,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     tasks = parser.add_subparsers(dest='task', required=True)
-    plot = tasks.add_parser('plot_curve', help='draw curves, and print last and best values')
+    plot = tasks.add_parser(
+        'plot_curve', help='draw curves, and print their last, lowest and highest values'
+    )
     plot.add_argument('runs', nargs='+', help='work directories or JSON logs')
     plot.add_argument(
-        '--keys', nargs='+', default=['loss', 'coco/AP'], help='default: loss coco/AP'
+        '--keys',
+        nargs='+',
+        default=['loss', 'coco/AP'],
+        help='names of the values to draw; default: loss coco/AP',
     )
     plot.add_argument('--legend', nargs='+', help='a name for each run; default: its path')
     plot.add_argument('--title', help='title of the picture')
-    plot.add_argument('--out', default='curves.png', help='default: %(default)s')
-    time = tasks.add_parser('cal_train_time', help='seconds of a step of training')
+    plot.add_argument('--out', default='curves.png', help='picture to write; default: %(default)s')
+    time = tasks.add_parser('cal_train_time', help='print the seconds that a training step takes')
     time.add_argument('runs', nargs='+', help='work directories or JSON logs')
     args = parser.parse_args(argv)
     if args.task == 'plot_curve' and args.legend and len(args.legend) != len(args.runs):
@@ -43,7 +48,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def plot_curve(args: argparse.Namespace) -> None:
-    """A picture with a part for each key and a line for each run."""
+    """Draw a picture that has a plot for each key and a line for each run."""
     names = args.legend or args.runs
     runs = [read_curves(path) for path in args.runs]
     columns = min(len(args.keys), 3)
@@ -73,12 +78,12 @@ def plot_curve(args: argparse.Namespace) -> None:
 
 
 def cal_train_time(args: argparse.Namespace) -> None:
-    """Print what a step takes in each run, and how much of that is waiting for data."""
+    """Print how long a step takes in each run, and how much of the time it waits for data."""
     for path in args.runs:
         curves = read_curves(path)
         if 'time' not in curves:
-            raise UserError(f'{path}: has no `time`, so it is no log of a training')
-        # The values of a log are means over some steps; the first has the start-up in it.
+            raise UserError(f'{path}: has no `time`, so it is not the log of a training')
+        # Each value in the log is a mean over some steps. The first one includes the start-up.
         times = np.array(curves['time'].values)
         times = times[1:] if len(times) > 1 else times
         waits = np.array(curves['data_time'].values[-len(times) :])

@@ -1,4 +1,4 @@
-"""What went wrong in a test: keypoints, people, scores, pictures.
+"""Show what went wrong in a test: with keypoints, people, scores and pictures.
 
 ::
 
@@ -8,9 +8,10 @@
         data/coco/annotations/person_keypoints_val2017.json \\
         --images data/coco/val2017 --out-dir work_dirs/analysis
 
-The errors of keypoints are those of Ronchi and Perona (ICCV 2017): jitter (near its place),
-inversion (on the mirrored keypoint of the same person), swap (on another person), miss (near
-none of them). AP is given as it would be if all errors of a kind were mended.
+The kinds of keypoint errors are those of Ronchi and Perona (ICCV 2017). A keypoint has jitter if it
+is near its place, inversion if it is on the mirrored keypoint of the same person, swap if it is on
+another person, and miss if it is near none of these. For each kind the tool prints the AP that the
+model would have if all errors of this kind were corrected.
 """
 
 import argparse
@@ -29,15 +30,15 @@ from directpose.cli.errors import UserError
 from directpose.drawing import draw_poses
 
 TILE = 480
-"""Width of each half of a row of the contact sheet, in pixels."""
+"""Width in pixels of each of the two pictures in a row of the contact sheet."""
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('results', help="COCO's results JSON, *.keypoints.json")
-    parser.add_argument('annotations', help='annotation file of the same pictures, COCO JSON')
+    parser.add_argument('results', help='file of results in COCO format, *.keypoints.json')
+    parser.add_argument('annotations', help='COCO annotation file of the same pictures')
     parser.add_argument(
         '--metainfo',
         default='configs/_base_/datasets/coco.py',
@@ -49,26 +50,32 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='count people with at least this score as predicted; default: the score with the '
         'best F1',
     )
-    parser.add_argument('--out-dir', help='folder for analysis.json and the pictures')
-    parser.add_argument('--images', help='folder of the pictures, for a sheet of the worst ones')
+    parser.add_argument('--out-dir', help='folder to write analysis.json and the pictures to')
     parser.add_argument(
-        '--worst', type=int, default=12, help='pictures on that sheet; default: %(default)s'
+        '--images', help='folder with the pictures, from which a sheet of the worst ones is made'
+    )
+    parser.add_argument(
+        '--worst',
+        type=int,
+        default=12,
+        help='number of pictures on this sheet; default: %(default)s',
     )
     args = parser.parse_args(argv)
     if args.images and not args.out_dir:
-        parser.error('--images needs --out-dir, where the sheet goes')
+        parser.error('--images needs --out-dir, to which the sheet is written')
     return args
 
 
 def percent(part: float, whole: float) -> str:
+    """Write a share in percent, or '-' if there is nothing to share."""
     return f'{100 * part / whole:.1f} %' if whole else '-'
 
 
 def print_keypoints(errors: KeypointErrors, precision: dict[str, float]) -> None:
-    """Print the tables of AP by mended error and of errors by keypoint."""
+    """Print a table of the AP with each kind of error corrected, and one of errors by keypoint."""
     counts, names = errors.counts(), errors.results.names
     total = counts.sum()
-    print(f'\nAP {100 * precision["as it is"]:.1f}; with these errors mended:')
+    print(f'\nAP {100 * precision["as it is"]:.1f}; with these errors corrected:')
     for kind in KINDS[1:]:
         share = percent(counts[:, KINDS.index(kind)].sum(), total)
         gain = 100 * (precision[kind] - precision['as it is'])
@@ -84,7 +91,7 @@ def print_keypoints(errors: KeypointErrors, precision: dict[str, float]) -> None
 def print_people(
     errors: PeopleErrors, groups: dict[str, list[Group]], bins: list[Bin], calibration: float
 ) -> None:
-    """Print the tables of people missed and invented, and of the scores."""
+    """Print the tables of missed and invented people, and the table of the scores."""
     print(
         f'\n{len(errors.annotated)} people annotated, {len(errors.found)} found, '
         f'{int((errors.chosen & ~errors.right).sum())} invented, '
@@ -105,12 +112,12 @@ def print_people(
 
 
 def plot_keypoints(errors: KeypointErrors, path: str) -> None:
-    """Bars with the share of each kind of error, a keypoint each."""
+    """Draw a bar for each keypoint with the share of each kind of error."""
     counts, names = errors.counts(), errors.results.names
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, axes = plt.subplots(figsize=(8, 1.5 + 0.25 * len(names)), layout='constrained')
     left = np.zeros(len(names))
-    # grey for what is right; the others differ in brightness too
+    # Grey is for what is right. The other colours differ in brightness too.
     for kind, share, colour in zip(
         KINDS, shares.T, ('#d9d9d9', '#fde725', '#35b779', '#31688e', '#440154')
     ):
@@ -124,7 +131,7 @@ def plot_keypoints(errors: KeypointErrors, path: str) -> None:
 
 
 def plot_calibration(bins: list[Bin], error: float, path: str) -> None:
-    """The share of right people against their score."""
+    """Draw the share of right predictions against their score."""
     figure, axes = plt.subplots(figsize=(4.5, 4.5), layout='constrained')
     axes.plot([0, 1], [0, 1], '--', color='grey', label='as it should be')
     axes.plot([b.score for b in bins], [b.right for b in bins], 'o-', label='as it is')
@@ -141,10 +148,15 @@ def plot_calibration(bins: list[Bin], error: float, path: str) -> None:
 
 
 def draw_worst(errors: PeopleErrors, folder: str, number: int) -> np.ndarray | None:
-    """A sheet of the worst pictures: annotated people at the left, predicted ones at the right.
+    """Draw a sheet of the worst pictures: annotated people at the left, predicted at the right.
+
+    Args:
+        errors (PeopleErrors): The errors in all pictures.
+        folder (str): The folder of the pictures.
+        number (int): The largest number of pictures on the sheet.
 
     Returns:
-        np.ndarray: (H, W, 3) in BGR, or None if nothing went wrong.
+        np.ndarray: (H, W, 3) in BGR, or None if nobody was missed or invented.
     """
     results = errors.results
     meta = dict(skeleton_links=results.metainfo['skeleton_links'], keypoint_names=results.names)
@@ -186,7 +198,7 @@ def draw_worst(errors: PeopleErrors, folder: str, number: int) -> np.ndarray | N
 
 
 def write(args: argparse.Namespace, keypoints: KeypointErrors, people: PeopleErrors, summary: dict):
-    """Write the numbers and the pictures."""
+    """Write the figures and the pictures to ``--out-dir``."""
     os.makedirs(args.out_dir, exist_ok=True)
 
     def path(name: str) -> str:
@@ -200,7 +212,7 @@ def write(args: argparse.Namespace, keypoints: KeypointErrors, people: PeopleErr
     if args.images:
         sheet = draw_worst(people, args.images, args.worst)
         if sheet is None:
-            print('\nNo picture has anybody missed or invented: there is no sheet.')
+            print('\nNobody was missed or invented, so there is no sheet of pictures.')
         else:
             cv2.imwrite(path('worst.jpg'), sheet)
             written.append('worst.jpg')
@@ -225,7 +237,7 @@ def analyze(args: argparse.Namespace) -> None:
         summary = dict(
             average_precision=precision,
             keypoints={
-                # JSON knows no NaN
+                # JSON has no NaN.
                 name: dict(zip(KINDS, row), oks=None if np.isnan(mean) else float(mean))
                 for name, row, mean in counts
             },

@@ -1,13 +1,14 @@
-"""What a config's model costs: stage by stage, beside its convolutions alone and other models.
+"""Time a config's model: whole and stage by stage, beside its convolutions and other models.
 
 ::
 
     python tools/analysis_tools/benchmark.py configs/directpose/CONFIG.py --input-size 800 1216 \\
         --variants plain fp32 --against mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py
 
-Weights are random and nothing is downloaded. Everything is timed in one run, in turn; ratios
-are medians over the rounds, and mean more than milliseconds do. A picture is loaded and
-preprocessed as in the config's test, in one process; its size is the config's.
+The weights are random, and nothing is downloaded. Everything is timed in one run and in turn. A
+ratio is the median over the rounds; it says more than the milliseconds, which depend on the
+machine. A picture is loaded and preprocessed as in the config's test, in one process, at the
+config's size.
 """
 
 import argparse
@@ -45,7 +46,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         nargs='*',
         default=[],
         metavar='CONFIG',
-        help="others to time in the same run, also of an installed package ('mmpose::...')",
+        help="other configs to time in the same run; also of an installed package ('mmpose::...')",
     )
     parser.add_argument(
         '--input-size',
@@ -55,14 +56,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar=('H', 'W'),
         help='input pixels, multiples of 32; default: 800 1216',
     )
-    parser.add_argument('--batch-size', type=int, default=1, help='default: %(default)s')
+    parser.add_argument(
+        '--batch-size', type=int, default=1, help='images in a batch; default: %(default)s'
+    )
     parser.add_argument(
         '--variants',
         nargs='+',
         default=['plain', 'fp32'],
         choices=VARIANTS,
         metavar='VARIANT',
-        help=f'how the models run, of {", ".join(VARIANTS)}; default: plain fp32',
+        help=f'how the models run: {", ".join(VARIANTS)}; default: plain fp32',
     )
     parser.add_argument(
         '--people',
@@ -70,23 +73,27 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         type=int,
         default=[1, 100],
         metavar='N',
-        help='decode pictures of so many people; default: 1 100',
+        help='numbers of people in the pictures that are decoded; default: 1 100',
     )
     parser.add_argument(
-        '--picture', help='to load and preprocess; default: a drawn one of 640 pixels'
+        '--picture', help='picture to load and preprocess; default: a drawn one of 640 pixels'
     )
     parser.add_argument('--train', action='store_true', help='time a training step too')
-    parser.add_argument('--rounds', type=int, default=10, help='default: %(default)s')
-    parser.add_argument('--device', default='cpu', help='such as cuda; default: %(default)s')
-    parser.add_argument('--out', help='file for the figures, .json')
+    parser.add_argument(
+        '--rounds', type=int, default=10, help='how often each is timed; default: %(default)s'
+    )
+    parser.add_argument(
+        '--device', default='cpu', help='device to run on, such as cuda; default: %(default)s'
+    )
+    parser.add_argument('--out', help='JSON file to write the figures to')
     return parser.parse_args(argv)
 
 
 def time_forward(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
-    """Every model in every variant, beside the first one's convolutions."""
+    """Time every model in every variant, beside the convolutions of the first model."""
     calls, baselines = {}, {}
     for variant in args.variants:
-        # what is compiled shows no convolutions, and does the same ones
+        # A compiled model shows no convolutions. They are those of the model before it is compiled.
         eager = Subject(read_config(args.config), variant.partition('-')[0], args.device)
         baselines[variant] = (CONVOLUTIONS, variant)
         calls[CONVOLUTIONS, variant] = record_convolutions(eager.forward(inputs))
@@ -108,7 +115,7 @@ def time_forward(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
 
 
 def time_stages(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
-    """The stages of the model in the last variant, not compiled."""
+    """Time the stages of the model in the last variant, not compiled."""
     cfg = read_config(args.config)
     subject = Subject(cfg, args.variants[-1].partition('-')[0], args.device)
     with tempfile.TemporaryDirectory() as folder:
@@ -135,7 +142,7 @@ def time_stages(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
 
 
 def time_training(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
-    """A step of training beside the convolutions of its forward and its backward pass."""
+    """Time a training step, beside the convolutions of its forward and its backward pass."""
     subject = Subject(read_config(args.config), device=args.device)
     step = subject.training_step(inputs, update=True)
     convolve = record_convolutions(step, with_gradients=True)
@@ -157,6 +164,7 @@ def time_training(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
 
 
 def print_table(console: Console, title: str, rows: list[dict], ratio_to: str) -> None:
+    """Print times in milliseconds, their spread, and their ratio to the time of ``ratio_to``."""
     names = [name for name in ('model', 'stage', 'variant') if name in rows[0]]
     table = Table(*names, 'ms', '+-', f'over {ratio_to}', title=title)
     for row in rows:

@@ -1,13 +1,13 @@
-"""See what training sees: pictures after augmentation, with their people and locations.
+"""Draw what a training sees: pictures after augmentation, with their people and locations.
 
 ::
 
     python tools/analysis_tools/browse_dataset.py CONFIG --out-dir work_dirs/browse --number 20
 
-Each picture shows what the data loader gives the model: the people's boxes and keypoints, and a
-dot at each location that learns a person, in the colour of the person's rim. A dot's size tells
-the level: the dots of a coarse level are large. No location learns a person without a dot. The
-assignment is FCOS's, which does not look at predictions.
+Each picture shows what the data loader gives the model: the boxes and keypoints of the people, and
+a dot at each location that learns a person. A dot has the colour of its person's rim. Its size
+shows the level: the dots of a coarse level are large. If a person has no dot, no location learns
+this person. The locations are assigned as in FCOS, which does not look at predictions.
 """
 
 import argparse
@@ -40,13 +40,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', help='config file')
-    parser.add_argument('--out-dir', required=True, help='folder for the drawn pictures')
+    parser.add_argument('--out-dir', required=True, help='folder to write the pictures to')
     parser.add_argument(
-        '--number', type=int, default=20, help='pictures to draw; default: %(default)s'
+        '--number', type=int, default=20, help='number of pictures to draw; default: %(default)s'
     )
-    parser.add_argument('--data-root', help="folder of the data, in place of the config's")
+    parser.add_argument('--data-root', help="folder of the data that replaces the config's")
     parser.add_argument(
-        '--seed', type=int, default=0, help='of pictures and augmentation; default: %(default)s'
+        '--seed',
+        type=int,
+        default=0,
+        help='seed of the choice of pictures and of their augmentation; default: %(default)s',
     )
     parser.add_argument(
         '--cfg-options',
@@ -59,15 +62,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def assign(head: nn.Module, sample: PoseDataSample, divisor: int) -> tuple[Locations, Tensor]:
-    """Say which location learns which person of a picture, by FCOS's rule.
+    """Find out which location learns which person of a picture, by FCOS's rule.
 
     Args:
         head (nn.Module): A ``DirectPoseHead``.
-        sample (PoseDataSample): As the training pipeline gives it.
-        divisor (int): The model pads height and width to a multiple of this number.
+        sample (PoseDataSample): A sample of the training pipeline.
+        divisor (int): The model pads height and width to multiples of this number.
 
     Returns:
-        tuple: The L locations, and the index (L, ) of the person of each one, or -1.
+        tuple:
+        - locations (Locations): The L locations of all levels.
+        - person (Tensor): (L, ), the index of the person whom each location learns, or -1.
     """
     height, width = (-(-side // divisor) * divisor for side in sample.img_shape)
     locations = head.locations(
@@ -84,13 +89,15 @@ def draw(
 
     Args:
         image (np.ndarray): (H, W, 3) in BGR.
-        people (InstanceData): ``bboxes``, ``keypoints``, ``keypoints_visible`` in its pixels.
-        locations (Locations): L of them, in its pixels.
-        person (Tensor): (L, ), the index of the person, or -1.
-        metainfo (dict): Of the data set.
+        people (InstanceData): The people's ``bboxes``, ``keypoints`` and ``keypoints_visible``,
+            in pixels of the image.
+        locations (Locations): L locations, in pixels of the image.
+        person (Tensor): (L, ), the index of the person whom each location learns, or -1.
+        metainfo (dict): The metainfo of the data set.
 
     Returns:
-        np.ndarray: (H, W, 3) in BGR, larger by a whole number if the picture is small.
+        np.ndarray: The drawn picture, (H, W, 3) in BGR. A small picture is enlarged by a whole
+        factor.
     """
     zoom = max(1, round(SMALLEST / max(image.shape[:2])))
     image = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)

@@ -1,4 +1,4 @@
-"""How far the poses of two tests lie apart, such as of one model in two precisions.
+"""Print how far apart the poses of two tests are, such as those of a model in two precisions.
 
 ::
 
@@ -6,8 +6,9 @@
     python tools/test.py CONFIG CHECKPOINT --optimize bf16 --dump bf16.json
     python tools/analysis_tools/compare_poses.py plain.json bf16.json
 
-People are paired image by image so that their keypoints lie as near as possible. Those further
-apart than half of the first one's longer side count as different people.
+The people of each image are paired so that the mean distances of their keypoints are as small as
+possible in all. A pair whose distance is more than half of the first person's longer side counts
+as two different people.
 """
 
 import argparse
@@ -43,15 +44,17 @@ def read_poses(path: str, score_thr: float) -> dict[int, np.ndarray]:
 
 
 def pair(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distances of the people in one image.
+    """Pair the people of one image, and measure how far apart the two of each pair are.
 
     Args:
-        first (np.ndarray): (n, K, 2).
-        second (np.ndarray): (m, K, 2).
+        first (np.ndarray): (n, K, 2), keypoints in pixels.
+        second (np.ndarray): (m, K, 2), keypoints in pixels.
 
     Returns:
-        tuple: Mean distances over the keypoints, in pixels, and these over the longer side of
-        the first pose; of shape (pairs, ).
+        tuple:
+        - distances (np.ndarray): (pairs, ), the mean distance of the keypoints in pixels.
+        - relative (np.ndarray): (pairs, ), this distance divided by the longer side of the first
+          pose.
     """
     if not len(first) or not len(second):
         return np.zeros(0), np.zeros(0)
@@ -67,8 +70,8 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('first', help='poses that tools/test.py --dump wrote, .json')
-    parser.add_argument('second', help='others of the same images')
+    parser.add_argument('first', help='JSON file of poses that tools/test.py --dump wrote')
+    parser.add_argument('second', help='another file of poses, of the same images')
     parser.add_argument(
         '--score-thr',
         type=float,
@@ -81,11 +84,11 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def compare(first_file: str, second_file: str, score_thr: float) -> None:
-    """Print how many people two files have in common, and how far apart these are.
+    """Print how many people two files have in common, and how far apart their poses are.
 
     Args:
-        first_file (str): Poses that tools/test.py --dump wrote.
-        second_file (str): Others of the same images.
+        first_file (str): A file of poses that tools/test.py --dump wrote.
+        second_file (str): Another one, of the same images.
         score_thr (float): Only people with at least this score count.
 
     Raises:

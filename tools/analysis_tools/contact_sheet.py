@@ -21,12 +21,12 @@ def make_sheet(files: list[str], columns: int, width: int) -> Image.Image:
     """Put pictures side by side, row after row, in their own proportions.
 
     Args:
-        files (list[str]): The pictures.
-        columns (int): Pictures in a row.
-        width (int): Of each picture on the sheet, in pixels. Its height follows.
+        files (list[str]): The files of the pictures.
+        columns (int): The number of pictures in a row.
+        width (int): Width of each picture on the sheet in pixels. The height follows from it.
 
     Returns:
-        Image.Image: The sheet, white where no picture is.
+        Image.Image: The sheet. It is white where there is no picture.
 
     Raises:
         PictureError: If a picture cannot be read.
@@ -54,11 +54,21 @@ def main(argv: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('folder', type=Path, help='folder with the pictures')
-    parser.add_argument('out', help='file of the sheet, such as sheet.jpg')
-    parser.add_argument('--columns', type=int, default=3, help='default: %(default)s')
-    parser.add_argument('--number', type=int, default=12, help='the first so many by name')
+    parser.add_argument('out', help='file to write the sheet to, such as sheet.jpg')
     parser.add_argument(
-        '--width', type=int, default=512, help='of each picture, in pixels; default: %(default)s'
+        '--columns', type=int, default=3, help='pictures in a row; default: %(default)s'
+    )
+    parser.add_argument(
+        '--number',
+        type=int,
+        default=12,
+        help='number of pictures on the sheet, the first ones by name; default: %(default)s',
+    )
+    parser.add_argument(
+        '--width',
+        type=int,
+        default=512,
+        help='width of each picture on the sheet in pixels; default: %(default)s',
     )
     args = parser.parse_args(argv)
     if min(args.columns, args.number, args.width) < 1:

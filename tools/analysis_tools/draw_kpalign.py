@@ -4,9 +4,9 @@
 
     python tools/analysis_tools/draw_kpalign.py PICTURE CONFIG CHECKPOINT looks.png
 
-A white dot is the location that found a person. A thick arrow goes from there to where a group of
-keypoints reads its features: that is the locator's vector. Thin lines go on to the keypoints of
-the group: those are the predictor's offsets.
+A white dot is the location that found a person. A thick arrow leads from this location to the point
+where a group of keypoints reads its features. It is the vector that the locator predicts. Thin
+lines lead from there to the keypoints of the group. They are the offsets that the predictor gives.
 """
 
 import argparse
@@ -37,10 +37,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('image', help='a picture')
+    parser.add_argument('image', help='picture with people')
     parser.add_argument('config', help='config file of a model with KPAlign')
     parser.add_argument('checkpoint', help='checkpoint file of the model')
-    parser.add_argument('out', help='file for the drawn picture, such as looks.png')
+    parser.add_argument('out', help='file to write the drawn picture to, such as looks.png')
     parser.add_argument(
         '--score-thr',
         type=float,
@@ -48,9 +48,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='draw people with at least this score; default: %(default)s',
     )
     parser.add_argument(
-        '--people', type=int, default=3, help='people to draw at most; default: %(default)s'
+        '--people',
+        type=int,
+        default=3,
+        help='largest number of people to draw; default: %(default)s',
     )
-    parser.add_argument('--device', default='cpu', help='such as cuda:0; default: %(default)s')
+    parser.add_argument(
+        '--device', default='cpu', help='device to run on, such as cuda:0; default: %(default)s'
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -62,7 +67,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def group_colours(number: int) -> list[tuple[int, int, int]]:
-    """Colours of the groups, RGB, all round the circle of hues; every second one is darker."""
+    """Choose an RGB colour for each group: hues all round the circle, every second one darker."""
     return [
         tuple(round(255 * c) for c in colorsys.hsv_to_rgb(g / number, 0.85, (1, 0.75)[g % 2]))
         for g in range(number)
@@ -70,7 +75,7 @@ def group_colours(number: int) -> list[tuple[int, int, int]]:
 
 
 def draw_arrow(draw: ImageDraw.ImageDraw, start, end, width: float, colour: tuple) -> None:
-    """A line with a head at its end."""
+    """Draw an arrow from ``start`` to ``end``."""
     vector = end - start
     length = np.linalg.norm(vector)
     if length < 1:
@@ -85,15 +90,15 @@ def draw_arrow(draw: ImageDraw.ImageDraw, start, end, width: float, colour: tupl
 
 
 def draw_looks(image: np.ndarray, looks: Looks, groups: list[tuple[int, ...]]) -> np.ndarray:
-    """Draw the arrows of people.
+    """Draw the locations, arrows and keypoints of people into a pale copy of a picture.
 
     Args:
         image (np.ndarray): (H, W, 3) in BGR.
-        looks (Looks): In pixels of the picture.
+        looks (Looks): The people, in pixels of the picture.
         groups (list): The keypoint indices of each group.
 
     Returns:
-        np.ndarray: (H, W, 3) in BGR.
+        np.ndarray: The drawn picture, (H, W, 3) in BGR.
     """
     size = (ZOOM * image.shape[1], ZOOM * image.shape[0])
     # A paler picture lets the arrows stand out.
@@ -144,7 +149,7 @@ def run(args: argparse.Namespace) -> None:
         )
     zoom = max(1, round(SMALLEST / max(image.shape[:2])))
     image = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
-    # From input pixels to pixels of what is drawn.
+    # The factor from input pixels to pixels of the drawn picture.
     height, width = data['data_samples'].img_shape
     scale = np.array([image.shape[1] / width, image.shape[0] / height])
     looks = Looks(

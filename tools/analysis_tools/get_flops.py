@@ -1,4 +1,4 @@
-"""Floating-point operations, parameters and activations of a config's model.
+"""Count the multiply-adds, parameters and activations of a config's model.
 
 ::
 
@@ -19,7 +19,9 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help="config file, or one of a package ('mmpose::...')")
+    parser.add_argument(
+        'config', help="config file, or a config of an installed package ('mmpose::...')"
+    )
     parser.add_argument(
         '--input-size',
         nargs=2,
@@ -28,7 +30,9 @@ def main(argv: list[str] | None = None) -> None:
         metavar=('H', 'W'),
         help='input pixels; default: 800 1216',
     )
-    parser.add_argument('--table', action='store_true', help='the same for every part of the model')
+    parser.add_argument(
+        '--table', action='store_true', help='print the figures of every part of the model too'
+    )
     args = parser.parse_args(argv)
     try:
         model = Subject(read_config(args.config)).model

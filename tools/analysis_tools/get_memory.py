@@ -1,12 +1,13 @@
-"""Peak memory of a config's model, in inference or in a step of training.
+"""Measure the peak memory of a config's model, in inference or in a training step.
 
 ::
 
     python tools/analysis_tools/get_memory.py configs/directpose/CONFIG.py --train \\
         --batch-size 4 --cfg-options model.backbone.with_cp=True model.head.with_cp=True
 
-One process measures one thing. On a GPU it is the memory of torch's tensors, model included; on
-a CPU (Linux) the process's resident memory above what it was with the model built.
+One call measures one thing. On a GPU the tool measures the memory of torch's tensors, the model
+included. On a CPU (Linux only) it measures by how much the resident memory of the process grows
+above that with the model built.
 """
 
 import argparse
@@ -24,12 +25,15 @@ MIB = 2**20
 
 
 def reset_peak() -> None:
-    """Count the peak of resident memory from now on."""
+    """Set the recorded peak of resident memory to what is resident now."""
     Path('/proc/self/clear_refs').write_text('5')
 
 
 def read_peak() -> int:
-    """Bytes. Not from getrusage, which begins with the memory of the process that forked this."""
+    """Read the peak of resident memory in bytes.
+
+    getrusage would not do: its peak includes the memory of the process that forked this one.
+    """
     return 1024 * int(re.search(r'VmHWM:\s+(\d+) kB', Path('/proc/self/status').read_text())[1])
 
 
@@ -38,7 +42,8 @@ def main(argv: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        'config', help="config file; for inference also one of a package, 'mmpose::...'"
+        'config',
+        help="config file; for inference also a config of an installed package ('mmpose::...')",
     )
     parser.add_argument(
         '--input-size',
@@ -48,13 +53,22 @@ def main(argv: list[str] | None = None) -> None:
         metavar=('H', 'W'),
         help='input pixels, multiples of 32; default: 800 1216',
     )
-    parser.add_argument('--batch-size', type=int, default=1, help='default: %(default)s')
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument('--train', action='store_true', help='losses and gradients')
-    what.add_argument(
-        '--variant', default='plain', choices=VARIANTS, help='of inference; default: %(default)s'
+    parser.add_argument(
+        '--batch-size', type=int, default=1, help='images in a batch; default: %(default)s'
     )
-    parser.add_argument('--device', default='cpu', help='such as cuda; default: %(default)s')
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        '--train', action='store_true', help='measure a training step: losses and gradients'
+    )
+    what.add_argument(
+        '--variant',
+        default='plain',
+        choices=VARIANTS,
+        help='measure inference, run in this way; default: %(default)s',
+    )
+    parser.add_argument(
+        '--device', default='cpu', help='device to run on, such as cuda; default: %(default)s'
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',

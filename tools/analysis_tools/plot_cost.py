@@ -4,8 +4,8 @@
 
     python tools/analysis_tools/plot_cost.py configs/directpose/CONFIG.py cost.png
 
-Weights are random. All sizes are timed in one run, in turn; the short side of an image of size S
-is 2/3 S, in multiples of 32.
+The weights are random. All sizes are timed in one run and in turn. The short side of an image of
+size S is 2/3 S, rounded down to a multiple of 32.
 """
 
 import argparse
@@ -23,7 +23,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', help='config file of a DirectPose model')
-    parser.add_argument('out', help='file for the picture, such as cost.png')
+    parser.add_argument('out', help='file to write the picture to, such as cost.png')
     parser.add_argument(
         '--sizes',
         nargs='+',
@@ -46,8 +46,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         choices=[name for name in VARIANTS if '-' not in name],
         help='how the model runs; default: %(default)s',
     )
-    parser.add_argument('--rounds', type=int, default=10, help='default: %(default)s')
-    parser.add_argument('--device', default='cpu', help='such as cuda; default: %(default)s')
+    parser.add_argument(
+        '--rounds', type=int, default=10, help='how often each is timed; default: %(default)s'
+    )
+    parser.add_argument(
+        '--device', default='cpu', help='device to run on, such as cuda; default: %(default)s'
+    )
     return parser.parse_args(argv)
 
 
