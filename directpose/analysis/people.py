@@ -11,7 +11,7 @@ def labelled_person(num_keypoints: int, height: int, width: int) -> PoseDataSamp
     The keypoints lie at random places in the box. The same arguments give the same places.
 
     Args:
-        num_keypoints (int): The number of keypoints K. All of them are labelled.
+        num_keypoints (int): The number of keypoints K. All of them are visible (2).
         height (int): Height of the picture in input pixels, more than 20.
         width (int): Width of the picture in input pixels, more than 20.
 
@@ -28,6 +28,6 @@ def labelled_person(num_keypoints: int, height: int, width: int) -> PoseDataSamp
         labels=torch.zeros(1, dtype=torch.long),
         areas=torch.tensor([height * width / 2]),
         keypoints=10 + torch.rand(1, num_keypoints, 2, generator=generator) * span,
-        keypoints_visible=torch.ones(1, num_keypoints),
+        keypoints_visible=torch.full((1, num_keypoints), 2.0),
     )
     return sample

@@ -75,10 +75,7 @@ def draw_picture(
 
     image = read_picture(path, max_pixels=MAX_PIXELS)
     poses = model(image)
-    sure = poses.scores >= score_thr
-    poses = poses.replace(
-        keypoints=poses.keypoints[sure], scores=poses.scores[sure], boxes=poses.boxes[sure]
-    )
+    poses = poses.select(poses.scores >= score_thr)
     drawn = np.ascontiguousarray(poses.draw(image, boxes=boxes, scores=scores)[..., ::-1])
     files = [os.path.join(folder, name) for name in ('poses.png', 'poses.json')]
     Image.fromarray(drawn).save(files[0])

@@ -64,6 +64,9 @@ class BottomupCocoDataset(CocoDataset):
 
             Without it, all annotated images are used. In test mode nothing is filtered, since
             MMPose's ``CocoMetric`` scores against the whole annotation file.
+        keep_visibility (bool): Whether ``keypoints_visible`` of a sample is COCO's: 0 for
+            unlabelled, 1 for hidden, 2 for visible. MMPose has 1 for all labelled keypoints.
+            Defaults to False.
         use_area (bool): As of the metric; False where the data have no ``area``, which then is
             not asked for. Defaults to True.
         max_pixels (int): An image of more pixels is refused before it is decoded. Defaults to
@@ -82,6 +85,7 @@ class BottomupCocoDataset(CocoDataset):
         *,
         data_mode: str = 'bottomup',
         filter_cfg: dict | None = None,
+        keep_visibility: bool = False,
         use_area: bool = True,
         max_pixels: int = MAX_PIXELS,
         **kwargs,
@@ -97,6 +101,7 @@ class BottomupCocoDataset(CocoDataset):
                 f'filter_cfg of {type(self).__name__} has unknown keys {unknown}; it takes '
                 f'{list(_FILTER_KEYS)}.'
             )
+        self.keep_visibility = keep_visibility
         self.use_area, self.max_pixels = use_area, max_pixels
         super().__init__(data_mode=data_mode, filter_cfg=filter_cfg, **kwargs)
         if self.test_mode:  # where MMPose's metric looks for the file
@@ -203,10 +208,13 @@ class BottomupCocoDataset(CocoDataset):
                 image, as they stand in the file.
 
         Returns:
-            dict: What MMPose makes of it.
+            dict: What MMPose makes of it, with COCO's visibility if that is to be kept.
         """
         ann = readable(raw_data_info['raw_ann_info'])
-        return super().parse_data_info(dict(raw_data_info, raw_ann_info=ann))
+        item = super().parse_data_info(dict(raw_data_info, raw_ann_info=ann))
+        if self.keep_visibility:
+            item['keypoints_visible'] = np.array([ann['keypoints'][2::3]], np.float32)  # (1, K)
+        return item
 
     def _negatives(self, annotated: set[int], images: list[dict]) -> list[dict]:
         """Items of the images without any annotation, with nobody in them, where they are kept."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from directpose.models.decode import PoseDecoder, Poses
+from directpose.models.decode import Poses
 
 
 class DeployModel(nn.Module):
@@ -74,7 +74,7 @@ class DeployModel(nn.Module):
             Poses: See :meth:`forward`.
         """
         test_cfg = dict(self.model.test_cfg, score_thr=score_thr)
-        decoder = PoseDecoder(self.model.head.strides, test_cfg)
+        decoder = self.model.head.decoder(test_cfg)
         poses = decoder.candidates(maps, image_sizes)
         return decoder.suppress(poses) if self.with_nms else poses
 

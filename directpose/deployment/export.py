@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from directpose.datasets.transforms import ShortSideResize
+from directpose.models import DirectPoseHead
+from directpose.models.decode import Poses
 from directpose.runtime.model import METADATA_KEY
 
 from .deploy_model import DeployModel
@@ -22,9 +24,6 @@ _MERGED, _UNMERGED = torch.onnx.TrainingMode.EVAL, torch.onnx.TrainingMode.PRESE
 
 OPSET = 18
 """The first with GridSample is 16; the first whose Pad has axes is 18."""
-
-MAPS = ('cls_score', 'keypoint_pred', 'centerness', 'box_pred')
-"""Names of the raw maps in the graph, followed by the stride of the level: `cls_score_8`."""
 
 
 def export_onnx(
@@ -38,9 +37,10 @@ def export_onnx(
 
     Batch, height and width are dynamic and have these names; height and width are multiples of
     the data preprocessor's ``pad_size_divisor``. Inputs and outputs are those of
-    :class:`DeployModel`. What surrounds the network is in the metadata, as JSON: ``short_side``,
-    ``max_long_side``, ``pad_size_divisor``, ``score_thr``, ``keypoint_names``, ``skeleton_links``
-    and ``nms``, which is null where NMS is in the graph.
+    :class:`DeployModel`; of a head that rates keypoints there are ``keypoint_scores`` and
+    ``keypoints_hidden`` too. What surrounds the network is in the metadata, as JSON:
+    ``short_side``, ``max_long_side``, ``pad_size_divisor``, ``score_thr``, ``keypoint_names``,
+    ``skeleton_links`` and ``nms``, which is null where NMS is in the graph.
 
     Args:
         model (nn.Module): mmpose's ``BottomupPoseEstimator`` with a :class:`DirectPoseHead`, on
@@ -63,7 +63,8 @@ def export_onnx(
         # sizes that really are constant, such as a tensor's number of channels
         warnings.simplefilter('ignore')
         shapes = [list(output.shape) for output in wrapper(*inputs)]
-        maps = map_names(model.head.strides, (len(shapes) - 3) // len(model.head.strides))
+        maps = map_names(model.head)
+        fields = list(Poses._fields[: len(shapes) - len(maps)])
         # By tracing: torch.export (torch 2.11) takes minutes to reason about the levels' sizes.
         torch.onnx.export(
             wrapper,
@@ -73,7 +74,7 @@ def export_onnx(
             opset_version=OPSET,
             training=_UNMERGED if half_weights else _MERGED,
             input_names=['images', 'image_sizes', 'score_thr'],
-            output_names=['keypoints', 'scores', 'boxes', *maps],
+            output_names=[*fields, *maps],
             dynamic_axes={
                 'images': {0: 'batch', 2: 'height', 3: 'width'},
                 'image_sizes': {0: 'batch'},
@@ -86,7 +87,7 @@ def export_onnx(
         onnx.helper.make_tensor_value_info(
             output.name, onnx.TensorProto.FLOAT, ['batch', *shape[1:]]
         )
-        for output, shape in zip(written.graph.output[:3], shapes)
+        for output, shape in zip(written.graph.output[: len(fields)], shapes)
     ]
     del written.graph.output[:]
     written.graph.output.extend(outputs)
@@ -99,17 +100,16 @@ def export_onnx(
     onnx.save(written, path)
 
 
-def map_names(strides: tuple[int, ...], num_kinds: int = 3) -> list[str]:
-    """Names of the raw maps in the graph.
+def map_names(head: DirectPoseHead) -> list[str]:
+    """Names of the raw maps in the graph: what the map is and the stride of its level.
 
     Args:
-        strides (tuple[int, ...]): The strides of the levels in input pixels.
-        num_kinds (int): How many of ``MAPS`` the head has. Defaults to 3, all but the boxes.
+        head (DirectPoseHead): The head.
 
     Returns:
         list[str]: First all levels of the classification, then of the keypoints, and so on.
     """
-    return [f'{kind}_{stride}' for kind in MAPS[:num_kinds] for stride in strides]
+    return [f'{name}_{stride}' for name in head.output_names for stride in head.strides]
 
 
 class _PosesAndMaps(nn.Module):
@@ -122,7 +122,8 @@ class _PosesAndMaps(nn.Module):
 
     def forward(self, images: Tensor, image_sizes: Tensor, score_thr: Tensor) -> tuple[Tensor, ...]:
         maps = self.model.maps(images, image_sizes)
-        return *self.model.decode(maps, image_sizes, score_thr), *chain(*maps)
+        poses = self.model.decode(maps, image_sizes, score_thr)
+        return *(field for field in poses if field is not None), *chain(*maps)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
 from directpose.datasets.transforms import ShortSideResize
+from directpose.models import DirectPoseHead
 from directpose.models.decode import Poses
 from directpose.runtime import DirectPose
 
@@ -105,7 +106,7 @@ def verify_onnx(model: nn.Module, path: str | Path, picture: np.ndarray) -> Diff
     height, width = picture.shape[:2]
     name = f'a picture of {width} x {height} pixels'
     graph = _Graph(model, path, picture)
-    scores, positions = _compare_maps(graph.model_maps, graph.maps, model.head.strides, graph.side)
+    scores, positions = _compare_maps(model.head, graph.model_maps, graph.maps, graph.side)
     _demand(scores, f'the scores of {name}')
     _demand(positions, f'the positions in {name}')
     score_thr = graph.threshold()
@@ -138,8 +139,9 @@ class _Graph:
             batch = dict(inputs=[pixels], data_samples=[PoseDataSample()])
             batch = model.data_preprocessor(batch)
             self.model_maps = model(batch['inputs'], None, mode='tensor')
-        self._names = map_names(model.head.strides, len(self.model_maps))
+        self._names = map_names(model.head)
         written = onnx.load(path)
+        self._fields = [output.name for output in written.graph.output]
         self._with_nms = any(node.op_type == 'NonMaxSuppression' for node in written.graph.node)
         written.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, self._names))
         self._session = onnxruntime.InferenceSession(
@@ -155,14 +157,15 @@ class _Graph:
 
     def poses(self, score_thr: float) -> Poses:
         """The poses that the graph finds, in input pixels."""
-        return _without_filling(Poses(*self._run(list(Poses._fields), score_thr)))
+        outputs = self._run(self._fields, score_thr)
+        return _without_filling(Poses(**dict(zip(self._fields, outputs))))
 
     def decode(self, score_thr: float, with_nms: bool | None = None) -> Poses:
         """The poses that the model's decoder makes of the graph's maps."""
         wrapper = DeployModel(self._model, self._with_nms if with_nms is None else with_nms)
         sizes = torch.from_numpy(self._inputs['image_sizes'])
         poses = wrapper.decode(self.maps, sizes, torch.tensor([score_thr]))
-        return _without_filling(Poses(*(field.numpy() for field in poses)))
+        return _without_filling(poses.map(Tensor.numpy))
 
     def threshold(self) -> float:
         """A score that 10 to 30 candidates reach, in the widest gap between their scores.
@@ -180,24 +183,23 @@ class _Graph:
 def _without_filling(poses: Poses) -> Poses:
     """Poses of the only image, without the rows that hold none."""
     found = poses.scores[0] >= 0
-    return Poses(*(field[0][found] for field in poses))
+    return poses.map(lambda field: field[0][found])
 
 
 def _compare_maps(
+    head: DirectPoseHead,
     expected: Sequence[Sequence[Tensor]],
     got: Sequence[Sequence[Tensor]],
-    strides: Sequence[int],
     side: int,
 ) -> tuple[float, float]:
     """The largest differences of scores, and of positions relative to the picture."""
     scores, positions = [], []
-    kinds = map_names(('',), len(expected))
-    for kind, ours, theirs in zip(kinds, expected, got):
-        for stride, a, b in zip(strides, ours, theirs):
-            if kind.startswith(('cls', 'centerness')):
-                scores.append((a.sigmoid() - b.sigmoid()).abs().max())
-            else:
+    for name, ours, theirs in zip(head.output_names, expected, got):
+        for stride, a, b in zip(head.strides, ours, theirs):
+            if name in ('keypoint_pred', 'box_pred'):
                 positions.append(_relative(a * stride, b * stride, side))
+            else:
+                scores.append((a.sigmoid() - b.sigmoid()).abs().max())
     return torch.stack(scores).max().item(), torch.stack(positions).max().item()
 
 

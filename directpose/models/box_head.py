@@ -25,6 +25,8 @@ class DirectPoseBoxHead(DirectPoseHead):
         **kwargs: See :class:`DirectPoseHead`.
     """
 
+    output_names = (*DirectPoseHead.output_names, 'box_pred')
+
     def __init__(
         self,
         metainfo: dict,

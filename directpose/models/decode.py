@@ -1,6 +1,6 @@
 """From raw maps to poses: the only decoder, for the head, for views merged and for export."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -24,6 +24,14 @@ class Poses(NamedTuple):
     """(N, R), classification times centerness."""
     boxes: Tensor
     """(N, R, 4) as x1, y1, x2, y2, clipped to the image."""
+    keypoint_scores: Tensor | None = None
+    """(N, R, K), each keypoint's own score; None where the head has none."""
+    keypoints_hidden: Tensor | None = None
+    """(N, R, K), the probability that a keypoint is hidden; None where the head does not tell."""
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> 'Poses':
+        """Apply a function to each field that is there."""
+        return Poses(*(None if field is None else function(field) for field in self))
 
 
 class PoseDecoder:
@@ -45,11 +53,19 @@ class PoseDecoder:
             - ``nms`` (dict): ``iou_threshold`` and ``offset`` of :func:`~.nms.nms`.
             - ``max_per_img`` (int): the most poses of an image.
 
+        output_names (Sequence[str]): What the raw maps are, in their order: the arguments of
+            :meth:`_level`. Defaults to those of a head that predicts boxes too.
+
     Raises:
         ValueError: If ``test_cfg`` lacks a key.
     """
 
-    def __init__(self, strides: Sequence[int], test_cfg: Mapping) -> None:
+    def __init__(
+        self,
+        strides: Sequence[int],
+        test_cfg: Mapping,
+        output_names: Sequence[str] = ('cls_score', 'keypoint_pred', 'centerness', 'box_pred'),
+    ) -> None:
         required = ('score_thr', 'cls_thr', 'nms_pre', 'nms', 'max_per_img')
         if missing := [key for key in required if key not in test_cfg]:
             raise ValueError(
@@ -57,6 +73,7 @@ class PoseDecoder:
                 'is returned, `cls_thr` the threshold of candidates on the classification alone'
             )
         self.strides = tuple(strides)
+        self.output_names = tuple(output_names)
         self.score_thr = test_cfg['score_thr']
         self.cls_thr = test_cfg['cls_thr']
         self.nms_pre = test_cfg['nms_pre']
@@ -70,8 +87,10 @@ class PoseDecoder:
         Args:
             outputs (Sequence[Sequence[Tensor]]): What the head's ``forward`` returns, a level
                 each: classification logits (N, 1, H, W), keypoints (N, 2K, H, W) in strides
-                from the location, centerness logits (N, 1, H, W) and, of a head that predicts
-                boxes, distances to the left, top, right and bottom (N, 4, H, W) in strides.
+                from the location, centerness logits (N, 1, H, W); of a head that predicts
+                boxes, distances to the left, top, right and bottom (N, 4, H, W) in strides; of
+                one that rates keypoints, logits (N, 2K, H, W) of their score and of being
+                hidden.
             image_sizes (Tensor): (N, 2), height and width of each image in input pixels,
                 without the padding.
 
@@ -92,11 +111,16 @@ class PoseDecoder:
             Poses: In input pixels, level by level; R is ``nms_pre`` times the number of levels.
             Without predicted boxes, a box is the extremes of the pose's keypoints.
         """
-        levels = [self._level(*maps) for maps in zip(self.strides, *outputs)]
-        keypoints, scores, boxes = (torch.cat(parts, dim=1) for parts in zip(*levels))
-        last = image_sizes.flip(1).to(boxes.dtype) - 1  # (N, 2): x and y of the last pixel
+        levels = [
+            self._level(stride, **dict(zip(self.output_names, maps)))
+            for stride, *maps in zip(self.strides, *outputs)
+        ]
+        poses = Poses(
+            *(None if parts[0] is None else torch.cat(parts, dim=1) for parts in zip(*levels))
+        )
+        last = image_sizes.flip(1).to(poses.boxes.dtype) - 1  # (N, 2): x and y of the last pixel
         limit = torch.cat([last, last], dim=1)  # (N, 4)
-        return Poses(keypoints, scores, torch.minimum(boxes.clamp(min=0), limit[:, None]))
+        return poses._replace(boxes=torch.minimum(poses.boxes.clamp(min=0), limit[:, None]))
 
     def _level(
         self,
@@ -105,6 +129,7 @@ class PoseDecoder:
         keypoint_pred: Tensor,
         centerness: Tensor,
         box_pred: Tensor | None = None,
+        keypoint_logit: Tensor | None = None,
     ) -> Poses:
         """The ``nms_pre`` best locations of a level, with boxes that are not clipped yet."""
         prob = cls_score.float().flatten(1).sigmoid()  # (N, H * W)
@@ -115,18 +140,21 @@ class PoseDecoder:
         index = index.where(scores >= 0, 0)  # (N, nms_pre)
 
         def gather(maps: Tensor) -> Tensor:
-            """Strides at all cells (N, C, H, W) to input pixels (N, nms_pre, C) at the best."""
-            return take(maps.flatten(2).transpose(1, 2), index).float() * stride
+            """The values of all cells (N, C, H, W) at the best ones, (N, nms_pre, C)."""
+            return take(maps.flatten(2).transpose(1, 2), index).float()
 
         width = cls_score.shape[3]
         cells = torch.stack([index % width, index // width], dim=2)  # (N, nms_pre, 2): x, y
         points = (cells * stride + stride // 2).float()
-        keypoints = points[:, :, None] + gather(keypoint_pred).unflatten(2, (-1, 2))
+        keypoints = points[:, :, None] + (gather(keypoint_pred) * stride).unflatten(2, (-1, 2))
         if box_pred is None:
             boxes = torch.cat([keypoints.amin(dim=2), keypoints.amax(dim=2)], dim=2)
         else:
-            boxes = distance2bbox(points, gather(box_pred))
-        return Poses(keypoints, scores, boxes)
+            boxes = distance2bbox(points, gather(box_pred) * stride)
+        if keypoint_logit is None:
+            return Poses(keypoints, scores, boxes)
+        ratings = gather(keypoint_logit).sigmoid().unflatten(2, (-1, 2))  # (N, nms_pre, K, 2)
+        return Poses(keypoints, scores, boxes, ratings[..., 0], ratings[..., 1])
 
     def suppress(self, candidates: Poses) -> Poses:
         """Keep the best of the candidates whose boxes overlap.
@@ -137,9 +165,11 @@ class PoseDecoder:
         Returns:
             Poses: Best first; R as of :meth:`__call__`.
         """
-        keypoints, scores, boxes = candidates
-        scores, index = nms(boxes, scores, **self.nms, max_per_img=self.max_per_img)
-        return Poses(take(keypoints, index), scores, take(boxes, index))
+        scores, index = nms(
+            candidates.boxes, candidates.scores, **self.nms, max_per_img=self.max_per_img
+        )
+        rows = candidates._replace(scores=None).map(lambda field: take(field, index))
+        return rows._replace(scores=scores)
 
 
 def to_instances(poses: Poses) -> list[InstanceData]:
@@ -150,18 +180,21 @@ def to_instances(poses: Poses) -> list[InstanceData]:
 
     Returns:
         list[InstanceData]: For each image, as numpy arrays: ``bboxes`` (n, 4), ``bbox_scores``
-        (n, ), ``keypoints`` (n, K, 2) and ``keypoint_scores`` (n, K), each the score of its
-        person.
+        (n, ), ``keypoints`` (n, K, 2) and ``keypoint_scores`` (n, K). Where the head rates
+        keypoints, these are their own and there is ``keypoints_hidden`` (n, K) too; else each
+        is the score of its person.
     """
     results = []
-    for keypoints, scores, boxes in zip(*(field.cpu().numpy() for field in poses)):
-        found = scores >= 0
-        results.append(
-            InstanceData(
-                bboxes=boxes[found],
-                bbox_scores=scores[found],
-                keypoints=keypoints[found],
-                keypoint_scores=scores[found, None].repeat(keypoints.shape[1], axis=1),
-            )
+    poses = poses.map(lambda field: field.cpu().numpy())
+    for index, found in enumerate(poses.scores >= 0):
+        rows = [None if field is None else field[index][found] for field in poses]
+        keypoints, scores, boxes, keypoint_scores, hidden = rows
+        if keypoint_scores is None:
+            keypoint_scores = scores[:, None].repeat(keypoints.shape[1], axis=1)  # (n, K)
+        instances = InstanceData(
+            bboxes=boxes, bbox_scores=scores, keypoints=keypoints, keypoint_scores=keypoint_scores
         )
+        if hidden is not None:
+            instances.keypoints_hidden = hidden
+        results.append(instances)
     return results

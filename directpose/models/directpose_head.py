@@ -11,12 +11,7 @@ from torch import Tensor, nn
 from directpose.metainfo import parse_metainfo
 
 from .decode import PoseDecoder, to_instances
-from .input_checks import (
-    check_keypoints,
-    check_levels,
-    check_regress_ranges,
-    merge_settings,
-)
+from .input_checks import check_keypoints, check_levels, check_regress_ranges, merge_settings
 from .keypoint_groups import group_indices
 from .losses import keypoint_weights
 from .recompute import recompute
@@ -93,6 +88,8 @@ class DirectPoseHead(BaseHead):
 
     label_fields = ('bboxes', 'keypoints', 'keypoints_visible')
     """What the head learns from, fields of ``gt_instance_labels``."""
+    output_names = ('cls_score', 'keypoint_pred', 'centerness')
+    """What :meth:`forward` returns, in the names of :class:`~.decode.PoseDecoder`."""
 
     def __init__(
         self,
@@ -392,10 +389,14 @@ class DirectPoseHead(BaseHead):
         """
         return self._decode((cls_scores, keypoint_preds, centernesses), batch_img_metas, cfg)
 
+    def decoder(self, test_cfg: dict) -> PoseDecoder:
+        """Make the decoder of what :meth:`forward` returns, with the settings of a test."""
+        return PoseDecoder(self.strides, test_cfg, self.output_names)
+
     def _decode(
         self, outputs: Sequence[Sequence[Tensor]], batch_img_metas: Sequence[dict], cfg: dict
     ) -> list[InstanceData]:
         """Poses of what :meth:`forward` returns, as :meth:`predict` returns them."""
         image_sizes = torch.tensor([meta['img_shape'][:2] for meta in batch_img_metas])
         image_sizes = image_sizes.to(outputs[0][0].device, non_blocking=True)
-        return to_instances(PoseDecoder(self.strides, cfg)(outputs, image_sizes))
+        return to_instances(self.decoder(cfg)(outputs, image_sizes))

@@ -165,13 +165,52 @@ class KPAlign(nn.Module):
         Returns:
             List[Tensor]: See :meth:`forward`.
         """
-        maps = [self.project(feat) for feat in sampled]
-        parts = [self.align(bases, maps, sampling) for sampling in self.samplings]
+        parts = []
+        offsets = self.predict_at(self.predictors, bases, sampled)
+        for sampling, levels in zip(self.samplings, offsets):
+            parts.append([])
+            for level, offset in enumerate(levels):
+                base = bases[level][:, sampling.groups].flatten(3).unsqueeze(2)
+                parts[-1].append(base + offset / self._ratio(sampling, level))
+        return self.in_order(parts, bases)
+
+    def predict_at(
+        self, predictors: nn.ModuleList, bases: Sequence[Tensor], sampled: Sequence[Tensor]
+    ) -> list[list[Tensor]]:
+        """What 1x1 convolutions give for the features that are found at the sampling points.
+
+        Args:
+            predictors (nn.ModuleList): A 1x1 convolution for each group, with two channels a
+                keypoint.
+            bases (Sequence[Tensor]): See :meth:`sample_and_predict`.
+            sampled (Sequence[Tensor]): See :meth:`sample_and_predict`.
+
+        Returns:
+            List[List[Tensor]]: For each of ``self.samplings`` and each level (N, m, n, 2, H * W):
+            m groups, the largest of which has n keypoints.
+        """
+        maps = [self.project(feat, predictors) for feat in sampled]
+        return [self.sample(predictors, bases, maps, sampling) for sampling in self.samplings]
+
+    def in_order(self, parts: Sequence[Sequence[Tensor]], bases: Sequence[Tensor]) -> list[Tensor]:
+        """Put the groups together, in the order of the keypoints.
+
+        Args:
+            parts (Sequence[Sequence[Tensor]]): As :meth:`predict_at` returns them.
+            bases (Sequence[Tensor]): See :meth:`sample_and_predict`.
+
+        Returns:
+            List[Tensor]: (N, 2K, H, W) a level.
+        """
         preds = []
         for level, base in enumerate(bases):
-            pred = torch.cat([part[level] for part in parts], dim=1)[:, self.order]
+            pred = torch.cat([part[level].flatten(1, 2) for part in parts], dim=1)[:, self.order]
             preds.append(pred.reshape(base.shape[0], -1, *base.shape[-2:]))  # (N, 2K, H, W)
         return preds
+
+    def _ratio(self, sampling: Sampling, level: int) -> int:
+        """The stride of a level over that of the level that it reads."""
+        return self.strides[level] // self.strides[sampling.sources[level]]
 
     def locate(self, feat: Tensor) -> Tensor:
         """The locator: (N, G * channels, H, W) to vectors (N, G, 2, H, W) in strides, x first."""
@@ -179,52 +218,56 @@ class KPAlign(nn.Module):
         # sampling positions need full precision, whatever the convolutions run in
         return base.to(torch.promote_types(base.dtype, torch.float32))
 
-    def project(self, feat: Tensor) -> Tensor:
+    def project(self, feat: Tensor, predictors: nn.ModuleList) -> Tensor:
         """The predictors without their bias: (N, G * channels, H, W) to (N, G, 2n, H, W).
 
         n is the size of the largest group. Channels that a smaller group does not have are 0.
         """
         size = 2 * max(self.group_sizes)
-        weights = [predictor.weight for predictor in self.predictors]
+        weights = [predictor.weight for predictor in predictors]
         # not F.pad: ONNX's exporter must see a constant shape
         weight = torch.cat(
             [torch.cat([w, w.new_zeros(size - w.shape[0], *w.shape[1:])]) for w in weights]
         )  # (G * 2n, C, 1, 1)
-        return F.conv2d(feat, weight, groups=len(self.predictors)).view(
+        return F.conv2d(feat, weight, groups=len(predictors)).view(
             feat.shape[0], -1, size, *feat.shape[-2:]
         )  # (N, G, 2n, H, W)
 
-    def align(
-        self, bases: Sequence[Tensor], maps: Sequence[Tensor], sampling: Sampling
+    def sample(
+        self,
+        predictors: nn.ModuleList,
+        bases: Sequence[Tensor],
+        maps: Sequence[Tensor],
+        sampling: Sampling,
     ) -> list[Tensor]:
         """Sample the projected maps and add the predictors' bias, for m groups.
 
         Args:
+            predictors (nn.ModuleList): See :meth:`predict_at`.
             bases (Sequence[Tensor]): The locator's vectors (N, G, 2, H, W) of every level.
             maps (Sequence[Tensor]): Projected maps (N, G, 2n', H, W) of the levels sampled.
             sampling (Sampling): The m groups, the largest with n keypoints, and what they read.
 
         Returns:
-            List[Tensor]: Keypoints (N, m * n, 2, H * W) of every level, in its strides.
+            List[Tensor]: (N, m, n, 2, H * W) of every level.
         """
         groups, sources = sampling
         sizes = self.group_sizes[groups]
         n = max(sizes)
-        biases = [predictor.bias for predictor in self.predictors[groups]]
+        biases = [predictor.bias for predictor in predictors[groups]]
         bias = torch.stack([F.pad(b, (0, 2 * n - len(b))) for b in biases])  # (m, 2n)
         bias = bias.view(len(sizes), n, 2, 1)
-        bases = [base[:, groups] for base in bases]  # (N, m, 2, H, W)
-        ratios = [stride // self.strides[source] for stride, source in zip(self.strides, sources)]
-        preds = []
+        found = []
         for source in sorted(set(sources)):
             levels = [level for level, s in enumerate(sources) if s == source]
-            points = [sampling_points(bases[level], ratios[level]) for level in levels]
-            offsets = sample_bilinear(
+            points = [
+                sampling_points(bases[level][:, groups], self._ratio(sampling, level))
+                for level in levels
+            ]
+            values = sample_bilinear(
                 maps[source][:, groups, : 2 * n].flatten(0, 1),  # (N * m, 2n, H, W)
                 torch.cat(points, dim=2).flatten(0, 1),
             )  # (N * m, 2n, P)
-            offsets = offsets.view(-1, len(sizes), n, 2, offsets.shape[-1]) + bias
-            for level, part in zip(levels, offsets.split([p.shape[2] for p in points], dim=-1)):
-                base = bases[level].flatten(3).unsqueeze(2)  # (N, m, 1, 2, H * W)
-                preds.append((base + part / ratios[level]).flatten(1, 2))
-        return preds
+            values = values.view(-1, len(sizes), n, 2, values.shape[-1]) + bias
+            found += values.split([p.shape[2] for p in points], dim=-1)
+        return found

@@ -84,8 +84,8 @@ def upright_poses(view: PoseDataSample) -> InstanceData:
     Returns:
         InstanceData: ``pred_instances`` itself if the view is not mirrored; else anew, in
         original pixels and numpy, ``bboxes`` (n, 4), ``bbox_scores`` (n, ), ``keypoints``
-        (n, K, 2), and ``keypoint_scores`` and ``keypoints_visible`` (n, K), left and right
-        swapped.
+        (n, K, 2), ``keypoint_scores``, ``keypoints_visible`` and, if there,
+        ``keypoints_hidden`` (n, K), left and right swapped.
 
     Raises:
         ValueError: If the view is mirrored otherwise than horizontally.
@@ -106,10 +106,13 @@ def upright_poses(view: PoseDataSample) -> InstanceData:
     keypoints, keypoint_scores = flip_keypoints(
         poses.keypoints, poses.keypoint_scores, size, meta['flip_indices']
     )
-    return InstanceData(
+    upright = InstanceData(
         bboxes=flip_bbox(poses.bboxes, size, bbox_format='xyxy'),
         bbox_scores=poses.bbox_scores,
         keypoints=keypoints,
         keypoint_scores=keypoint_scores,
         keypoints_visible=keypoint_scores,
     )
+    if 'keypoints_hidden' in poses:
+        upright.keypoints_hidden = poses.keypoints_hidden[:, meta['flip_indices']]
+    return upright

@@ -55,6 +55,9 @@ class PositiveTargets(NamedTuple):
     """(P, K, 2): from the location to the person's keypoints, x and y in the level's strides."""
     visible: Tensor
     """(P, K): 1 for labelled keypoints, 0 for others."""
+    visibility: Tensor
+    """(P, K): as the data set has it. Where it keeps COCO's visibility, 0 is unlabelled, 1 is
+    hidden and 2 is visible."""
     centerness: Tensor
     """(P, ): of the location in the person's box, above 0 and up to 1."""
     boxes: Tensor
@@ -184,13 +187,15 @@ def gather_targets(locations: Locations, people: People, assigned: Tensor) -> Po
     points, strides = locations.points[location], locations.strides[location]
     boxes = people.boxes[image, person]  # (P, 4)
     offsets = people.keypoints[image, person] - points[:, None]  # (P, K, 2) in input pixels
+    visibility = people.visible[image, person]  # (P, K)
     return PositiveTargets(
         image,
         location,
         points,
         strides,
         offsets / strides[:, None, None],
-        (people.visible[image, person] > 0).to(points.dtype),
+        (visibility > 0).to(points.dtype),
+        visibility,
         centerness(points, boxes),
         boxes,
         None if people.areas is None else people.areas[image, person],

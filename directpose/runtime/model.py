@@ -18,6 +18,10 @@ from .session import find_model, open_session
 METADATA_KEY = 'directpose'
 """Under this key the file keeps, as JSON, what surrounds the network."""
 
+_OUTPUTS = ('keypoints', 'scores', 'boxes')
+_RATINGS = ('keypoint_scores', 'keypoints_hidden')
+"""What a file whose model rates keypoints has besides."""
+
 _SETTINGS = dict(
     short_side=int,
     max_long_side=int,
@@ -70,6 +74,8 @@ class DirectPose:
             providers=list(providers), threads=threads, options=dict(session_options or {})
         )
         self._session = open_session(self.path, **self._session_arguments)
+        written = [output.name for output in self._session.get_outputs()]
+        self._outputs = [*_OUTPUTS, *(name for name in _RATINGS if name in written)]
         self._settings = _read_settings(
             self.path, self._session.get_modelmeta().custom_metadata_map
         )
@@ -152,35 +158,30 @@ class DirectPose:
             width, height = size
             padded[:, :height, :width] = _resize(image, size).transpose(2, 0, 1)
         outputs = self._session.run(
-            ['keypoints', 'scores', 'boxes'],
+            self._outputs,
             dict(
                 images=inputs,
                 image_sizes=np.array([(height, width) for width, height in sizes], dtype=np.int64),
                 score_thr=np.array([self.score_thr], dtype=np.float32),
             ),
         )
-        return [self._to_poses(*one) for one in zip(images, sizes, *outputs)]
+        return [
+            self._to_poses(image, size, dict(zip(self._outputs, one)))
+            for image, size, one in zip(images, sizes, zip(*outputs))
+        ]
 
     def _to_poses(
-        self,
-        image: np.ndarray,
-        size: tuple[int, int],
-        keypoints: np.ndarray,
-        scores: np.ndarray,
-        boxes: np.ndarray,
+        self, image: np.ndarray, size: tuple[int, int], rows: dict[str, np.ndarray]
     ) -> Poses:
         """Poses of a picture from the rows of its outputs, of which some only fill up."""
-        found = scores >= 0
-        keypoints, scores, boxes = keypoints[found], scores[found], boxes[found]
+        poses = Poses(**rows).select(rows['scores'] >= 0)
         if self._settings['nms'] is not None:
-            keep = nms(boxes, scores, **self._settings['nms'])
-            keypoints, scores, boxes = keypoints[keep], scores[keep], boxes[keep]
+            poses = poses.select(nms(poses.boxes, poses.scores, **self._settings['nms']))
         height, width = image.shape[:2]
         scale = np.array([size[0] / width, size[1] / height], dtype=np.float32)
-        return Poses(
-            keypoints / scale,
-            scores,
-            boxes / np.tile(scale, 2),
+        return poses.replace(
+            keypoints=poses.keypoints / scale,
+            boxes=poses.boxes / np.tile(scale, 2),
             size=(width, height),
             keypoint_names=self.keypoint_names,
             skeleton_links=self.skeleton_links,

@@ -31,6 +31,10 @@ class Poses(_Arrays):
         skeleton_links (Sequence): Pairs of keypoint indices to draw lines between.
         identities (np.ndarray, optional): (n, ) int64. In a video a person has one number in
             all frames.
+        keypoint_scores (np.ndarray, optional): (n, K), how good each keypoint is, from 0 to 1.
+            None where the model does not rate keypoints.
+        keypoints_hidden (np.ndarray, optional): (n, K), the probability that a keypoint is
+            hidden. None where the model does not rate keypoints.
     """
 
     def __new__(
@@ -42,30 +46,55 @@ class Poses(_Arrays):
         keypoint_names: Sequence[str] = (),
         skeleton_links: Sequence[Sequence[int]] = (),
         identities: np.ndarray | None = None,
+        keypoint_scores: np.ndarray | None = None,
+        keypoints_hidden: np.ndarray | None = None,
     ) -> 'Poses':
         poses = super().__new__(cls, keypoints, scores, boxes)
         poses.size = size
         poses.keypoint_names = keypoint_names
         poses.skeleton_links = skeleton_links
         poses.identities = identities
+        poses.keypoint_scores = keypoint_scores
+        poses.keypoints_hidden = keypoints_hidden
         return poses
 
     def replace(self, **changes) -> 'Poses':
         """A copy with some fields changed, named as the arguments of the class."""
         return Poses(**{**self._asdict(), **vars(self), **changes})
 
+    def select(self, people: np.ndarray) -> 'Poses':
+        """Some of the people.
+
+        Args:
+            people (np.ndarray): (n, ) bool, or indices of people.
+        """
+        names = (*self._fields, 'identities', 'keypoint_scores', 'keypoints_hidden')
+        fields = {name: getattr(self, name) for name in names}
+        return self.replace(**{k: v[people] for k, v in fields.items() if v is not None})
+
+    @property
+    def visibility(self) -> np.ndarray:
+        """(n, K) int64, as in COCO's annotations: 1 for keypoints that seem hidden, else 2."""
+        if self.keypoints_hidden is None:
+            return np.full(self.keypoints.shape[:2], 2)
+        return np.where(self.keypoints_hidden > 0.5, 1, 2)
+
     def to_dict(self) -> dict:
         """Plain lists and numbers, which ``json`` can write.
 
         Returns:
             dict: ``width`` and ``height`` of the picture, ``keypoint_names``, and ``people``: for
-            each person ``score``, ``box``, ``keypoints`` as [[x, y], ...], and ``id`` in a video.
+            each person ``score``, ``box``, ``keypoints`` as [[x, y], ...], ``id`` in a video, and
+            ``keypoint_scores`` and ``keypoints_hidden`` where the model rates keypoints.
         """
         width, height = self.size or (None, None)
         people = []
         for i, (keypoints, score, box) in enumerate(zip(*self)):
             person = dict(score=_number(score, 4), box=_numbers(box))
             person['keypoints'] = [_numbers(point) for point in keypoints]
+            for name in ('keypoint_scores', 'keypoints_hidden'):
+                if getattr(self, name) is not None:
+                    person[name] = [_number(value, 4) for value in getattr(self, name)[i]]
             if self.identities is not None:
                 person['id'] = int(self.identities[i])
             people.append(person)
@@ -85,16 +114,21 @@ class Poses(_Arrays):
             first_id (int): The id of the first annotation. Defaults to 1.
 
         Returns:
-            list[dict]: One annotation a person. All keypoints count as visible (2).
+            list[dict]: One annotation a person. Keypoints that seem hidden have 1, all others
+            2 (visible).
         """
-        annotations = []
+        annotations, visibility = [], self.visibility
         for i, (keypoints, score, (x1, y1, x2, y2)) in enumerate(zip(*self)):
             width, height = max(x2 - x1, 0), max(y2 - y1, 0)
             annotation = dict(
                 id=first_id + i,
                 image_id=image_id,
                 category_id=category_id,
-                keypoints=[n for x, y in keypoints for n in (_number(x), _number(y), 2)],
+                keypoints=[
+                    number
+                    for (x, y), v in zip(keypoints, visibility[i])
+                    for number in (_number(x), _number(y), int(v))
+                ],
                 num_keypoints=len(keypoints),
                 score=_number(score, 4),
                 bbox=_numbers([x1, y1, width, height]),
@@ -111,7 +145,8 @@ class Poses(_Arrays):
 
         Returns:
             str: A line a person: class 0, then the box as centre x, centre y, width and height,
-            then x, y and 2 (visible) for each keypoint, all in parts of the picture's size.
+            then x, y and 2 (visible; 1 if it seems hidden) for each keypoint, all in parts of
+            the picture's size.
             Keypoints outside of the picture are 0, 0, 0, as that format knows them.
 
         Raises:
@@ -121,14 +156,14 @@ class Poses(_Arrays):
             raise ValueError('to_yolo needs the size of the picture: set `size` of Poses')
         size = np.array(self.size, dtype=np.float64)
         lines = []
-        for keypoints, _, box in zip(*self):
+        for keypoints, box, visibility in zip(self.keypoints, self.boxes, self.visibility):
             corners = (box.reshape(2, 2) / size).clip(0, 1)
             points = keypoints / size
             inside = ((points >= 0) & (points <= 1)).all(axis=1)
             row = [*corners.mean(axis=0), *(corners[1] - corners[0])]
             words = ['0', *(f'{value:.6f}' for value in row)]
-            for (x, y), seen in zip(points, inside):
-                words += [f'{x:.6f}', f'{y:.6f}', '2'] if seen else ['0', '0', '0']
+            for (x, y), v, seen in zip(points, visibility, inside):
+                words += [f'{x:.6f}', f'{y:.6f}', f'{v}'] if seen else ['0', '0', '0']
             lines.append(' '.join(words) + '\n')
         return ''.join(lines)
 
@@ -136,7 +171,8 @@ class Poses(_Arrays):
         """The people as ``supervision.KeyPoints``, which needs the package ``supervision``.
 
         Returns:
-            supervision.KeyPoints: Each keypoint has the score of its person.
+            supervision.KeyPoints: Each keypoint has its own score where the model rates
+            keypoints, else the score of its person.
 
         Raises:
             ImportError: If supervision is not installed.
@@ -149,10 +185,13 @@ class Poses(_Arrays):
             ) from error
         if not len(self.scores):
             return supervision.KeyPoints.empty()
+        confidence = self.keypoint_scores
+        if confidence is None:
+            confidence = np.repeat(self.scores[:, None], self.keypoints.shape[1], axis=1)
         return supervision.KeyPoints(
             xy=self.keypoints,
             class_id=np.zeros(len(self.scores), dtype=int),
-            keypoint_confidence=np.repeat(self.scores[:, None], self.keypoints.shape[1], axis=1),
+            keypoint_confidence=confidence,
             detection_confidence=self.scores,
         )
 
@@ -177,6 +216,7 @@ class Poses(_Arrays):
             self.keypoints,
             self.skeleton_links,
             self.keypoint_names or [''] * self.keypoints.shape[1],
+            visibility=self.visibility,
             boxes=self.boxes if boxes else None,
             labels=[label.strip() for label in labels] if any(labels) else None,
             identities=self.identities,

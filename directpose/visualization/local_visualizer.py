@@ -30,7 +30,8 @@ class DirectPoseVisualizer(PoseLocalVisualizer):
         Args:
             image (np.ndarray): (H, W, 3) uint8, RGB.
             instances (InstanceData): With ``keypoints`` (n, K, 2) and ``keypoints_visible``
-                (n, K): the score of a keypoint, or whether it is labelled.
+                (n, K): the score of a keypoint, or whether it is labelled. Keypoints whose
+                ``keypoints_hidden`` (n, K), if there, is above 0.5 are drawn as rings.
             kpt_thr (float): Keypoints with a score below it are not drawn, and none with score
                 0. Defaults to 0.3.
             show_kpt_idx (bool): Whether to write the index of each keypoint. Defaults to False.
@@ -47,13 +48,15 @@ class DirectPoseVisualizer(PoseLocalVisualizer):
             return image
         keypoints = instances.get('transformed_keypoints', instances.keypoints)  # (n, K, 2)
         scores = instances.get('keypoints_visible', np.ones(keypoints.shape[:2]))  # (n, K)
+        hidden = instances.get('keypoints_hidden', np.zeros(keypoints.shape[:2]))  # (n, K)
+        seen = np.where(hidden > 0.5, 1, 2)
         names = self.dataset_meta.get('keypoint_id2name', {})
         drawn = draw_poses(
             image[..., ::-1],
             keypoints,
             self.skeleton or [],
             [names.get(k, '') for k in range(keypoints.shape[1])],
-            visibility=np.where((scores >= kpt_thr) & (scores > 0), 2, 0),
+            visibility=np.where((scores >= kpt_thr) & (scores > 0), seen, 0),
         )
         return np.ascontiguousarray(drawn[..., ::-1])
 

@@ -101,6 +101,18 @@ def test_people_of_an_image_come_together(filtered_root):
     assert os.path.isfile(people['img_path'])
 
 
+def test_cocos_visibility_is_kept_on_demand(tmp_path):
+    one = person(points(5), 1, 1)
+    one['keypoints'][2:12:3] = [2, 1, 0, 1]
+    one['keypoints'][6:8] = [0, 0]
+    one['num_keypoints'] = 4
+    write_coco(tmp_path, [one], num_images=1)
+    mmposes, cocos = build(tmp_path), build(tmp_path, keep_visibility=True)
+    visible = cocos.get_data_info(0)['keypoints_visible']
+    assert visible.dtype == np.float32 and visible[0, :5].tolist() == [2, 1, 0, 1, 2]
+    assert (mmposes.get_data_info(0)['keypoints_visible'] == np.minimum(visible, 1)).all()
+
+
 def test_other_keypoints_by_metainfo(tmp_path):
     write_coco(tmp_path, [person(points(12), num=14)])
     dataset = build(

