@@ -1,6 +1,8 @@
 """Fixtures that several test modules share, and the order of the tests."""
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.getoption('torture'):
         items[:] = [item for item in items if item.get_closest_marker('torture') is None]
     items.sort(key=lambda item: item.get_closest_marker('slow') is not None)
+
+
+def pytest_collection_finish() -> None:
+    """Let later collections of garbage pass over all that the tests' imports have made.
+
+    MMEngine collects garbage for each data set that it builds. With a million objects of torch and
+    its like, that takes longer than many a test.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope='session', autouse=True)
+def unformatted_configs() -> Iterator[None]:
+    """Leave the texts of configs unformatted, which every Runner logs, draws and saves.
+
+    They are the same Python. To format one takes a second.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('mmengine.config.config.FormatCode', lambda text, **style: (text, True))
+        yield
 
 
 @pytest.fixture(scope='session')

@@ -4,8 +4,6 @@ Every output, target, loss and gradient of a step on two images. docs/en/faithfu
 where the numbers are from and why the bounds are what they are.
 """
 
-import importlib.util
-
 import numpy as np
 import pytest
 import torch
@@ -18,6 +16,7 @@ import directpose  # noqa: F401, registers the model
 from directpose.models.targets import heatmap_labels
 from tests import original
 from tests.conftest import ROOT
+from tests.load_tool import load_tool
 from tests.original import data_samples, images, recorded
 from tests.steps import without_downloads
 
@@ -38,11 +37,7 @@ def assert_near(got, want, bound=BOUND):
 
 @pytest.fixture(scope='module')
 def converter():
-    path = ROOT / 'tools/model_converters/directpose_to_mmpose.py'
-    spec = importlib.util.spec_from_file_location('directpose_to_mmpose', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
+    return load_tool('tools/model_converters/directpose_to_mmpose.py')
 
 
 @pytest.fixture(scope='module')

@@ -6,12 +6,13 @@
     python tools/check_env.py mmcv mmdet   # only these
 
 Prints versions, and runs what is compiled (MMCV's operators, xtcocotools' masks,
-OpenCV's JPEG codec) on inputs whose results are known by hand. Every check has a
-process of its own, so a broken or crashing package hides no other. For each failure
-the command that mends it is printed, and the exit status is 1.
+OpenCV's JPEG codec) on inputs whose results are known by hand. After a failed check the
+next ones run in a new process, so a broken or crashing package hides no other. For each
+failure the command that mends it is printed, and the exit status is 1.
 """
 
 import argparse
+import json
 import os
 import re
 import shlex
@@ -19,8 +20,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -287,45 +289,83 @@ CHECKS = {
 # Running them -------------------------------------------------------------
 
 
-def run_here(name: str) -> int:
-    """Run one check in this process; print its result, or the error and remedy."""
-    check = CHECKS[name]
-    try:
-        print(check.run())
-        return 0
-    except Exception as error:
-        message = str(error).strip().splitlines() or ['']
-        print(f'{type(error).__name__}: {message[0]}')
-        print(remedy_for(error, check.remedy))
-        return 1
+class Outcome(NamedTuple):
+    """What became of one check."""
+
+    passed: bool
+    text: str
+    """The result, or the error."""
+    remedy: str
+    """The command that mends a failure."""
 
 
-def run_apart(name: str) -> tuple[bool, str, str]:
-    """Run one check in a process of its own.
+def run_here(names: list[str]) -> None:
+    """Run checks in this process up to the first that fails; print an outcome a line, as JSON.
 
-    Returns:
-        Whether it passed, its result or error, and the remedy.
+    A package that could not be imported leaves parts of it behind, so this process is of no use
+    after a failure.
     """
-    command = [sys.executable, '-W', 'ignore', __file__, '--here', name]
-    try:
-        done = subprocess.run(
+    answers, sys.stdout = sys.stdout, sys.stderr  # whatever else a package prints
+    for name in names:
+        check = CHECKS[name]
+        try:
+            outcome = Outcome(True, check.run(), '')
+        except Exception as error:
+            message = str(error).strip().splitlines() or ['']
+            remedy = remedy_for(error, check.remedy)
+            outcome = Outcome(False, f'{type(error).__name__}: {message[0]}', remedy)
+        print(json.dumps(outcome), file=answers, flush=True)
+        if not outcome.passed:
+            return
+
+
+def run_apart(names: list[str]) -> Iterator[Outcome]:
+    """Run checks in another process, up to the first that fails or that ends this process."""
+    command = [sys.executable, '-W', 'ignore', __file__, '--here', *names]
+    with (
+        tempfile.TemporaryFile('w+') as errors,
+        subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=errors,
             text=True,
-            timeout=SECONDS_A_CHECK,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return False, f'no answer within {SECONDS_A_CHECK} s', CHECKS[name].remedy
-    lines = done.stdout.strip().splitlines()
-    if done.returncode == 0:
-        return True, lines[-1], ''
-    if done.returncode == 1 and len(lines) >= 2:
-        return False, lines[-2], lines[-1]
-    if done.returncode < 0:
-        return False, f'crashed ({signal.Signals(-done.returncode).name})', CHECKS[name].remedy
-    return False, (done.stderr.strip().splitlines() or ['died'])[-1], CHECKS[name].remedy
+        ) as process,
+    ):
+        for name in names:
+            stuck = threading.Event()
+
+            def stop(stuck: threading.Event = stuck) -> None:
+                stuck.set()
+                process.kill()
+
+            timer = threading.Timer(SECONDS_A_CHECK, stop)
+            timer.start()
+            answer = process.stdout.readline()
+            timer.cancel()
+            if answer:
+                yield Outcome(*json.loads(answer))
+                continue
+            status = process.wait()
+            errors.seek(0)
+            text = (errors.read().strip().splitlines() or ['died'])[-1]
+            if stuck.is_set():
+                text = f'no answer within {SECONDS_A_CHECK} s'
+            elif status < 0:
+                text = f'crashed ({signal.Signals(-status).name})'
+            yield Outcome(False, text, CHECKS[name].remedy)
+            return
+
+
+def run_all(names: list[str]) -> Iterator[Outcome]:
+    """Run checks one after the other, and after each failure in a new process."""
+    done = 0
+    while done < len(names):
+        for outcome in run_apart(names[done:]):
+            yield outcome
+            done += 1
+            if not outcome.passed:
+                break
 
 
 def parse_args() -> argparse.Namespace:
@@ -343,15 +383,15 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     if args.here:
-        return run_here(args.names[0])
+        run_here(args.names)
+        return 0
     names = args.names or list(CHECKS)
     failed = 0
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for name, (passed, text, remedy) in zip(names, pool.map(run_apart, names), strict=True):
-            print(f'{"ok  " if passed else "FAIL"}  {name:12} {text}', flush=True)
-            if not passed:
-                failed += 1
-                print(f'      mend it with:  {remedy}', flush=True)
+    for name, (passed, text, remedy) in zip(names, run_all(names), strict=True):
+        print(f'{"ok  " if passed else "FAIL"}  {name:12} {text}', flush=True)
+        if not passed:
+            failed += 1
+            print(f'      mend it with:  {remedy}', flush=True)
     if failed:
         print(f'{failed} of {len(names)} checks failed. Mend from the top down, and check again.')
         return 1

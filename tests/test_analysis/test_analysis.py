@@ -1,6 +1,5 @@
 """What is timed is what is said to be timed."""
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -25,15 +24,9 @@ from directpose.analysis import (
     time_in_turn,
     write_picture,
 )
+from tests.load_tool import load_tool
 
 CONFIG = 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py'
-
-
-def load_tool(name):
-    spec = importlib.util.spec_from_file_location(name, f'tools/analysis_tools/{name}.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
 
 
 def test_every_call_once_in_each_round_and_warm_up_not_counted():
@@ -183,7 +176,7 @@ def test_unknown_variant_is_refused():
 
 def test_command_lines(tmp_path, capsys):
     out = tmp_path / 'figures.json'
-    load_tool('benchmark').main(
+    load_tool('tools/analysis_tools/benchmark.py').main(
         [
             CONFIG,
             '--input-size',
@@ -221,9 +214,9 @@ def test_command_lines(tmp_path, capsys):
         for part in ('forward', 'stages', 'training')
         for row in figures[part]
     )
-    load_tool('get_flops').main([CONFIG, '--input-size', '64', '64'])
+    load_tool('tools/analysis_tools/get_flops.py').main([CONFIG, '--input-size', '64', '64'])
     assert 'parameters: ' in capsys.readouterr().out
-    load_tool('plot_cost').main(
+    load_tool('tools/analysis_tools/plot_cost.py').main(
         [
             CONFIG,
             str(tmp_path / 'cost.png'),

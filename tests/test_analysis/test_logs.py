@@ -8,7 +8,7 @@ import pytest
 from directpose.analysis.logs import read_curves
 from tests.load_tool import load_tool
 
-tool = load_tool('analysis_tools/analyze_logs.py')
+tool = load_tool('tools/analysis_tools/analyze_logs.py')
 
 
 def write(path, *entries):

@@ -227,7 +227,7 @@ def test_calibration(crowd):
     assert error == pytest.approx((0.3 + 0.6 + 0.3 + 0.2 + 0.1) / 5)
 
 
-tool = load_tool('analysis_tools/analyze_results.py')
+tool = load_tool('tools/analysis_tools/analyze_results.py')
 
 
 def test_command_writes_numbers_and_pictures(crowd, tmp_path, capsys):

@@ -3,6 +3,12 @@
 import subprocess
 import sys
 
+import pytest
+import torch
+
+from directpose.cli import launch
+from directpose.cli.errors import UserError
+
 PROGRAM = '''
 import os, sys
 import torch
@@ -38,36 +44,19 @@ def test_no_thread_is_left_to_abort_the_process(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-TWO_PROCESSES = """
-import sys
-import torch
-from directpose.cli import launch
-from directpose.cli.errors import UserError
-
-def run(rank, store):
+def look_for_different_checkpoints(rank, store):
     torch.distributed.init_process_group(
-        'gloo', init_method='file://' + store, rank=rank, world_size=2)
+        'gloo', init_method=f'file://{store}', rank=rank, world_size=2
+    )
     launch.check_same_checkpoint(None)
     launch.check_same_checkpoint(f'/disk{rank}/iter_4.pth')
-    for other in (None, '/disk/iter_2.pth'):
-        try:
+    for other, told in ((None, 'none'), ('/disk/iter_2.pth', 'iter_2.pth')):
+        with pytest.raises(UserError, match=f'iter_4.pth in process 0, {told} in process 1'):
             launch.check_same_checkpoint('/disk/iter_4.pth' if rank == 0 else other)
-        except UserError as error:
-            told = 'none' if other is None else 'iter_2.pth'
-            assert f'iter_4.pth in process 0, {told} in process 1' in str(error), error
-        else:
-            raise AssertionError('not seen')
     launch.leave_process_group()
-
-torch.multiprocessing.start_processes(run, (sys.argv[1], ), 2, start_method='fork')
-"""
 
 
 def test_processes_that_find_different_checkpoints_are_refused(tmp_path):
-    done = subprocess.run(
-        [sys.executable, '-c', TWO_PROCESSES, str(tmp_path / 'store')],
-        capture_output=True,
-        text=True,
-        timeout=120,
+    torch.multiprocessing.start_processes(
+        look_for_different_checkpoints, (tmp_path / 'store',), nprocs=2, start_method='fork'
     )
-    assert done.returncode == 0, done.stderr[-3000:]

@@ -1,33 +1,32 @@
 """One training at a time in a work directory."""
 
+import multiprocessing
 import os
-import subprocess
-import sys
+import time
 
 import pytest
 
 from directpose.cli.errors import UserError
 from directpose.cli.lock import lock_work_dir
 
-HOLD = """
-import sys, time
-from directpose.cli.lock import lock_work_dir
-with lock_work_dir(sys.argv[1]):
-    print('held', flush=True)
-    time.sleep(60)
-"""
+
+def hold(folder, held):
+    with lock_work_dir(folder):
+        held.set()
+        time.sleep(60)
 
 
 @pytest.fixture
 def holder(tmp_path):
     """A process that trains in a folder."""
-    process = subprocess.Popen(
-        [sys.executable, '-c', HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == 'held\n'
+    fork = multiprocessing.get_context('fork')  # has all that it needs imported
+    held = fork.Event()
+    process = fork.Process(target=hold, args=(str(tmp_path), held))
+    process.start()
+    assert held.wait(20)
     yield process
     process.kill()
-    process.communicate()
+    process.join()
 
 
 def test_a_second_training_is_refused(holder, tmp_path):
@@ -40,7 +39,7 @@ def test_a_second_training_is_refused(holder, tmp_path):
 
 def test_a_crash_leaves_no_lock(holder, tmp_path):
     holder.kill()
-    holder.wait()
+    holder.join()
     with lock_work_dir(str(tmp_path)):
         assert str(os.getpid()) in (tmp_path / '.train.lock').read_text()
 

@@ -126,7 +126,7 @@ def test_a_model_of_full_size_passes(tmp_path):
     from tests import original
     from tests.load_tool import load_tool
 
-    convert = load_tool('model_converters/directpose_to_mmpose.py').convert
+    convert = load_tool('tools/model_converters/directpose_to_mmpose.py').convert
     cfg = Config.fromfile(R50)
     without_downloads(cfg.model)
     model = init_model(cfg, device='cpu')

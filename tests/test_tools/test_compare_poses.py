@@ -1,6 +1,5 @@
 """Poses of two tests, paired and compared."""
 
-import importlib.util
 import json
 
 import numpy as np
@@ -8,12 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.load_tool import load_tool
+
 SHIFT = np.array([3, 4])
-spec = importlib.util.spec_from_file_location(
-    'compare_poses', 'tools/analysis_tools/compare_poses.py'
-)
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
+tool = load_tool('tools/analysis_tools/compare_poses.py')
 
 
 def people(number, seed=0):

@@ -5,7 +5,7 @@ from PIL import Image
 
 from tests.load_tool import load_tool
 
-tool = load_tool('analysis_tools/contact_sheet.py')
+tool = load_tool('tools/analysis_tools/contact_sheet.py')
 
 
 def test_every_picture_has_its_place_in_its_own_proportions(tmp_path):

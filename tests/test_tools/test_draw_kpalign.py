@@ -13,7 +13,7 @@ from tests.load_tool import load_tool
 from tests.steps import build_model
 
 CONFIG = ROOT / 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py'
-tool = load_tool('analysis_tools/draw_kpalign.py')
+tool = load_tool('tools/analysis_tools/draw_kpalign.py')
 
 
 @pytest.fixture(scope='module')

@@ -11,7 +11,7 @@ from directpose.dataset_check import check_annotations, load_annotations
 from tests.conftest import ROOT
 from tests.load_tool import load_tool
 
-tool = load_tool('dataset_converters/make_drawn_mice.py')
+tool = load_tool('tools/dataset_converters/make_drawn_mice.py')
 CONFIG = ROOT / 'configs/directpose/directpose_efficientnet-lite0_fpn_1xb8-300_mice.py'
 
 

@@ -11,7 +11,7 @@ from tests.load_tool import load_tool
 from tests.steps import build_model, without_downloads
 
 CONFIG = ROOT / 'configs/directpose/directpose_r50-caffe_fpn_fcos-start_1xb8-90k_coco.py'
-tool = load_tool('model_converters/fcos_to_directpose.py')
+tool = load_tool('tools/model_converters/fcos_to_directpose.py')
 
 
 @pytest.fixture(scope='module')

@@ -1,9 +1,7 @@
 """The demo's command line, on drawn pictures."""
 
 import http.server
-import importlib.util
 import json
-import sys
 import threading
 from contextlib import contextmanager
 from functools import partial
@@ -13,20 +11,12 @@ import pytest
 import torch
 
 from directpose.analysis import Subject, read_config, write_picture
+from tests.load_tool import run_tool
 
 TINY = 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py'
 
 
-@pytest.fixture
-def demo(monkeypatch):
-    def call(*args):
-        spec = importlib.util.spec_from_file_location('image_demo', 'demo/image_demo.py')
-        tool = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(tool)
-        monkeypatch.setattr(sys, 'argv', ['image_demo', *map(str, args)])
-        tool.main()
-
-    return call
+demo = partial(run_tool, 'demo/image_demo.py')
 
 
 @pytest.fixture(scope='module')
@@ -61,7 +51,7 @@ def pictures(tmp_path):
 
 
 @pytest.mark.parametrize('options', [[], ['--optimize', 'fp32']])
-def test_draws_and_writes_what_it_finds(demo, checkpoint, pictures, tmp_path, options):
+def test_draws_and_writes_what_it_finds(checkpoint, pictures, tmp_path, options):
     out = tmp_path / 'poses'
     demo(pictures, TINY, checkpoint, '--out-dir', out, '--device', 'cpu', *options)
     for name in ('one', 'two'):
@@ -71,32 +61,32 @@ def test_draws_and_writes_what_it_finds(demo, checkpoint, pictures, tmp_path, op
         assert people and len(people[0]['keypoints']) == 17
 
 
-def test_weights_of_another_model_are_refused(demo, pictures, tmp_path):
+def test_weights_of_another_model_are_refused(pictures, tmp_path):
     other = tmp_path / 'other.pth'
     torch.save(dict(state_dict=dict(weight=torch.zeros(1))), other)
     with pytest.raises(SystemExit, match='other.pth: lacks .* weights'):
         demo(pictures, TINY, other, '--out-dir', tmp_path / 'poses')
 
 
-def test_a_folder_without_pictures_is_refused(demo, checkpoint, tmp_path):
+def test_a_folder_without_pictures_is_refused(checkpoint, tmp_path):
     (tmp_path / 'empty').mkdir()
     with pytest.raises(SystemExit, match='empty has no pictures'):
         demo(tmp_path / 'empty', TINY, checkpoint, '--out-dir', tmp_path / 'poses')
 
 
-def test_what_is_missing_is_named(demo, checkpoint, tmp_path):
+def test_what_is_missing_is_named(checkpoint, tmp_path):
     with pytest.raises(SystemExit, match='gone.jpg: does not exist'):
         demo(tmp_path / 'gone.jpg', TINY, checkpoint)
 
 
-def test_a_checkpoint_may_be_an_address(demo, checkpoint, pictures, tmp_path, monkeypatch):
+def test_a_checkpoint_may_be_an_address(checkpoint, pictures, tmp_path, monkeypatch):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
     with served(checkpoint.parent) as address:
         demo(pictures, TINY, f'{address}/model.pth', '--out-dir', tmp_path / 'poses')
     assert len(list((tmp_path / 'poses/visualizations').iterdir())) == 2
 
 
-def test_a_checkpoint_without_the_heatmap_branch_is_enough(demo, checkpoint, pictures, tmp_path):
+def test_a_checkpoint_without_the_heatmap_branch_is_enough(checkpoint, pictures, tmp_path):
     weights = torch.load(checkpoint)['state_dict']
     slim = tmp_path / 'slim.pth'
     torch.save(dict(state_dict={k: v for k, v in weights.items() if 'heatmap_head' not in k}), slim)
@@ -109,9 +99,7 @@ def test_a_checkpoint_without_the_heatmap_branch_is_enough(demo, checkpoint, pic
         assert slim_file.read_text() == whole_file.read_text()
 
 
-def test_drawn_people_have_at_least_the_score_that_was_asked_for(
-    demo, checkpoint, pictures, tmp_path
-):
+def test_drawn_people_have_at_least_the_score_that_was_asked_for(checkpoint, pictures, tmp_path):
     demo(pictures, TINY, checkpoint, '--out-dir', tmp_path / 'all', '--score-thr', 0)
     everybody = json.loads((tmp_path / 'all/predictions/one.json').read_text())
     scores = sorted(person['keypoint_scores'][0] for person in everybody)
@@ -124,7 +112,7 @@ def test_drawn_people_have_at_least_the_score_that_was_asked_for(
     ]
 
 
-def test_one_broken_picture_does_not_cost_the_others(demo, checkpoint, pictures, tmp_path, capsys):
+def test_one_broken_picture_does_not_cost_the_others(checkpoint, pictures, tmp_path, capsys):
     (pictures / 'one.png').write_bytes((pictures / 'one.jpg').read_bytes())  # the same stem
     whole = (pictures / 'two.jpg').read_bytes()
     (pictures / 'cut.jpg').write_bytes(whole[: len(whole) // 2])
@@ -141,19 +129,19 @@ def test_one_broken_picture_does_not_cost_the_others(demo, checkpoint, pictures,
     assert len(list((out / 'visualizations').iterdir())) == 3
 
 
-def test_a_picture_without_ending_is_drawn(demo, checkpoint, pictures, tmp_path):
+def test_a_picture_without_ending_is_drawn(checkpoint, pictures, tmp_path):
     (pictures / 'one.jpg').rename(tmp_path / 'picture')
     demo(tmp_path / 'picture', TINY, checkpoint, '--out-dir', tmp_path, '--device', 'cpu')
     assert (tmp_path / 'visualizations/picture.jpg').is_file()
 
 
 @pytest.mark.parametrize('device', ['0', 'gpu', 'mps', 'CPU', 'cuda:0'])
-def test_a_device_that_is_none_gets_a_clear_word(demo, checkpoint, pictures, device):
+def test_a_device_that_is_none_gets_a_clear_word(checkpoint, pictures, device):
     with pytest.raises(SystemExit, match=f'--device {device}: (give cpu|this machine has 0 GPUs)'):
         demo(pictures, TINY, checkpoint, '--device', device)
 
 
-def test_an_output_that_cannot_be_written_is_found_before_the_work(demo, pictures, tmp_path):
+def test_an_output_that_cannot_be_written_is_found_before_the_work(pictures, tmp_path):
     (tmp_path / 'file').write_text('x')
     with pytest.raises(SystemExit, match='nothing can be written'):
         demo(pictures, TINY, 'no-checkpoint.pth', '--out-dir', tmp_path / 'file')

@@ -1,6 +1,5 @@
 """The converter of released checkpoints, on files with the original's names."""
 
-import importlib.util
 import os
 from pathlib import Path
 
@@ -10,16 +9,14 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
+from tests.load_tool import load_tool
 from tests.original import NAMES
 
 ROOT = Path(__file__).parents[2]
-TOOL = ROOT / 'tools/model_converters/directpose_to_mmpose.py'
 CONFIG = ROOT / 'configs/directpose/directpose_r50-aa_fpn_8xb4-180k_coco.py'
 
 
-spec = importlib.util.spec_from_file_location('directpose_to_mmpose', TOOL)
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
+tool = load_tool('tools/model_converters/directpose_to_mmpose.py')
 
 
 @pytest.fixture(scope='module')

@@ -1,7 +1,6 @@
 """Drawn people: what is written is what is painted, and anatomy is right."""
 
 import contextlib
-import importlib.util
 import io
 import json
 from collections import Counter
@@ -32,8 +31,11 @@ from synthetic.scene import MAX_PEOPLE, Item, compose, draw_picture
 from synthetic.skeleton import place, sample_proportions
 from synthetic.writer import mask_to_polygons
 
+from tests.load_tool import load_tool
+
+tool = load_tool('tools/dataset_converters/make_synthetic_coco.py')
+
 SPLITS = ('train2017', 'val2017')
-TOOL = Path(__file__).parents[2] / 'tools/dataset_converters/make_synthetic_coco.py'
 LIGHT = np.array((0.0, 0.0, 1.0))
 seeds = st.integers(0, 2**32 - 1)
 
@@ -303,15 +305,7 @@ def test_other_settings_and_other_files_are_refused_and_kept(tmp_path):
     assert files_of(tmp_path) == before
 
 
-@pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('make_synthetic_coco', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_tool_writes_what_the_function_writes(tool, tmp_path, capsys):
+def test_the_tool_writes_what_the_function_writes(tmp_path, capsys):
     options = ['--train', '2', '--val', '1', '--size', '96', '--seed', '7']
     tool.main([str(tmp_path / 'tool'), *options])
     assert 'train2017: 2 images' in capsys.readouterr().out
@@ -327,7 +321,7 @@ def test_the_tool_writes_what_the_function_writes(tool, tmp_path, capsys):
         (['--seed', 'x'], 'invalid int value'),
     ],
 )
-def test_the_tool_refuses_bad_arguments(tool, tmp_path, capsys, options, message):
+def test_the_tool_refuses_bad_arguments(tmp_path, capsys, options, message):
     with pytest.raises(SystemExit) as exit_info:
         tool.main([str(tmp_path / 'out'), *options])
     assert exit_info.value.code == 2

@@ -1,9 +1,7 @@
 """The command lines: what they do, and what they say to a mistake."""
 
-import importlib.util
 import json
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import torch
 from mmengine.config import Config
 
 from directpose.analysis import Subject, read_config
+from tests.load_tool import run_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 (TINY,) = (ROOT / 'configs/directpose').glob('*tiny*_synthetic.py')
@@ -23,11 +22,7 @@ def run(monkeypatch):
     monkeypatch.delenv('LOCAL_RANK', raising=False)
 
     def call(name: str, *args):
-        spec = importlib.util.spec_from_file_location(f'tool_{name}', ROOT / f'tools/{name}.py')
-        tool = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(tool)
-        monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
-        return tool.main()
+        return run_tool(f'tools/{name}.py', *args)
 
     return call
 
