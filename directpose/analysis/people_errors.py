@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .calibration import Bin, calibrate
 from .results import MAX_DETECTIONS, Results
 
 OKS = 0.5
@@ -22,18 +23,6 @@ class Group(NamedTuple):
     missed: int
     predicted: int
     invented: int
-
-
-class Bin(NamedTuple):
-    """Predictions whose scores lie between two values."""
-
-    low: float
-    high: float
-    number: int
-    score: float
-    """The mean score."""
-    right: float
-    """The share of these predictions that found a person."""
 
 
 class PeopleErrors:
@@ -142,20 +131,7 @@ class PeopleErrors:
               share, weighted by the number of predictions.
         """
         scores, right = self.scores[self.counted], self.right[self.counted]
-        index = np.clip((scores * num_bins).astype(int), 0, num_bins - 1)
-        bins = [
-            Bin(
-                b / num_bins,
-                (b + 1) / num_bins,
-                int((index == b).sum()),
-                float(scores[index == b].mean()),
-                float(right[index == b].mean()),
-            )
-            for b in range(num_bins)
-            if (index == b).any()
-        ]
-        error = sum(b.number * abs(b.score - b.right) for b in bins) / max(len(scores), 1)
-        return bins, float(error)
+        return calibrate(scores, right, num_bins)
 
     def worst_pictures(self) -> list[tuple[int, int, int]]:
         """Rank the pictures by the number of people missed and invented, most first.

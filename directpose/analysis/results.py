@@ -51,7 +51,8 @@ class Results:
 
     Args:
         results_file (str): Results as a COCO JSON: a list of entries with ``image_id``,
-            ``category_id``, ``keypoints`` (3K numbers) and ``score``.
+            ``category_id``, ``keypoints`` (3K numbers) and ``score``; or the file of
+            ``tools/test.py --out``.
         ann_file (str): Annotations as a COCO JSON, in which all people have one category.
         metainfo (dict): The metainfo of the data set, as MMPose has it. The sigmas and the flip
             pairs are read from it.
@@ -72,7 +73,7 @@ class Results:
                 f'{ann_file}: not an annotation file of COCO; give the JSON with `images`, '
                 '`annotations` and `categories`'
             )
-        self.predictions = _read_json(results_file)
+        self.predictions = _as_results(_read_json(results_file))
         self._check(results_file, ann_file, data)
         # COCO's matching takes the id 0 for "nobody".
         for number, annotation in enumerate(data['annotations'], 1):
@@ -185,6 +186,24 @@ class Results:
         """Return the annotated people of a picture who have labelled keypoints and are no crowd."""
         annotations = self.coco.imgToAnns.get(image_id, [])
         return [a for a in annotations if not a.get('iscrowd') and any(a['keypoints'][2::3])]
+
+
+def _as_results(entries: object) -> object:
+    """Turn the poses that :class:`~directpose.engine.PoseDump` wrote into COCO's results."""
+    if not isinstance(entries, list) or not all(
+        isinstance(entry, dict) and isinstance(entry.get('people'), list) for entry in entries
+    ):
+        return entries
+    return [
+        dict(
+            person,
+            image_id=entry['img_id'],
+            category_id=1,
+            keypoints=[number for x, y in person['keypoints'] for number in (x, y, 1)],
+        )
+        for entry in entries
+        for person in entry['people']
+    ]
 
 
 def _read_json(path: str):

@@ -15,7 +15,8 @@ class PoseDump(BaseMetric):
 
     The file has a list with an object for each image: ``img_id``, ``img_path``, and ``people``,
     best first, each with ``score``, ``keypoints`` (K of [x, y]) and ``box`` ([x1, y1, x2, y2]),
-    in original pixels.
+    in original pixels. Where the model rates keypoints, a person has ``keypoint_scores`` and
+    ``keypoints_hidden`` (K numbers) too.
 
     Args:
         out_file (str): The file.
@@ -35,14 +36,17 @@ class PoseDump(BaseMetric):
         """
         for sample in data_samples:
             poses = sample['pred_instances']
-            people = zip(poses['bbox_scores'], poses['keypoints'], poses['bboxes'], strict=True)
+            fields = dict(score='bbox_scores', keypoints='keypoints', box='bboxes')
+            if 'keypoints_hidden' in poses:
+                ratings = ('keypoint_scores', 'keypoints_hidden')
+                fields.update(zip(ratings, ratings))
             self.results.append(
                 dict(
                     img_id=int(sample['img_id']),
                     img_path=str(sample['img_path']),
                     people=[
-                        dict(score=float(score), keypoints=keypoints.tolist(), box=box.tolist())
-                        for score, keypoints, box in people
+                        {name: poses[field][i].tolist() for name, field in fields.items()}
+                        for i in range(len(poses['bbox_scores']))
                     ],
                 )
             )

@@ -23,8 +23,9 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
+from directpose.analysis.calibration import Bin, plot_calibration
 from directpose.analysis.keypoint_errors import KINDS, KeypointErrors
-from directpose.analysis.people_errors import OKS, Bin, Group, PeopleErrors
+from directpose.analysis.people_errors import OKS, Group, PeopleErrors
 from directpose.analysis.results import Results
 from directpose.cli.errors import UserError
 from directpose.drawing import draw_poses
@@ -130,23 +131,6 @@ def plot_keypoints(errors: KeypointErrors, path: str) -> None:
     plt.close(figure)
 
 
-def plot_calibration(bins: list[Bin], error: float, path: str) -> None:
-    """Draw the share of right predictions against their score."""
-    figure, axes = plt.subplots(figsize=(4.5, 4.5), layout='constrained')
-    axes.plot([0, 1], [0, 1], '--', color='grey', label='as it should be')
-    axes.plot([b.score for b in bins], [b.right for b in bins], 'o-', label='as it is')
-    axes.set(
-        xlabel='score',
-        ylabel=f'share that found a person, OKS {OKS}',
-        xlim=(0, 1),
-        ylim=(0, 1),
-        title=f'expected calibration error {error:.3f}',
-    )
-    axes.legend()
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
-
-
 def draw_worst(errors: PeopleErrors, folder: str, number: int) -> np.ndarray | None:
     """Draw a sheet of the worst pictures: annotated people at the left, predicted at the right.
 
@@ -208,7 +192,12 @@ def write(args: argparse.Namespace, keypoints: KeypointErrors, people: PeopleErr
         json.dump(summary, file, indent=1)
     written = ['analysis.json', 'keypoints.png', 'calibration.png']
     plot_keypoints(keypoints, path('keypoints.png'))
-    plot_calibration(*people.calibration(), path('calibration.png'))
+    plot_calibration(
+        *people.calibration(),
+        path('calibration.png'),
+        'score',
+        f'share that found a person, OKS {OKS}',
+    )
     if args.images:
         sheet = draw_worst(people, args.images, args.worst)
         if sheet is None:
