@@ -14,7 +14,6 @@ import os
 import os.path as osp
 
 import mmengine
-from mmengine.config import DictAction
 from mmengine.dist import is_main_process
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
@@ -24,6 +23,7 @@ from directpose.cli import config, launch
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file, state_dict_of
 from directpose.cli.display import choose_display
 from directpose.cli.errors import UserError, errors_as_messages
+from directpose.cli.options import add_cfg_options, add_data_root, add_launcher
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,13 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='where the log goes')
-    parser.add_argument(
-        '--data-root',
-        action='append',
-        metavar='FOLDER',
-        help="folder of the data, in place of the config's; where the config has several, "
-        'OLD=NEW for each, in an option of its own',
-    )
+    add_data_root(parser)
     parser.add_argument(
         '--tta', action='store_true', help='merge the poses of several sizes and mirrored images'
     )
@@ -51,20 +45,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', help='file for the metrics, .json')
     parser.add_argument('--dump', help='file for the predictions, .json')
     parser.add_argument('--show-dir', help='folder for pictures of the poses')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help="settings that replace the config's, such as test_dataloader.num_workers=0",
-    )
+    add_cfg_options(parser, 'test_dataloader.num_workers=0')
     parser.add_argument(
         '--quiet',
         action='store_true',
         help='show a bar and the metrics alone; the rest goes to test.log in the work directory',
     )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    add_launcher(parser)
     return parser.parse_args()
 
 

@@ -20,7 +20,6 @@ import os
 import os.path as osp
 import sys
 
-from mmengine.config import DictAction
 from mmengine.runner import Runner
 
 from directpose.cli import config, launch
@@ -28,6 +27,7 @@ from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.display import choose_display
 from directpose.cli.errors import errors_as_messages
 from directpose.cli.lock import lock_work_dir
+from directpose.cli.options import add_cfg_options, add_data_root, add_launcher
 from directpose.cli.resume import find_resumable_checkpoint
 from directpose.engine.checkpoint_fit import check_resumable
 from directpose.engine.errors import TrainingInterrupted
@@ -40,13 +40,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='where logs and checkpoints go')
-    parser.add_argument(
-        '--data-root',
-        action='append',
-        metavar='FOLDER',
-        help="folder of the data, in place of the config's; where the config has several, "
-        'OLD=NEW for each, in an option of its own',
-    )
+    add_data_root(parser)
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -75,20 +69,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--seed', type=int, help='seed of all random numbers')
     parser.add_argument('--show-dir', help='folder for pictures of the poses in validation')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help="settings that replace the config's, such as train_dataloader.batch_size=2",
-    )
+    add_cfg_options(parser, 'train_dataloader.batch_size=2')
     parser.add_argument(
         '--quiet',
         action='store_true',
         help='show bars and results alone; the rest goes to train.log in the work directory',
     )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    add_launcher(parser)
     return parser.parse_args()
 
 

@@ -32,6 +32,7 @@ from directpose.analysis import (
     write_picture,
 )
 from directpose.cli.errors import UserError
+from directpose.cli.options import add_batch_size, add_device, add_input_size
 
 CONVOLUTIONS = 'its convolutions alone'
 
@@ -48,17 +49,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='CONFIG',
         help="other configs to time in the same run; also of an installed package ('mmpose::...')",
     )
-    parser.add_argument(
-        '--input-size',
-        nargs=2,
-        type=int,
-        default=(800, 1216),
-        metavar=('H', 'W'),
-        help='input pixels, multiples of 32; default: 800 1216',
-    )
-    parser.add_argument(
-        '--batch-size', type=int, default=1, help='images in a batch; default: %(default)s'
-    )
+    add_input_size(parser)
+    add_batch_size(parser)
     parser.add_argument(
         '--variants',
         nargs='+',
@@ -82,9 +74,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--rounds', type=int, default=10, help='how often each is timed; default: %(default)s'
     )
-    parser.add_argument(
-        '--device', default='cpu', help='device to run on, such as cuda; default: %(default)s'
-    )
+    add_device(parser)
     parser.add_argument('--out', help='JSON file to write the figures to')
     return parser.parse_args(argv)
 

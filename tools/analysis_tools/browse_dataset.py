@@ -18,7 +18,6 @@ from collections import Counter
 import cv2
 import numpy as np
 import torch
-from mmengine.config import DictAction
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from mmpose.registry import DATASETS, MODELS
@@ -28,6 +27,7 @@ from torch import Tensor, nn
 
 from directpose.cli.config import check_data, load_config, set_data_root
 from directpose.cli.errors import UserError
+from directpose.cli.options import add_cfg_options
 from directpose.drawing import TINTS, draw_poses
 from directpose.models.targets import Locations, assign_persons, pad_people
 
@@ -51,13 +51,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=0,
         help='seed of the choice of pictures and of their augmentation; default: %(default)s',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help="settings that replace the config's",
-    )
+    add_cfg_options(parser)
     return parser.parse_args(argv)
 
 

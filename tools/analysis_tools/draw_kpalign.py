@@ -16,7 +16,6 @@ import sys
 import cv2
 import numpy as np
 from mmcv.transforms import Compose
-from mmengine.config import DictAction
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from mmpose.apis import init_model
@@ -26,6 +25,7 @@ from directpose.analysis.kpalign_looks import Looks, locate_looks
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.errors import UserError
+from directpose.cli.options import add_cfg_options, add_device
 
 SMALLEST = 640
 """Pictures with a shorter long side are enlarged to about this many pixels."""
@@ -53,16 +53,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=3,
         help='largest number of people to draw; default: %(default)s',
     )
-    parser.add_argument(
-        '--device', default='cpu', help='device to run on, such as cuda:0; default: %(default)s'
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help="settings that replace the config's",
-    )
+    add_device(parser)
+    add_cfg_options(parser)
     return parser.parse_args(argv)
 
 

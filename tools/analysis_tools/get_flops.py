@@ -13,6 +13,7 @@ from mmengine.analysis import get_model_complexity_info
 
 from directpose.analysis import Subject, read_config
 from directpose.cli.errors import UserError
+from directpose.cli.options import add_input_size
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -22,14 +23,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         'config', help="config file, or a config of an installed package ('mmpose::...')"
     )
-    parser.add_argument(
-        '--input-size',
-        nargs=2,
-        type=int,
-        default=(800, 1216),
-        metavar=('H', 'W'),
-        help='input pixels; default: 800 1216',
-    )
+    add_input_size(parser)
     parser.add_argument(
         '--table', action='store_true', help='print the figures of every part of the model too'
     )

@@ -16,10 +16,10 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
 
 from directpose.analysis import VARIANTS, Subject, read_config
 from directpose.cli.errors import UserError
+from directpose.cli.options import add_batch_size, add_cfg_options, add_device, add_input_size
 
 MIB = 2**20
 
@@ -45,17 +45,8 @@ def main(argv: list[str] | None = None) -> None:
         'config',
         help="config file; for inference also a config of an installed package ('mmpose::...')",
     )
-    parser.add_argument(
-        '--input-size',
-        nargs=2,
-        type=int,
-        default=(800, 1216),
-        metavar=('H', 'W'),
-        help='input pixels, multiples of 32; default: 800 1216',
-    )
-    parser.add_argument(
-        '--batch-size', type=int, default=1, help='images in a batch; default: %(default)s'
-    )
+    add_input_size(parser)
+    add_batch_size(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         '--train', action='store_true', help='measure a training step: losses and gradients'
@@ -66,21 +57,12 @@ def main(argv: list[str] | None = None) -> None:
         choices=VARIANTS,
         help='measure inference, run in this way; default: %(default)s',
     )
-    parser.add_argument(
-        '--device', default='cpu', help='device to run on, such as cuda; default: %(default)s'
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help="settings that replace the config's",
-    )
+    add_device(parser)
+    add_cfg_options(parser)
     args = parser.parse_args(argv)
     try:
         cfg = read_config(args.config)
-        cfg.merge_from_dict(args.cfg_options)
+        cfg.merge_from_dict(args.cfg_options or {})
         subject = Subject(cfg, args.variant, args.device)
     except UserError as error:
         sys.exit(f'error: {error}')

@@ -16,6 +16,7 @@ import torch
 
 from directpose.analysis import VARIANTS, Subject, read_config, record_convolutions, time_in_turn
 from directpose.cli.errors import UserError
+from directpose.cli.options import add_device
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -49,9 +50,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--rounds', type=int, default=10, help='how often each is timed; default: %(default)s'
     )
-    parser.add_argument(
-        '--device', default='cpu', help='device to run on, such as cuda; default: %(default)s'
-    )
+    add_device(parser)
     return parser.parse_args(argv)
 
 

@@ -1,0 +1,64 @@
+"""Options that several command lines have in common."""
+
+import argparse
+
+from mmengine.config import DictAction
+
+
+def add_cfg_options(parser: argparse.ArgumentParser, example: str = '') -> None:
+    """Add ``--cfg-options``, which replaces settings of the config.
+
+    Args:
+        parser (argparse.ArgumentParser): The parser of the command line.
+        example (str): A setting to show in the help, such as 'train_cfg.max_iters=10'.
+    """
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help="settings that replace the config's" + (f', such as {example}' if example else ''),
+    )
+
+
+def add_data_root(parser: argparse.ArgumentParser) -> None:
+    """Add ``--data-root``, which may be given several times."""
+    parser.add_argument(
+        '--data-root',
+        action='append',
+        metavar='FOLDER',
+        help="folder of the data that replaces the config's; if the config has several folders, "
+        'give an option OLD=NEW for each',
+    )
+
+
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """Add the options with which the launchers of several processes call a command."""
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def add_input_size(parser: argparse.ArgumentParser) -> None:
+    """Add ``--input-size``, a height and a width."""
+    parser.add_argument(
+        '--input-size',
+        nargs=2,
+        type=int,
+        default=(800, 1216),
+        metavar=('H', 'W'),
+        help='input pixels, multiples of 32; default: 800 1216',
+    )
+
+
+def add_batch_size(parser: argparse.ArgumentParser) -> None:
+    """Add ``--batch-size``."""
+    parser.add_argument(
+        '--batch-size', type=int, default=1, help='images in a batch; default: %(default)s'
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device``, the CPU by default."""
+    parser.add_argument(
+        '--device', default='cpu', help='device to run on, such as cuda; default: %(default)s'
+    )
