@@ -8,10 +8,11 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS, TASK_UTILS
 from mmpose.structures import PoseDataSample
+from torchvision.ops import generalized_box_iou_loss
 
 from directpose.models.decode import PoseDecoder
 from directpose.models.oks_assignment import assign_by_oks
-from directpose.models.targets import make_locations
+from directpose.models.targets import at_positives, make_locations
 
 COCO_HEAD = Config.fromfile('configs/_base_/models/directpose_r50-aa_fpn.py').model.head
 COCO_FILE = 'configs/_base_/datasets/coco.py'
@@ -140,6 +141,31 @@ def test_plain_branch_looks_at_its_own_location_alone():
 
 
 class TestBoxes:
+    def test_the_branch_is_that_of_fcos(self):
+        head = MODELS.build(dict(type='DirectPoseBoxHead', metainfo=dict(from_file=COCO_FILE)))
+        branch = head.box_branch
+        branch.init_weights()
+        convs = [m for m in branch.modules() if isinstance(m, torch.nn.Conv2d)]
+        assert [(conv.in_channels, conv.out_channels) for conv in convs] == [(256, 256)] * 4 + [
+            (256, 4)
+        ]
+        for conv in convs:
+            assert conv.weight.std().item() == pytest.approx(0.01, rel=0.05)
+            assert not conv.bias.any()
+
+    def test_the_loss_is_a_mean_weighted_by_centerness(self):
+        head = make_head('DirectPoseBoxHead', box_branch=BOX_BRANCH)
+        cls, kpt, ctr, boxes = head(features())
+        people = [TWO, NOBODY]
+        found = head.loss_by_feat(cls, kpt, ctr, boxes, people)['loss_box']
+        targets = head.get_targets(cls, kpt, people)
+        weights = targets.centerness
+        assert len(weights.unique()) > 3
+        sides = at_positives(boxes, targets) * targets.strides[:, None]
+        corners = torch.cat([targets.points - sides[:, :2], targets.points + sides[:, 2:]], dim=1)
+        losses = generalized_box_iou_loss(corners, targets.boxes)
+        torch.testing.assert_close(found, (losses * weights).sum() / weights.sum())
+
     def test_distances_are_positive_and_start_at_a_stride(self):
         distances = make_head('DirectPoseBoxHead', box_branch=BOX_BRANCH)(features())[3]
         for level in distances:
