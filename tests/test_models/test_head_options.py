@@ -12,7 +12,7 @@ from torchvision.ops import generalized_box_iou_loss
 
 from directpose.models.decode import PoseDecoder
 from directpose.models.oks_assignment import assign_by_oks
-from directpose.models.targets import at_positives, make_locations
+from directpose.models.targets import PositiveTargets, at_positives, make_locations
 
 COCO_HEAD = Config.fromfile('configs/_base_/models/directpose_r50-aa_fpn.py').model.head
 COCO_FILE = 'configs/_base_/datasets/coco.py'
@@ -124,6 +124,31 @@ def test_every_option_learns_with_and_without_people(options, losses):
             assert parameter.grad is not None and parameter.grad.isfinite().all(), name
         for name in {'loss_keypoint'} | losses:
             assert (found[name] > 0) == (TWO in images), name
+
+
+@pytest.mark.parametrize(
+    'name, options',
+    [
+        ('loss_box', dict(type='DirectPoseBoxHead', box_branch=BOX_BRANCH)),
+        ('loss_oks', dict(type='DirectPoseOKSHead', loss_oks=OKS_LOSS)),
+    ],
+)
+def test_one_location_of_low_weight_costs_its_weight_alone(name, options, monkeypatch):
+    """The sum of the weights, by which a loss is divided, is taken as 1 where it is less."""
+    head = make_head(**options)
+    maps = head(features())
+    targets = head.get_targets(*maps[:2], [TWO, NOBODY])
+
+    def loss(*weights):
+        """The loss of the first location, as often as there are weights."""
+        rows = PositiveTargets(*[field[[0] * len(weights)] for field in targets])
+        rows = rows._replace(centerness=torch.tensor(weights))
+        monkeypatch.setattr(head, 'get_targets', lambda *args: rows)
+        return head.loss_by_feat(*maps, [TWO, NOBODY])[name]
+
+    mean = loss(1.0, 1.0, 1.0)
+    torch.testing.assert_close(loss(0.5), mean / 2)
+    torch.testing.assert_close(loss(1.0, 0.5), mean)
 
 
 def test_plain_branch_looks_at_its_own_location_alone():
