@@ -4,7 +4,6 @@ A command line without a row, or a module that reads files and has no row, fails
 """
 
 import ast
-import importlib.util
 import os
 import pickle
 import sys
@@ -17,6 +16,7 @@ from mmengine.config import Config
 from directpose.analysis import Subject, read_config, write_picture
 from directpose.pictures import read_picture, read_size
 from directpose.runtime import DirectPose
+from tests.load_tool import run_tool
 from tests.test_runtime.test_runtime import tiny_file
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -175,18 +175,10 @@ def trained(things, tmp_path_factory):
 def run(line: str) -> None:
     """Call the main function of a script with the arguments of a command line."""
     script, *argv = line.split()
-    spec = importlib.util.spec_from_file_location(Path(script).stem, ROOT / script)
-    tool = importlib.util.module_from_spec(spec)
-    before = sys.argv, sys.path[:]
-    sys.argv = [script, *argv]
-    sys.path.insert(0, str((ROOT / script).parent))
-    try:
-        spec.loader.exec_module(tool)
-        status = tool.main()
-    finally:
-        sys.argv, sys.path[:] = before
-    if status:
-        raise SystemExit(status)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, 'path', [str((ROOT / script).parent), *sys.path])
+        if status := run_tool(script, *argv):
+            raise SystemExit(status)
 
 
 def evil_files(kind: str, folder: Path, mark: Path, trained: Path) -> list[Path]:
