@@ -54,8 +54,10 @@ def test_training_computes_what_evaluation_computes() -> None:
         torch.testing.assert_close(trained, evaluated, rtol=1e-4, atol=1e-5)
 
 
-def test_frozen_stages_keep_weights_and_statistics() -> None:
-    model = EfficientNetLite0(frozen_stages=2).train()
+@pytest.mark.parametrize('frozen_stages', [0, 2])
+def test_frozen_stages_keep_weights_and_statistics(frozen_stages) -> None:
+    """The stem is frozen too; the statistics of the other stages learn."""
+    model = EfficientNetLite0(frozen_stages=frozen_stages).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
     sum(feat.square().mean() for feat in model(torch.randn(2, 3, 64, 64))).backward()
@@ -65,9 +67,11 @@ def test_frozen_stages_keep_weights_and_statistics() -> None:
         for name, value in model.state_dict().items()
         if value.is_floating_point() and not torch.equal(value, before[name])
     }
-    frozen = ('stem.', 'stages.0.', 'stages.1.')
+    frozen = ('stem.', *(f'stages.{i}.' for i in range(frozen_stages)))
     assert not [name for name in changed if name.startswith(frozen)]
-    assert {name.split('.')[1] for name in changed} == set('23456')
+    for kind in ('weight', 'running_mean'):
+        learnt = {name.split('.')[1] for name in changed if name.endswith(kind)}
+        assert learnt == set('0123456'[frozen_stages:])
 
 
 def test_norm_eval_keeps_the_statistics_alone() -> None:
@@ -103,3 +107,9 @@ def test_an_exported_graph_pads_right_at_other_sizes(tmp_path) -> None:
         expected = model(images)
     for got, wanted in zip(session.run(None, dict(images=images.numpy())), expected):
         np.testing.assert_allclose(got, wanted.numpy(), atol=1e-4)
+
+
+def test_statistics_follow_slowly() -> None:
+    """TensorFlow's 0.99, as in the published implementation, is 0.01 in PyTorch."""
+    norms = [m for m in EfficientNetLite0().modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert {norm.momentum for norm in norms} == {0.01}
