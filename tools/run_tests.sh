@@ -5,6 +5,7 @@
 #   bash tools/run_tests.sh
 #   bash tools/run_tests.sh tests/test_models -k kpalign
 #
+# Without arguments the tests marked slow run beside the others if there is a second core.
 # tools/setup_env.sh says which variables choose the environment.
 set -euo pipefail
 
@@ -16,5 +17,14 @@ cd "$root"
 status=0
 "$venv/bin/python" -m ruff check . || status=$?
 "$venv/bin/python" -m ruff format --check . || status=$?
-"$venv/bin/python" -m pytest "$@" || status=$?
+if [ $# -gt 0 ] || [ "$(nproc)" -lt 2 ]; then
+  "$venv/bin/python" -m pytest "$@" || status=$?
+  exit "$status"
+fi
+slow=$(mktemp)
+"$venv/bin/python" -m pytest -m slow -o cache_dir=.pytest_cache/slow >"$slow" 2>&1 &
+trap 'kill $! 2>/dev/null || true; rm -f "$slow"' EXIT
+"$venv/bin/python" -m pytest -m 'not slow' || status=$?
+wait $! || status=$?
+cat "$slow"
 exit "$status"
