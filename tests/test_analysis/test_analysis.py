@@ -150,6 +150,7 @@ def test_training_step_that_updates_keeps_the_weights():
     assert all(map(torch.equal, before, subject.model.parameters()))
 
 
+@pytest.mark.slow
 def test_memory_grows_with_the_image_and_by_training():
     peaks = []
     for options in (['64', '64'], ['512', '512'], ['512', '512', '--train']):
