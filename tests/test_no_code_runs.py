@@ -60,6 +60,8 @@ ROWS = [
     ('poses', 'tools/analysis_tools/compare_poses.py {evil} {evil}'),
     ('annotations', 'tools/analysis_tools/analyze_results.py {results} {evil} --out-dir {out}'),
     ('poses', 'tools/analysis_tools/analyze_results.py {evil} {annotations} --out-dir {out}'),
+    ('poses', 'tools/analysis_tools/analyze_keypoint_scores.py {evil} {annotations}'),
+    ('annotations', 'tools/analysis_tools/analyze_keypoint_scores.py {results} {evil}'),
     ('log', 'tools/analysis_tools/analyze_logs.py {evil} --out {out}/curves.png'),
     ('config', 'tools/analysis_tools/browse_dataset.py {evil} --out-dir {out}'),
     (
