@@ -1,6 +1,6 @@
 # From the small model's people to keypoints of one's own: drawn mice, in minutes on a CPU.
 # tools/dataset_converters/make_drawn_mice.py data/drawn_mice
-_base_ = './directpose_efficientnet-lite0_fpn_1xb16-7k_synthetic.py'
+_base_ = './directpose_efficientnet-lite0_fpn_1xb16-6k_synthetic.py'
 
 metainfo = dict(
     _delete_=True,

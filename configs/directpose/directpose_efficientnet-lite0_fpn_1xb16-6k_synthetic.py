@@ -13,11 +13,11 @@ model = dict(
         score_by_oks=True,
     )
 )
-max_iters = 7000
+max_iters = 6000
 train_cfg = dict(max_iters=max_iters, val_interval=1000)
 param_scheduler = [
     dict(_base_.param_scheduler[0], end=100),
-    dict(_base_.param_scheduler[1], begin=max_iters // 2, end=max_iters),
+    dict(_base_.param_scheduler[1], begin=3500, end=max_iters),
 ]
 train_dataloader = dict(batch_size=16)
 optim_wrapper = dict(

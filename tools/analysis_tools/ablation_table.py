@@ -1,0 +1,75 @@
+"""Print the table of the runs that tools/ablations.sh made.
+
+::
+
+    python tools/analysis_tools/ablation_table.py work_dirs/ablations
+
+A line is a config. The figures are means over its seeds, at the last validation; for AP the least
+and the largest one stand beside the mean.
+"""
+
+import argparse
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from directpose.analysis.logs import read_curves
+from directpose.cli.errors import UserError
+
+COLUMNS = {
+    'AP': 'coco/AP', 'AP50': 'coco/AP .5', 'AP75': 'coco/AP .75',
+    'AP M': 'coco/AP (M)', 'AP L': 'coco/AP (L)',
+}  # fmt: skip
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('work_dir', help='folder with a work directory ROW-SEED for each run')
+    return parser.parse_args(argv)
+
+
+def read_runs(work_dir: str) -> dict[str, dict[int, list[float]]]:
+    """Read the figures of all runs.
+
+    Returns:
+        dict[str, dict[int, list[float]]]: By row and seed, the figures of ``COLUMNS``.
+
+    Raises:
+        UserError: If a folder is no run, or has no validation yet.
+    """
+    runs = defaultdict(dict)
+    for folder in sorted(Path(work_dir).glob('*-*/')):
+        row, _, seed = folder.name.rpartition('-')
+        try:
+            curves = read_curves(str(folder))
+            runs[row][int(seed)] = [curves[key].values[-1] for key in COLUMNS.values()]
+        except (ValueError, KeyError) as error:
+            raise UserError(f'{folder}: no validation of a run with a seed: {error}') from error
+    if not runs:
+        raise UserError(f'{work_dir}: no runs; give the folder that tools/ablations.sh wrote to')
+    return runs
+
+
+def main(argv: list[str] | None = None) -> None:
+    runs = read_runs(parse_args(argv).work_dir)
+    print('| config | seeds | ' + ' | '.join(COLUMNS) + ' |')
+    print('| --- | --- |' + ' ---: |' * len(COLUMNS))
+    best_first = sorted(runs, key=lambda row: -np.mean([run[0] for run in runs[row].values()]))
+    for row in best_first:
+        seeds, figures = zip(*sorted(runs[row].items()))
+        figures = np.array(figures)  # (seeds, columns)
+        means = [f'{mean:.3f}' for mean in figures.mean(axis=0)]
+        if len(seeds) > 1:
+            means[0] += f' ({figures[:, 0].min():.3f} to {figures[:, 0].max():.3f})'
+        print(f'| {row} | {", ".join(map(str, seeds))} | ' + ' | '.join(means) + ' |')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f'error: {error}')
