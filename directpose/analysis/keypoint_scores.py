@@ -35,7 +35,7 @@ def match_keypoint_scores(results: Results, oks: float = 0.1) -> KeypointScores:
     if any('keypoints_hidden' not in entry for entry in results.predictions):
         raise ValueError(
             'the predictions have no scores of keypoints: test a model with a '
-            'DirectPoseScoreHead, and give the file of tools/test.py --out'
+            'DirectPoseScoreHead, and give the file of tools/test.py --dump'
         )
     people = {person['id']: person for person in results.coco.dataset['annotations']}
     rows = [[np.empty(0)] * 4]

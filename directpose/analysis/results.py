@@ -52,7 +52,7 @@ class Results:
     Args:
         results_file (str): Results as a COCO JSON: a list of entries with ``image_id``,
             ``category_id``, ``keypoints`` (3K numbers) and ``score``; or the file of
-            ``tools/test.py --out``.
+            ``tools/test.py --dump``.
         ann_file (str): Annotations as a COCO JSON, in which all people have one category.
         metainfo (dict): The metainfo of the data set, as MMPose has it. The sigmas and the flip
             pairs are read from it.

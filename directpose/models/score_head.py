@@ -62,6 +62,13 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
         cls_scores, (keypoint_preds, keypoint_logits), centernesses = super().forward(feats)
         return cls_scores, keypoint_preds, centernesses, keypoint_logits
 
+    def train(self, mode: bool = True) -> 'DirectPoseScoreHead':
+        """Switch to training or evaluation; batch norm only learns if not the scores alone do."""
+        super().train(mode)
+        if self.scores_alone and self.heatmap_head is not None:
+            self.heatmap_head.eval()
+        return self
+
     def loss(
         self, feats: Sequence[Tensor], batch_data_samples: list, train_cfg: dict | None = None
     ) -> dict[str, Tensor]:

@@ -108,7 +108,8 @@ def test_losses_are_those_of_a_loop():
 
 def test_the_scores_teach_nothing_else():
     """Neither by their own loss, nor through the weights that they share with keypoints."""
-    head = score_head(scores_alone=True)
+    head = score_head(scores_alone=True).train()
+    before = copy.deepcopy(head.state_dict())
     feats = [feat.requires_grad_() for feat in features()]
     losses = head.loss(feats, batch(seen(TWO), NOBODY))
     assert set(losses) == {'loss_keypoint_score', 'loss_hidden'}
@@ -116,6 +117,8 @@ def test_the_scores_teach_nothing_else():
     taught = {name for name, p in head.named_parameters() if p.grad is not None and p.grad.any()}
     scorers = {name for name, _ in head.named_parameters() if '.scorers.' in name}
     assert taught == scorers and all(feat.grad is None for feat in feats)
+    for name, value in head.state_dict().items():  # statistics of batch norm
+        assert torch.equal(value, before[name]), name
 
 
 def test_all_other_losses_are_those_without_scores():

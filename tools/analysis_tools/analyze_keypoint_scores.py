@@ -2,7 +2,7 @@
 
 ::
 
-    python tools/test.py CONFIG CHECKPOINT --out work_dirs/poses.json
+    python tools/test.py CONFIG CHECKPOINT --dump work_dirs/poses.json
     python tools/analysis_tools/analyze_keypoint_scores.py work_dirs/poses.json \\
         data/coco/annotations/person_keypoints_val2017.json --plot work_dirs/scores.png
 
@@ -24,7 +24,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('poses', help='file of poses that tools/test.py --out wrote')
+    parser.add_argument('poses', help='file of poses that tools/test.py --dump wrote')
     parser.add_argument('annotations', help='COCO annotation file of the same pictures')
     parser.add_argument(
         '--metainfo',
