@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.registry import DATASETS
 
 from .errors import UserError
 from .spelling import check_options, check_spelling
@@ -121,9 +123,11 @@ def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
         splits (tuple[str, ...]): Which of train, val and test to check.
 
     Raises:
-        UserError: If one is missing.
+        UserError: If one is missing, or if MMPose's ``MultiDatasetEvaluator`` could not tell the
+            data sets apart.
     """
     for split in splits:
+        _check_evaluator(cfg, split)
         for dataset in _datasets(cfg.get(f'{split}_dataloader')):
             root = dataset.get('data_root') or ''
             wanted = [('annotation file', dataset.get('ann_file'), osp.isfile)]
@@ -138,6 +142,32 @@ def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
                         f'{path}: no such {what}, which {split}_dataloader of the '
                         'config names; give the folder of the data with --data-root'
                     )
+
+
+def _check_evaluator(cfg: Config, split: str) -> None:
+    """Refuse a ``MultiDatasetEvaluator`` that would score one data set by another's metric.
+
+    It tells samples apart by the name in the metainfo of their data set's class.
+    """
+    evaluator = cfg.get(f'{split}_evaluator')
+    if not isinstance(evaluator, dict) or evaluator.get('type') != 'MultiDatasetEvaluator':
+        return
+    names = [
+        parse_pose_metainfo(DATASETS.get(dataset['type']).METAINFO)['dataset_name']
+        for dataset in evaluator['datasets']
+    ]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    remedy = 'evaluate each data set in a run of its own: tools/test.py --cfg-options ...'
+    if twice:
+        raise UserError(
+            f'{split}_evaluator: MultiDatasetEvaluator cannot tell data sets apart whose classes '
+            f'have the same name in METAINFO, here {twice}; {remedy}'
+        )
+    if "'dataset_name'" not in repr(cfg[f'{split}_dataloader']):
+        raise UserError(
+            f'{split}_evaluator: MultiDatasetEvaluator needs the name of each data set, so '
+            f'meta_keys of PackPoseInputs in {split}_dataloader must have dataset_name; or {remedy}'
+        )
 
 
 def set_total_batch_size(cfg: Config, total: int, world_size: int) -> None:

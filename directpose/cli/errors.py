@@ -1,8 +1,12 @@
 """The error for a user's mistake, and what command lines do with it."""
 
+import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from mmengine.registry import build_from_cfg
 
 from directpose.dataset_check import DatasetError
 from directpose.engine.errors import CheckpointError, DiskError, NonFiniteError
@@ -19,7 +23,11 @@ class UserError(Exception):
 
 @contextmanager
 def errors_as_messages() -> Iterator[None]:
-    """End the process with one line, without a traceback, for errors that a user can mend."""
+    """End the process with one line, without a traceback, for errors that a user can mend.
+
+    Errors of a config's parts belong to these. With ``DIRECTPOSE_TRACEBACK=1`` in the environment
+    they come with their traceback.
+    """
     try:
         yield
     except (
@@ -32,3 +40,38 @@ def errors_as_messages() -> Iterator[None]:
     ) as error:
         # An error in a worker of a data loader comes as the text of its whole traceback.
         sys.exit(f'error: {str(error).rpartition(f".{type(error).__name__}: ")[2].strip()}')
+    except Exception as error:
+        message = describe_build_error(error)
+        if message is None or os.environ.get('DIRECTPOSE_TRACEBACK') == '1':
+            raise
+        sys.exit(f'error: {message}')
+
+
+def describe_build_error(error: Exception) -> str | None:
+    """Say which part of a config cannot be built, and why.
+
+    Args:
+        error (Exception): Any error.
+
+    Returns:
+        str | None: None if the error does not come from building a part of a config.
+    """
+    if not isinstance(error, (AssertionError, KeyError, OSError, TypeError, ValueError)):
+        return None
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    parts = [frame for frame in frames if frame.f_code is build_from_cfg.__code__]
+    if not parts:
+        return None
+    kinds = [frame.f_locals.get('obj_cls') for frame in parts]
+    names = [kind.__name__ for kind in kinds if kind is not None]
+    reason = error.args[0] if isinstance(error, KeyError) and error.args else error
+    if kinds[-1] is None:  # the registry does not know the type
+        reason = str(reason).partition('. ')[0]
+        return (
+            f'{" > ".join(["the config", *names])}: {reason}: correct the `type`, or name its '
+            'module in custom_imports'
+        )
+    return (
+        f'{" > ".join(["the config", *names])}: {reason} '
+        '(DIRECTPOSE_TRACEBACK=1 shows where this comes from)'
+    )

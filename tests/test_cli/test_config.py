@@ -151,6 +151,26 @@ def test_check_data(cfg, tmp_path):
     config.check_data(cfg, ('train', 'val'))
 
 
+def test_data_sets_that_an_evaluator_would_mix_up_are_refused(cfg):
+    metric = dict(type='CocoMetric')
+    own, other = dict(type='BottomupCocoDataset'), dict(type='OCHumanDataset')
+    pack = dict(type='PackPoseInputs', meta_keys=('img_id',))
+    cfg.val_dataloader = dict(dataset=dict(type='CombinedDataset', datasets=[], pipeline=[pack]))
+    cfg.val_evaluator = dict(
+        type='MultiDatasetEvaluator', metrics=[metric, metric], datasets=[own, own]
+    )
+    with pytest.raises(
+        UserError, match=r"val_evaluator: .* same name in METAINFO, here \['coco'\]"
+    ):
+        config.check_data(cfg, ('val',))
+    cfg.val_evaluator.datasets = [own, other]
+    with pytest.raises(UserError, match='PackPoseInputs in val_dataloader must have dataset_name'):
+        config.check_data(cfg, ('val',))
+    pack['meta_keys'] = ('img_id', 'dataset_name')
+    cfg.val_dataloader.dataset.pipeline = [pack]
+    config.check_data(cfg, ('val',))
+
+
 def test_fp16_on_the_cpu_is_refused(cfg, monkeypatch):
     monkeypatch.setattr(config, 'get_device', lambda: 'cpu')
     with pytest.raises(UserError, match='take --amp bf16'):
