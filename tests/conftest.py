@@ -1,5 +1,6 @@
 """Fixtures that several test modules share, and the order of the tests."""
 
+import functools
 import gc
 import os
 from collections.abc import Iterator
@@ -56,13 +57,17 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope='session', autouse=True)
-def unformatted_configs() -> Iterator[None]:
-    """Leave the texts of configs unformatted, which every Runner logs, draws and saves.
+def quick_configs() -> Iterator[None]:
+    """Spare the tests what MMEngine repeats for each config.
 
-    They are the same Python. To format one takes a second.
+    The texts that Runners log, draw and save stay unformatted; they are the same Python. The
+    indices of the zoos, a hundred files for each `get_config`, are read once.
     """
+    from mmengine.fileio import load
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('mmengine.config.config.FormatCode', lambda text, **style: (text, True))
+        patch.setattr('mmengine.config.utils.load', functools.cache(load))
         yield
 
 

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from mmcv.cnn.bricks import Conv2dAdaptivePadding
 from mmpose.registry import MODELS
 
 import directpose  # noqa: F401, registers the backbone
@@ -27,6 +28,17 @@ def test_features_are_those_of_the_published_implementation() -> None:
     assert len(feats) == 3
     for stride, feat in zip((8, 16, 32), feats):
         np.testing.assert_allclose(feat.numpy(), recorded[f'stride_{stride}'], atol=1e-4)
+
+
+@pytest.mark.parametrize('size', [(8, 8), (8, 9), (9, 8), (9, 9)])
+@pytest.mark.parametrize('kernel_size', [3, 5])
+def test_padding_is_that_of_mmcv(kernel_size, size) -> None:
+    """Height and width are padded apart, whether they are odd or even."""
+    conv = SameConv2d(2, 4, kernel_size, stride=2)
+    reference = Conv2dAdaptivePadding(2, 4, kernel_size, stride=2)
+    reference.load_state_dict(conv.state_dict())
+    x = torch.randn(1, 2, *size)
+    torch.testing.assert_close(conv(x), reference(x))
 
 
 def test_depthwise_convolutions_learn_in_single_precision_under_autocast() -> None:
