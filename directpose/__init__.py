@@ -5,11 +5,30 @@ Importing this package registers its parts in MMPose's registries, so a config n
 registered, and the parts that live without it (``directpose.runtime``) still work.
 """
 
+import sys
 from importlib.util import find_spec
+from pathlib import PurePath
 
 from .version import __version__
 
-if find_spec('mmpose') is not None:
+
+def _is_a_command_without_torch(arguments: list[str]) -> bool:
+    """Whether this process is ``directpose predict``, ``web`` or a help text.
+
+    Args:
+        arguments (list[str]): ``sys.orig_argv``. After Python's own name it is
+            ``-m directpose COMMAND ...``, or the path of the installed script and the same.
+    """
+    _, *rest = arguments
+    if rest[:2] == ['-m', 'directpose']:
+        rest = rest[1:]
+    elif not rest or PurePath(rest[0]).name not in ('directpose', 'directpose.exe'):
+        return False
+    return rest[1:2] in ([], ['predict'], ['web'], ['-h'], ['--help'], ['--version'])
+
+
+# Importing MMPose takes five seconds, which these commands do not need.
+if find_spec('mmpose') is not None and not _is_a_command_without_torch(sys.orig_argv):
     from mmengine.config.utils import MODULE2PACKAGE
 
     try:

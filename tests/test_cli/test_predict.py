@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import directpose
 from directpose.__main__ import main
 from directpose.runtime import Poses
 from tests.conftest import ROOT
@@ -198,3 +200,56 @@ def test_pictures_are_read_no_further_ahead_than_needed():
 
     with pytest.raises(RuntimeError, match='broken'):
         list(_ahead(breaks()))
+
+
+@pytest.mark.parametrize('command', ['module', 'script'])
+@pytest.mark.parametrize('arguments', [['--help'], ['predict', '--help'], ['predict', 'PICTURE']])
+def test_starts_without_mmpose(command, arguments, tmp_path):
+    """Importing MMPose takes seconds. Neither a help text nor an ONNX model needs it."""
+    picture = write_picture(tmp_path / 'a.png')
+    arguments = [str(picture) if argument == 'PICTURE' else argument for argument in arguments]
+    if arguments[-1] == str(picture):
+        model = tiny_file(tmp_path / 'tiny.onnx')
+        arguments += ['--model', str(model), '--out', str(tmp_path / 'poses'), '--threads', '1']
+    # What Python runs at its end sees all that was imported.
+    (tmp_path / 'sitecustomize.py').write_text(
+        'import atexit, sys\n'
+        "heavy = 'torch', 'mmengine', 'mmpose', 'mmcv', 'mmdet'\n"
+        "atexit.register(lambda: print('imported:', *(m for m in heavy if m in sys.modules)))\n"
+    )
+    script = tmp_path / 'directpose'  # as pip writes the installed command
+    script.write_text(
+        'import sys\nfrom directpose.__main__ import main\n'
+        "if __name__ == '__main__':\n    sys.exit(main())\n"
+    )
+    start = ['-m', 'directpose'] if command == 'module' else [str(script)]
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, *start, *arguments],
+        env={**os.environ, 'PYTHONPATH': path},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == 'imported:'
+    if 'poses' in ' '.join(arguments):
+        assert (tmp_path / 'poses/poses.jsonl').is_file()
+
+
+@pytest.mark.parametrize(
+    'arguments, light',
+    [
+        (['python', '-m', 'directpose', 'predict', 'a.jpg'], True),
+        (['python', '/venv/bin/directpose', 'web'], True),
+        (['python', '-m', 'directpose'], True),
+        (['python', '-m', 'directpose', 'train', 'predict'], False),
+        (['python', '/venv/bin/directpose', 'export'], False),
+        (['python', '-m', 'pytest', 'predict'], False),
+        (['python', 'directpose.py', 'predict'], False),
+        (['python'], False),
+    ],
+)
+def test_other_processes_register_the_models(arguments, light):
+    assert directpose._is_a_command_without_torch(arguments) is light
