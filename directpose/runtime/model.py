@@ -151,20 +151,43 @@ class DirectPose:
         width, height = (-(-pixels // divisor) * divisor for pixels in size)
         return height, width
 
-    def _predict_batch(self, images: Sequence[np.ndarray], shape: tuple[int, int]) -> list[Poses]:
+    def inputs(self, picture) -> dict[str, np.ndarray]:
+        """What the network is given for one picture, as calibration and profiling need it.
+
+        Args:
+            picture (str | PathLike | np.ndarray | PIL.Image.Image): As for a call.
+
+        Returns:
+            dict[str, np.ndarray]: The inputs of the file by name: ``images`` (1, 3, H, W)
+            float32 in BGR from 0 to 255, ``image_sizes`` (1, 2) and ``score_thr`` (1, ).
+
+        Raises:
+            ValueError: If that is no picture.
+        """
+        image = read(picture)
+        size = self._input_size(image)
+        return self._batch([image], [size], self._padded_shape(size))
+
+    def _batch(
+        self,
+        images: Sequence[np.ndarray],
+        sizes: Sequence[tuple[int, int]],
+        shape: tuple[int, int],
+    ) -> dict[str, np.ndarray]:
+        """The pictures at their sizes (width, height), padded to a shape (height, width)."""
         inputs = np.zeros((len(images), 3, *shape), dtype=np.float32)
-        sizes = [self._input_size(image) for image in images]
         for padded, image, size in zip(inputs, images, sizes):
             width, height = size
             padded[:, :height, :width] = _resize(image, size).transpose(2, 0, 1)
-        outputs = self._session.run(
-            self._outputs,
-            dict(
-                images=inputs,
-                image_sizes=np.array([(height, width) for width, height in sizes], dtype=np.int64),
-                score_thr=np.array([self.score_thr], dtype=np.float32),
-            ),
+        return dict(
+            images=inputs,
+            image_sizes=np.array([(height, width) for width, height in sizes], dtype=np.int64),
+            score_thr=np.array([self.score_thr], dtype=np.float32),
         )
+
+    def _predict_batch(self, images: Sequence[np.ndarray], shape: tuple[int, int]) -> list[Poses]:
+        sizes = [self._input_size(image) for image in images]
+        outputs = self._session.run(self._outputs, self._batch(images, sizes, shape))
         return [
             self._to_poses(image, size, dict(zip(self._outputs, one)))
             for image, size, one in zip(images, sizes, zip(*outputs))

@@ -13,10 +13,11 @@ import torch
 from mmengine.config import Config
 from mmpose.apis import inference_bottomup, init_model
 from onnxruntime.tools.onnx_model_utils import fix_output_shapes, make_dim_param_fixed
+from PIL import Image
 from synthetic.scene import draw_picture
 
 from directpose.datasets.transforms import ShortSideResize
-from directpose.deployment import DeployModel, export_onnx
+from directpose.deployment import DeployModel, export_onnx, quantize
 from directpose.runtime import DirectPose
 from tools.deployment.export_onnx import main
 
@@ -308,3 +309,71 @@ def test_torch_export_and_torchscript(model):
         ):
             for a, b in zip(got, wanted):
                 torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-5)
+
+
+@pytest.fixture(scope='module')
+def int8(folder):
+    """The file in eight-bit integers, with ranges from four pictures."""
+    pictures = folder / 'pictures'
+    pictures.mkdir()
+    for seed in range(4):
+        Image.fromarray(picture(144, seed)).save(pictures / f'{seed}.png')
+    path = folder / 'int8.onnx'
+    main([TINY, str(folder / 'model.pth'), str(path), '--int8', str(pictures)])
+    return path
+
+
+def test_convolutions_of_int8_compute_in_eight_bits(folder, int8):
+    graph, before = onnx.load(int8).graph, onnx.load(folder / 'inside.onnx')
+    maker = {output: node for node in graph.node for output in node.output}
+    weights = {weight.name: onnx.numpy_helper.to_array(weight) for weight in graph.initializer}
+    convolutions = [node for node in graph.node if node.op_type == 'Conv']
+    assert len(convolutions) == sum(node.op_type == 'Conv' for node in before.graph.node)
+    for node in convolutions:
+        image, kernel = (maker[name] for name in node.input[:2])
+        assert image.op_type == kernel.op_type == 'DequantizeLinear'
+        integers, scales = (weights[name] for name in kernel.input[:2])
+        assert integers.dtype == np.int8 and scales.shape == integers.shape[:1]
+    assert onnx.load(int8).metadata_props == before.metadata_props
+    assert int8.stat().st_size < 0.5 * (folder / 'inside.onnx').stat().st_size
+
+
+def test_int8_finds_nearly_the_same_people(folder, int8):
+    image = picture(144, seed=9)
+    exact, rounded = (DirectPose(path, score_thr=0) for path in (folder / 'inside.onnx', int8))
+    best = exact(image).keypoints[0]
+    errors = np.linalg.norm(rounded(image).keypoints - best, axis=-1).mean(axis=1)
+    assert 1e-3 < errors.min() < 3
+
+
+def test_ranges_of_int8_are_those_of_the_pictures(folder, tmp_path):
+    scales = []
+    for name, level in (('dark', 50), ('bright', 250)):
+        path = tmp_path / f'{name}.onnx'
+        quantize(folder / 'inside.onnx', path, [np.full((64, 64, 3), level, np.uint8)])
+        values = {w.name: onnx.numpy_helper.to_array(w) for w in onnx.load(path).graph.initializer}
+        names = [
+            node.input[1] for node in onnx.load(path).graph.node if node.op_type == 'QuantizeLinear'
+        ]
+        scales.append([float(values[name]) for name in names])
+    dark, bright = np.array(scales)
+    assert (dark != bright).mean() > 0.9
+
+
+def test_int8_without_pictures_is_refused(folder, tmp_path):
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'broken.png').write_text('text')
+    out = tmp_path / 'model.onnx'
+    out.write_text('older')
+    for pictures, message in (
+        ([], '--int8 needs pictures'),
+        (['empty'], 'no pictures in: .*empty'),
+        (['absent'], 'absent: there is no such file'),
+        (['broken.png'], 'broken.png: the file is not a picture'),
+    ):
+        paths = [str(tmp_path / name) for name in pictures]
+        with pytest.raises(SystemExit, match=message):
+            main([TINY, str(folder / 'model.pth'), str(out), '--int8', *paths])
+    with pytest.raises(ValueError, match='none were given'):
+        quantize(folder / 'inside.onnx', out, [])
+    assert out.read_text() == 'older'

@@ -8,11 +8,16 @@ The file is compared with the model on three pictures before it gets its name: w
 computes at every location, how it decodes that, and the poses that are found. It is not kept if
 something differs by more than rounding, and an older file stays as it was.
 
+With ``--int8 PICTURES`` the convolutions compute in eight-bit integers, whose ranges come from the
+pictures that you name. It is the checked model that becomes int8; the file itself differs by more
+than rounding, so measure its AP.
+
 ``directpose.runtime.DirectPose`` runs the file with numpy, Pillow and ONNX Runtime alone.
 """
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
 from mmpose.apis import init_model
@@ -25,7 +30,8 @@ from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.errors import UserError, errors_as_messages
 from directpose.datasets.transforms import ShortSideResize
-from directpose.deployment import export_verified
+from directpose.deployment import export_verified, quantize
+from directpose.pictures import find_pictures, read_size
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -38,7 +44,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--without-nms', action='store_true', help='leave NMS to what runs the file'
     )
-    parser.add_argument(
+    precision = parser.add_mutually_exclusive_group()
+    precision.add_argument(
+        '--int8',
+        nargs='*',
+        metavar='PICTURES',
+        help='write convolutions of eight-bit integers; their ranges come from these pictures and '
+        'folders of pictures, which should look like those that the model will see (about 100)',
+    )
+    precision.add_argument(
         '--half-weights',
         action='store_true',
         help='store the weights in half precision; for checkpoints that have them so',
@@ -61,6 +75,28 @@ def read_resize(pipeline: list[dict]) -> ShortSideResize:
     )
 
 
+def calibration_pictures(paths: list[str]) -> list[str]:
+    """The pictures to take ranges from.
+
+    Raises:
+        UserError: If there are none, or if one of them cannot be read.
+    """
+    pictures = []
+    for path in paths:
+        if not Path(path).exists():
+            raise UserError(f'--int8 {path}: there is no such file or folder')
+        pictures += find_pictures(path)[0] if Path(path).is_dir() else [path]
+    if not pictures:
+        raise UserError(
+            '--int8 needs pictures such as the model will see, to learn the ranges of its maps '
+            'from; give a folder with about 100 of them: --int8 data/coco/train2017'
+            + (f' (no pictures in: {", ".join(paths)})' if paths else '')
+        )
+    for picture in pictures:
+        read_size(picture)
+    return pictures
+
+
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     out = Path(args.out)
@@ -69,6 +105,7 @@ def main(argv: list[str] | None = None) -> None:
             raise UserError(f'{out}: there is no folder {out.parent}')
         if out.is_dir():
             raise UserError(f'{out} is a folder; give the name of a file in it')
+        calibration = None if args.int8 is None else calibration_pictures(args.int8)
         cfg = load_config(args.config)
         resize = read_resize(cfg.test_dataloader.dataset.pipeline)
         checkpoint = load_checkpoint_file(args.checkpoint)
@@ -78,10 +115,15 @@ def main(argv: list[str] | None = None) -> None:
         make_picture(round(resize.short_side * long_side), resize.short_side, seed)
         for seed, long_side in enumerate((1.0, 1.5, 2.2))
     ]
+    options = dict(with_nms=not args.without_nms, half_weights=args.half_weights)
     try:
-        differences = export_verified(
-            model, out, resize, pictures, not args.without_nms, args.half_weights
-        )
+        if calibration is None:
+            differences = export_verified(model, out, resize, pictures, **options)
+        else:
+            with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+                checked = Path(folder, 'fp32.onnx')
+                differences = export_verified(model, checked, resize, pictures, **options)
+                quantize(checked, out, calibration)
     except ValueError as error:
         sys.exit(f'error: {out} was not written: {error}')
     table = Table('picture', 'people', 'scores differ by', 'positions', 'poses')
@@ -90,6 +132,8 @@ def main(argv: list[str] | None = None) -> None:
         table.add_row(f'{width} x {height}', str(people), *errors)
     Console().print(table)
     print('positions are relative to the longer side of the picture')
+    if calibration is not None:
+        print(f'int8: ranges from {len(calibration)} pictures; the table is of the fp32 model')
     print(f'{out}: {out.stat().st_size / 2**20:.1f} MiB')
 
 
