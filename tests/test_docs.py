@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import inspect
 import re
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from directpose.__main__ import USAGE
+from directpose.cli import options
 from tests.conftest import ROOT
 
 PAGES = [ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md')]
@@ -127,6 +129,8 @@ CALLED = {
 def test_options_of_tools_are_known(script):
     files = [ROOT / script, ROOT / CALLED.get(script, script)]
     source = '\n'.join(file.read_text() for file in files)
+    for shared in set(re.findall(r'\badd_\w+(?=\(parser)', source)):
+        source += inspect.getsource(getattr(options, shared))
     for name, arguments in tool_commands():
         if name == script and script != 'tools/run_tests.sh':  # its arguments are pytest's
             assert_known(arguments, source)
