@@ -13,12 +13,22 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).resolve().parent
 
 
+def link_folders(mim: Path) -> None:
+    """Link the folders of a checkout to where they are looked for, as MMPose's set-up does."""
+    mim.mkdir(exist_ok=True)
+    for name in ('configs', 'demo', 'tools', 'model-index.yml'):
+        link = mim / name
+        if not link.is_symlink():
+            link.symlink_to(Path('..', '..', name))
+
+
 class BuildWithConfigs(build_py):
     """Build the package, and put configs and tools beside its modules."""
 
     def run(self) -> None:
         super().run()
-        if self.editable_mode:  # there they are used where they lie
+        if self.editable_mode:
+            link_folders(ROOT / 'directpose' / '.mim')
             return
         mim = Path(self.build_lib) / 'directpose' / '.mim'
         # An earlier build may have left files that are gone from the source.

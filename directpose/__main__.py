@@ -64,7 +64,7 @@ def _run_script(command: str, arguments: list[str]) -> int:
     """Run a script of tools/ as if it had been started itself."""
     package = Path(__file__).resolve().parent
     for folder in (package / '.mim' / 'tools', package.parent / 'tools'):
-        script = folder / SCRIPTS[command]
+        script = (folder / SCRIPTS[command]).resolve()  # a checkout has links there
         if script.is_file():
             sys.argv = [f'directpose {command}', *arguments]
             # Not runpy, which gives the script its own name in the messages.

@@ -197,6 +197,9 @@ def test_command_lines(tmp_path, capsys):
     )
     figures = json.loads(out.read_text())
     assert [row['variant'] for row in figures['forward']] == ['plain'] * 3 + ['fp32'] * 3
+    assert all(len(row['rounds']) == 2 for row in figures['forward'] + figures['stages'])
+    # Long names are folded, not cut off.
+    assert '…' not in capsys.readouterr().out
     assert [row['stage'] for row in figures['stages']] == [
         'forward',
         'load',
@@ -207,7 +210,7 @@ def test_command_lines(tmp_path, capsys):
         'decode 1 people',
     ]
     assert [row['model'] for row in figures['training']] == [
-        'its convolutions alone',
+        "CONFIG's convolutions",
         'training step',
     ]
     assert all(

@@ -146,6 +146,23 @@ print(sys.modules['directpose'].__file__)
     assert run_elsewhere(code, installed, tmp_path) == [str(installed / 'directpose/__init__.py')]
 
 
+def test_configs_of_an_editable_checkout_are_bases_from_anywhere(built, tmp_path):
+    checkout = built / 'checkout'
+    for _ in range(2):  # an installation over an older one
+        build('editable', checkout, tmp_path)
+    name = 'directpose/directpose_r50-aa_fpn_8xb4-180k_coco.py'
+    config = tmp_path / 'mine.py'
+    config.write_text(f"_base_ = 'directpose::{name}'\n")
+    code = f"""
+import directpose
+from mmengine.config import Config
+print(directpose.__file__)
+print(Config.fromfile({str(config)!r}).model.head.type)
+"""
+    expected = [str(checkout / 'directpose/__init__.py'), 'DirectPoseHead']
+    assert run_elsewhere(code, checkout, tmp_path)[-2:] == expected
+
+
 def test_configs_of_the_wheel_are_bases_from_anywhere(installed, tmp_path):
     name = 'directpose/directpose_r50-aa_fpn_8xb4-180k_coco.py'
     (tmp_path / 'mine.py').write_text(f"_base_ = 'directpose::{name}'\nmax_per_img = 7\n")

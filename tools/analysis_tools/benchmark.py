@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from mmengine.utils.dl_utils import collect_env
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from directpose.analysis import (
     VARIANTS,
@@ -34,7 +34,8 @@ from directpose.analysis import (
 from directpose.cli.errors import UserError
 from directpose.cli.options import add_batch_size, add_device, add_input_size
 
-CONVOLUTIONS = 'its convolutions alone'
+CONVOLUTIONS = "CONFIG's convolutions"
+"""Of the first config, also in the rows of other models."""
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -97,6 +98,7 @@ def time_forward(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
             variant=variant,
             seconds=timing.median,
             spread=timing.spread,
+            rounds=timing.seconds.tolist(),
             images_per_second=args.batch_size / timing.median,
             ratio=timing.ratio(timings[baselines[variant]]),
         )
@@ -125,6 +127,7 @@ def time_stages(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
             stage=stage,
             seconds=timing.median,
             spread=timing.spread,
+            rounds=timing.seconds.tolist(),
             ratio=timing.ratio(timings['forward']),
         )
         for stage, timing in timings.items()
@@ -146,6 +149,7 @@ def time_training(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
             model=name,
             seconds=timing.median,
             spread=timing.spread,
+            rounds=timing.seconds.tolist(),
             images_per_second=args.batch_size / timing.median,
             ratio=timing.ratio(timings[CONVOLUTIONS]),
         )
@@ -156,10 +160,12 @@ def time_training(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
 def print_table(console: Console, title: str, rows: list[dict], ratio_to: str) -> None:
     """Print times in milliseconds, their spread, and their ratio to the time of ``ratio_to``."""
     names = [name for name in ('model', 'stage', 'variant') if name in rows[0]]
-    table = Table(*names, 'ms', '+-', f'over {ratio_to}', title=title)
+    # Long names go on in the next line: two that are cut off may look the same.
+    columns = [Column(name, overflow='fold') for name in names]
+    table = Table(*columns, 'ms', '+-', f'over {ratio_to}', title=title)
     for row in rows:
         table.add_row(
-            *[row[name] for name in names],
+            *[Path(row[name]).name.removesuffix('.py') for name in names],
             f'{1000 * row["seconds"]:.1f}',
             f'{1000 * row["spread"]:.1f}',
             f'{row["ratio"]:.3f}',
