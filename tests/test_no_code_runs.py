@@ -54,6 +54,7 @@ ROWS = [
     ('onnx', 'directpose/__main__.py predict {picture} --model {evil} --out {out}/poses'),
     ('checkpoint', 'tools/deployment/export_onnx.py {config} {evil} {out}/model.onnx'),
     ('config', 'tools/deployment/export_onnx.py {evil} {checkpoint} {out}/model.onnx'),
+    ('picture', 'tools/deployment/export_onnx.py {config} {checkpoint} {out}/m.onnx --int8 {evil}'),
     ('checkpoint', 'tools/model_converters/directpose_to_mmpose.py {evil} {out}/model.pth'),
     ('checkpoint', 'tools/model_converters/fcos_to_directpose.py {evil} {out}/model.pth'),
     ('picture', 'tools/analysis_tools/contact_sheet.py {folder} {out}/sheet.jpg'),
@@ -62,6 +63,7 @@ ROWS = [
     ('poses', 'tools/analysis_tools/analyze_results.py {evil} {annotations} --out-dir {out}'),
     ('poses', 'tools/analysis_tools/analyze_keypoint_scores.py {evil} {annotations}'),
     ('annotations', 'tools/analysis_tools/analyze_keypoint_scores.py {results} {evil}'),
+    ('runs', 'tools/analysis_tools/ablation_table.py {out}'),
     ('log', 'tools/analysis_tools/analyze_logs.py {evil} --out {out}/curves.png'),
     ('config', 'tools/analysis_tools/browse_dataset.py {evil} --out-dir {out}'),
     (
@@ -105,6 +107,7 @@ READERS = {
     'directpose/engine/read_checkpoint.py': 'checkpoint',
     'directpose/engine/safe_load.py': 'checkpoint',
     'directpose/pictures.py': 'picture',
+    'directpose/deployment/quantize.py': 'onnx',
     'directpose/deployment/verify.py': 'onnx',
     'directpose/runtime/model.py': 'onnx',
     'directpose/runtime/session.py': 'onnx',
@@ -215,6 +218,11 @@ def evil_files(kind: str, folder: Path, mark: Path, trained: Path) -> list[Path]
         path = folder / 'drawn/settings.json'
         path.write_bytes(plain)
         return [path]
+    if kind == 'runs':
+        path = folder / 'base-0/vis_data/scalars.json'
+        path.parent.mkdir(parents=True)
+        path.write_bytes(plain)
+        return [path]
     endings = dict(picture='jpg', video='mp4', onnx='onnx')
     path = folder / f'evil.{endings.get(kind, "json")}'
     path.write_bytes(plain)
@@ -244,7 +252,7 @@ def test_code_in_a_file_does_not_run(kind, line, things, request, tmp_path, capf
                 run(command)
             # that very file was read and refused
             told = ' '.join((str(raised.value) + ''.join(capfd.readouterr())).split())
-            wanted = dict(settings='not made by this program', pretrained=evil.stem)
+            wanted = dict(settings='not made by this program', pretrained=evil.stem, runs='base-0')
             assert wanted.get(kind, evil.name) in told
         assert not mark.exists()
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 set -euo pipefail
 
-people=configs/directpose/directpose_efficientnet-lite0_fpn_1xb16-6k_synthetic.py
+people=configs/directpose/directpose_efficientnet-lite0_fpn_scores_1xb16-300_synthetic.py
 mice=configs/directpose/directpose_efficientnet-lite0_fpn_1xb8-300_mice.py
 weights=directpose://directpose-tiny
 work=work_dirs/quickstart

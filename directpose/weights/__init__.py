@@ -11,8 +11,8 @@ _FOLDER = Path(__file__).parent
 
 # SHA-256 of each file. The model cards in docs/en say what each file is and whose it is.
 DIGESTS = {
-    'directpose-tiny.onnx': '74c8dde8b56a8b55d6585d34a8c30fef00573f6e7cbc10bb42484a0a222683aa',
-    'directpose-tiny.pth': '4651fb607c21e7318c2bf30368fd285bbc97327b6954907c6b088dd55a1ae464',
+    'directpose-tiny.onnx': '08907e82566240658f83d5705e0426ad85fe5dd18fb926573f6c072bad24dde1',
+    'directpose-tiny.pth': '778bd0f1a9a1f045a57ca2b955eea00e19cbb061e502c79737e5a1849221e692',
     'efficientnet-lite0_imagenet.pth': (
         '56083e2dc06edd9367e0e8687c6af55424f8fa44b5976b55df1d1a5b163919da'
     ),

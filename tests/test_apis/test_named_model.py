@@ -21,7 +21,10 @@ COCO_SIGMAS = 0.001 * np.array(
 
 def test_weights_are_those_of_the_config():
     config, weights = named_model('directpose-tiny')
-    assert named_model('directpose_efficientnet-lite0_fpn_1xb16-6k_synthetic') == (config, weights)
+    assert named_model('directpose_efficientnet-lite0_fpn_scores_1xb16-300_synthetic') == (
+        config,
+        weights,
+    )
     model = build_model(Config.fromfile(config))
     check_weights(model, load_checkpoint_file(weights), weights, for_training=True)
 

@@ -109,7 +109,7 @@ def test_source_package_holds_everything_but_its_own_checks(built):
     with tarfile.open(sdist) as archive:
         files = {name.partition('/')[2] for name in archive.getnames()}
     missing = git_files('.') - files
-    assert missing <= {'.gitignore', '.ci/run', 'MANIFEST.in'}, missing
+    assert missing <= {'.gitattributes', '.gitignore', '.ci/run', 'MANIFEST.in'}, missing
 
 
 def test_metadata_of_the_wheel(built):
