@@ -152,10 +152,8 @@ def _check_evaluator(cfg: Config, split: str) -> None:
     evaluator = cfg.get(f'{split}_evaluator')
     if not isinstance(evaluator, dict) or evaluator.get('type') != 'MultiDatasetEvaluator':
         return
-    names = [
-        parse_pose_metainfo(DATASETS.get(dataset['type']).METAINFO)['dataset_name']
-        for dataset in evaluator['datasets']
-    ]
+    loader = cfg[f'{split}_dataloader']
+    names = [_name_of_class(dataset) for dataset in evaluator.get('datasets', ())]
     twice = sorted({name for name in names if names.count(name) > 1})
     remedy = 'evaluate each data set in a run of its own: tools/test.py --cfg-options ...'
     if twice:
@@ -163,11 +161,32 @@ def _check_evaluator(cfg: Config, split: str) -> None:
             f'{split}_evaluator: MultiDatasetEvaluator cannot tell data sets apart whose classes '
             f'have the same name in METAINFO, here {twice}; {remedy}'
         )
-    if "'dataset_name'" not in repr(cfg[f'{split}_dataloader']):
+    unknown = sorted({_name_of(dataset) for dataset in _datasets(loader)} - set(names))
+    if unknown:
+        raise UserError(
+            f'{split}_evaluator: MultiDatasetEvaluator would leave out the data sets {unknown} of '
+            f'{split}_dataloader, since it knows {names} alone; {remedy}'
+        )
+    if "'dataset_name'" not in repr(loader):
         raise UserError(
             f'{split}_evaluator: MultiDatasetEvaluator needs the name of each data set, so '
             f'meta_keys of PackPoseInputs in {split}_dataloader must have dataset_name; or {remedy}'
         )
+
+
+def _name_of_class(dataset: ConfigDict) -> str:
+    """The name in the metainfo of a data set's class."""
+    kind = DATASETS.get(dataset.get('type'))
+    if kind is None:
+        raise UserError(f"there is no data set of type='{dataset.get('type')}': correct the name")
+    return parse_pose_metainfo(kind.METAINFO)['dataset_name']
+
+
+def _name_of(dataset: ConfigDict) -> str:
+    """The name that the samples of a data set have."""
+    if dataset.get('metainfo'):
+        return parse_pose_metainfo(dataset['metainfo'])['dataset_name']
+    return _name_of_class(dataset)
 
 
 def set_total_batch_size(cfg: Config, total: int, world_size: int) -> None:

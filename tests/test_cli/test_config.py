@@ -169,6 +169,13 @@ def test_data_sets_that_an_evaluator_would_mix_up_are_refused(cfg):
     pack['meta_keys'] = ('img_id', 'dataset_name')
     cfg.val_dataloader.dataset.pipeline = [pack]
     config.check_data(cfg, ('val',))
+    renamed = dict(own, ann_file='', metainfo=dict(from_file='configs/_base_/datasets/aic.py'))
+    cfg.val_dataloader.dataset.datasets = [dict(own, ann_file=''), renamed]
+    with pytest.raises(UserError, match=r"would leave out the data sets \['aic'\]"):
+        config.check_data(cfg, ('val',))
+    cfg.val_evaluator.datasets = [own, dict(type='NoSuchDataset')]
+    with pytest.raises(UserError, match="no data set of type='NoSuchDataset'"):
+        config.check_data(cfg, ('val',))
 
 
 def test_fp16_on_the_cpu_is_refused(cfg, monkeypatch):
