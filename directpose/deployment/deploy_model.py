@@ -28,7 +28,7 @@ class DeployModel(nn.Module):
         self.with_nms = with_nms
         self.eval()
 
-    def forward(self, images: Tensor, image_sizes: Tensor, score_thr: Tensor) -> Poses:
+    def forward(self, images: Tensor, image_sizes: Tensor, score_thr: Tensor) -> tuple[Tensor, ...]:
         """Poses of a batch of images.
 
         Args:
@@ -40,13 +40,15 @@ class DeployModel(nn.Module):
             score_thr (Tensor): (1, ) float, the least score of a pose that is returned.
 
         Returns:
-            Poses: In input pixels, with R rows an image. The rows that hold no pose have the
-            score -1.
+            tuple[Tensor, ...]: The fields of :class:`~directpose.models.decode.Poses` that the
+            head predicts, in input pixels, with R rows an image. The rows that hold no pose have
+            the score -1.
 
             Without NMS R is ``nms_pre`` times the number of levels. With it R is
             ``max_per_img``, or that where it is less, and the poses come first, best first.
         """
-        return self.decode(self.maps(images, image_sizes), image_sizes, score_thr)
+        poses = self.decode(self.maps(images, image_sizes), image_sizes, score_thr)
+        return tuple(field for field in poses if field is not None)
 
     def maps(self, images: Tensor, image_sizes: Tensor) -> tuple[list[Tensor], ...]:
         """The raw maps of the head, as :meth:`DirectPoseHead.forward` returns them.

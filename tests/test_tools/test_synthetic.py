@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
@@ -568,6 +568,8 @@ def test_things_stand_on_the_ground_and_are_nobody(seed):
 def test_paint_is_the_upper_side_of_all_balls_along_the_axis(ends, r0, r1):
     """The closed form against a slow walk along the axis, ball by ball."""
     start, end = np.array(ends[:3]), np.array(ends[3:])
+    # an axis that is almost, but not quite, the line of sight: rounding decides at the rim
+    assume(not 0 < np.hypot(*(end - start)[:2]) < 0.1)
     layer = paint([Solid(start, end, (r0, r1), 3, (255, 255, 255))], (40, 40), 1, (80, 80), LIGHT)
     x, y = np.meshgrid(np.arange(80) - 40.0, 40.0 - np.arange(80))
     expected = np.full((80, 80), -np.inf)
