@@ -376,10 +376,7 @@ class DirectPoseHead(BaseHead):
         """Poses of the raw maps that :meth:`forward` returns.
 
         Args:
-            cls_scores (Sequence[Tensor]): Logits (N, 1, H, W) a level.
-            keypoint_preds (Sequence[Tensor]): (N, 2K, H, W) a level, in strides from the
-                location.
-            centernesses (Sequence[Tensor]): Logits (N, 1, H, W) a level.
+            cls_scores, keypoint_preds, centernesses: See :meth:`loss_by_feat`.
             batch_img_metas (Sequence[dict]): N metainfos with ``img_shape``, the image's height
                 and width in input pixels without padding.
             cfg (dict): The ``test_cfg`` of :meth:`predict`.
