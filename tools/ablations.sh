@@ -17,7 +17,7 @@ EOF
 
 case ${1:-} in -h | --help) usage; exit ;; esac
 [ $# -ge 4 ] || { usage >&2; exit 2; }
-data=$1 work=$2 seeds=$3
+data=$(realpath "$1") work=$(realpath -m "$2") seeds=$3
 shift 3
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 for seed in $seeds; do

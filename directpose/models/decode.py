@@ -53,8 +53,10 @@ class PoseDecoder:
             - ``nms`` (dict): ``iou_threshold`` and ``offset`` of :func:`~.nms.nms`.
             - ``max_per_img`` (int): the most poses of an image.
 
-        output_names (Sequence[str]): What the raw maps are, in their order: the arguments of
-            :meth:`_level`. Defaults to those of a head that predicts boxes too.
+        output_names (Sequence[str]): What the raw maps are, in their order: ``cls_score``,
+            ``keypoint_pred``, ``centerness``, and ``box_pred`` or ``keypoint_logit`` of a head
+            that predicts boxes or rates keypoints. Defaults to the first three and ``box_pred``,
+            which may be left out of the maps.
 
     Raises:
         ValueError: If ``test_cfg`` lacks a key.

@@ -10,6 +10,9 @@ from torch import Tensor
 from .oks_head import DirectPoseOKSHead, areas_in_strides
 from .targets import PositiveTargets, at_positives
 
+_ENOUGH = 1000
+"""Of so many labelled keypoints one is visible, if the data set tells hidden from visible."""
+
 
 @MODELS.register_module()
 class DirectPoseScoreHead(DirectPoseOKSHead):
@@ -44,6 +47,8 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
     ) -> None:
         super().__init__(metainfo, keypoint_branch=keypoint_branch, **kwargs)
         self.scores_alone = scores_alone
+        # Labelled keypoints so far; None once one of them was visible.
+        self._unseen: int | None = 0
         self.loss_keypoint_score = MODELS.build(loss_keypoint_score)
         sigmas = torch.as_tensor(self.metainfo['sigmas'])  # (K, )
         self.register_buffer('sigmas', sigmas, persistent=False)
@@ -106,7 +111,7 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
             ``loss_keypoint_score`` and ``loss_hidden``.
 
         Raises:
-            ValueError: If no labelled keypoint of the batch is visible (v = 2).
+            ValueError: If none of the first 1000 labelled keypoints is visible (v = 2).
         """
         targets = self.get_targets(cls_scores, keypoint_preds, batch_gt_instances)
         losses = self.loss_by_targets(cls_scores, keypoint_preds, centernesses, targets)
@@ -114,11 +119,7 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
         logits = at_positives(keypoint_logits, targets).unflatten(1, (-1, 2))  # (P, K, 2)
         labelled = targets.visible  # (P, K)
         hidden = (targets.visibility == 1).to(labelled)
-        if labelled.any() and bool((hidden == labelled).all()):
-            raise ValueError(
-                'no labelled keypoint of the batch is visible (v = 2): set keep_visibility=True '
-                'of the training data set, which otherwise has 1 for all labelled keypoints'
-            )
+        self._check_visibility(labelled, hidden)
         losses['loss_keypoint_score'] = self.loss_keypoint_score(
             logits[..., 0].flatten(),
             (labelled * self._similarity(keypoint_pred, targets)).flatten(),
@@ -131,6 +132,20 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
             avg_factor=labelled.sum().clamp(min=1),
         )
         return losses
+
+    def _check_visibility(self, labelled: Tensor, hidden: Tensor) -> None:
+        """Refuse data that have v = 1 for all labelled keypoints, hidden or not."""
+        if self._unseen is None:
+            return
+        self._unseen += int(labelled.sum())
+        if (hidden < labelled).any():
+            self._unseen = None  # from now on nobody waits for the device
+        elif self._unseen >= _ENOUGH:
+            raise ValueError(
+                f'none of the first {self._unseen} labelled keypoints is visible (v = 2): set '
+                'keep_visibility=True of the training data set, which otherwise has 1 for all '
+                'labelled keypoints'
+            )
 
     def _similarity(self, keypoint_pred: Tensor, targets: PositiveTargets) -> Tensor:
         """The part (P, K) that each predicted keypoint has in the OKS."""
