@@ -78,6 +78,7 @@ ROWS = [
     ('config', 'tools/analysis_tools/get_flops.py {evil}'),
     ('config', 'tools/analysis_tools/get_memory.py {evil}'),
     ('config', 'tools/analysis_tools/plot_cost.py {evil} {out}/cost.png'),
+    ('config', 'tools/analysis_tools/plot_people_cost.py {evil} {out}/cost.png'),
     ('annotations', 'tools/check_dataset.py {evil} {data}/val2017'),
     ('annotations', 'tools/dataset_converters/make_coco_subset.py {evil} {data}/val2017 {out}/a'),
     ('annotations', 'tools/dataset_converters/merge_categories.py {evil} {out}/a.json --name x'),

@@ -236,3 +236,27 @@ def test_command_lines(tmp_path, capsys):
     )
     height, width, _ = cv2.imread(str(tmp_path / 'cost.png')).shape
     assert width > height > 100
+
+
+def test_a_person_costs_the_pipeline_a_pose_and_directpose_nothing_but_decoding(
+    tmp_path, capsys, monkeypatch
+):
+    tool = load_tool('tools/analysis_tools/plot_people_cost.py')
+
+    def time_in_turn(calls, rounds, device):
+        seconds = dict(forward=0.1, decoding=0.001, detector=0.02, pose=0.01)
+        batches = {key: len(call()[0]) for key, call in calls.items() if key[0] == 'pose'}
+        return {
+            key: Timing(np.full(rounds, seconds[key[0]] * batches.get(key, 1))) for key in calls
+        }
+
+    monkeypatch.setattr(tool, 'time_in_turn', time_in_turn)
+    out = tmp_path / 'cost.png'
+    tool.main([CONFIG, str(out), '--input-size', '128', '128', '--people', '3', '0', '1'])
+    rows = [line.split('|')[1:-1] for line in capsys.readouterr().out.splitlines() if '|' in line]
+    assert [[float(cell) for cell in row] for row in rows[2:]] == [
+        [0, 101, 20, 0.2],
+        [1, 101, 30, 0.3],
+        [3, 101, 50, 0.5],
+    ]
+    assert cv2.imread(str(out)) is not None
