@@ -1,4 +1,4 @@
-"""COCO-style keypoint data for bottom-up training, checked where it is read."""
+"""A data set of keypoints in COCO's format that checks its files when it reads them."""
 
 import logging
 import os.path as osp
@@ -38,45 +38,47 @@ _PATH_REMEDY = (
 
 @DATASETS.register_module()
 class BottomupCocoDataset(CocoDataset):
-    """MMPose's COCO data set in bottom-up mode, checked, and with a filter on images.
+    """MMPose's COCO data set in bottom-up mode, with checks and with a filter on images.
 
-    A sample is an image with all its people. Other keypoints than COCO's are given by
-    ``metainfo=dict(from_file=...)``, as in all of MMPose. Where it has no sigmas, a default
-    holds (see :func:`directpose.metainfo.parse_metainfo`). Where it has no flip pairs, a mirrored
-    image could not say which keypoint is which: the pipeline's flips are off, and the log says so.
+    A sample is an image with all its people. For other keypoints than COCO's, give
+    ``metainfo=dict(from_file=...)``, as for all data sets of MMPose. If the metainfo has no
+    sigmas, defaults are used, see :func:`directpose.metainfo.parse_metainfo`. If it has no flip
+    pairs, nobody can know which keypoints change places in a mirrored image. Then the data set
+    turns the flips of its pipeline off, and says so in the log.
 
-    What ``tools/check_dataset.py`` calls an error is refused, in the words of that tool: errors of
-    the annotation file and missing images when the file is read, an image that is damaged or of
-    another size than written when it is drawn. Errors in fields that only a metric reads
-    (``area``, ``iscrowd``, ``num_keypoints``) count in test mode alone. What training leaves out
-    by a rule is counted in the log.
+    The data set raises what ``tools/check_dataset.py`` calls an error, with the same message. It
+    checks the annotation file, and that all images exist, when it reads the file. It checks that
+    an image is intact, and has the size in the annotation file, when it loads the image. Errors in
+    fields that only a metric reads (``area``, ``iscrowd``, ``num_keypoints``) count in test mode
+    alone. The log has the number of people and images that training leaves out, and why.
 
     Args:
         data_mode (str): Only ``'bottomup'`` is possible. Defaults to ``'bottomup'``.
-        filter_cfg (dict, optional): Which images to train on. Crowd regions do not count.
+        filter_cfg (dict, optional): The conditions for an image to be trained on. Crowd regions do
+            not count. Defaults to None, which uses all images with annotations.
 
-            - ``min_labelled_keypoints`` (int): the image's people together have at least so
-              many labelled keypoints (v > 0);
-            - ``min_bbox_size`` (float): at least one person's annotated box is wider and
-              higher than this, in original pixels;
-            - ``keep_negatives`` (bool): keep the images without any annotation, to train on
-              them that nobody is there. Defaults to False.
+            - ``min_labelled_keypoints`` (int): The least number of labelled keypoints (v > 0) of
+              all people in the image together.
+            - ``min_bbox_size`` (float): At least one annotated box must be wider and higher than
+              this, in original pixels.
+            - ``keep_negatives`` (bool): Whether to keep the images without any annotation, from
+              which training learns where nobody is. Defaults to False.
 
-            Without it, all annotated images are used. In test mode nothing is filtered, since
-            MMPose's ``CocoMetric`` scores against the whole annotation file.
-        keep_visibility (bool): Whether ``keypoints_visible`` of a sample is COCO's: 0 for
+            In test mode nothing is filtered, because MMPose's ``CocoMetric`` compares with the
+            whole annotation file.
+        keep_visibility (bool): Whether ``keypoints_visible`` of a sample has COCO's values: 0 for
             unlabelled, 1 for hidden, 2 for visible. MMPose has 1 for all labelled keypoints.
             Defaults to False.
-        use_area (bool): As of the metric; False where the data have no ``area``, which then is
-            not asked for. Defaults to True.
-        max_pixels (int): An image of more pixels is refused before it is decoded. Defaults to
-            that of :mod:`directpose.pictures`.
-        **kwargs: As for :class:`mmpose.datasets.CocoDataset`.
+        use_area (bool): The argument of that name of the metric. Set it to False for data without
+            ``area``, and the field is not checked. Defaults to True.
+        max_pixels (int): The largest number of pixels of an image. A larger image is refused
+            before it is decoded. Defaults to the limit of :mod:`directpose.pictures`.
+        **kwargs: The other arguments of :class:`mmpose.datasets.CocoDataset`.
 
     Raises:
-        ValueError: If ``data_mode`` or a key of ``filter_cfg`` is not known.
-        DatasetError: If the annotation file is not one, has an error, or leaves no image. It is
-            a ValueError.
+        ValueError: If ``data_mode`` or a key of ``filter_cfg`` is unknown.
+        DatasetError: If the annotation file cannot be parsed or has an error, or if no image is
+            left. It is a ValueError.
         FileNotFoundError: If the annotation file or the directory of images does not exist.
     """
 
@@ -104,7 +106,7 @@ class BottomupCocoDataset(CocoDataset):
         self.keep_visibility = keep_visibility
         self.use_area, self.max_pixels = use_area, max_pixels
         super().__init__(data_mode=data_mode, filter_cfg=filter_cfg, **kwargs)
-        if self.test_mode:  # where MMPose's metric looks for the file
+        if self.test_mode:  # MMPose's metric reads the path from here
             key = f'{self.metainfo["dataset_name"]}_ann_file'
             MessageHub.get_current_instance().update_info(
                 key, without_byte_order_mark(self.ann_file)
@@ -132,7 +134,8 @@ class BottomupCocoDataset(CocoDataset):
         """Read the annotation file.
 
         Returns:
-            list[dict]: One item for each image with annotations, in test mode for each image.
+            list[dict]: One item for each image. In training, images without annotations are left
+            out unless ``keep_negatives`` is set.
         """
         loader = 'test_dataloader' if self.test_mode else 'train_dataloader'
         if not fileio.exists(self.ann_file):
@@ -186,7 +189,7 @@ class BottomupCocoDataset(CocoDataset):
         )
 
     def _parse(self, data: KeypointAnnotations) -> tuple[list[dict], list[dict]]:
-        """The people and the images of the file, as MMPose wants them."""
+        """Convert the people and the images of the file to MMPose's form."""
         people, images = [], []
         for image in data.images:
             if image['id'] % self.sample_interval:
@@ -204,11 +207,12 @@ class BottomupCocoDataset(CocoDataset):
         """Parse one annotation.
 
         Args:
-            raw_data_info (dict): ``raw_ann_info``, the annotation, and ``raw_img_info``, its
-                image, as they stand in the file.
+            raw_data_info (dict): The annotation as ``raw_ann_info`` and its image as
+                ``raw_img_info``, both as in the file.
 
         Returns:
-            dict: What MMPose makes of it, with COCO's visibility if that is to be kept.
+            dict: The annotation as MMPose parses it, with COCO's visibility if
+            ``keep_visibility`` is set.
         """
         ann = readable(raw_data_info['raw_ann_info'])
         item = super().parse_data_info(dict(raw_data_info, raw_ann_info=ann))
@@ -217,7 +221,7 @@ class BottomupCocoDataset(CocoDataset):
         return item
 
     def _negatives(self, annotated: set[int], images: list[dict]) -> list[dict]:
-        """Items of the images without any annotation, with nobody in them, where they are kept."""
+        """Make the items of the images without any annotation, if these images are kept."""
         if not (self.filter_cfg or {}).get('keep_negatives'):
             return []
         num_keypoints = self._metainfo['num_keypoints']
@@ -242,7 +246,7 @@ class BottomupCocoDataset(CocoDataset):
         ]
 
     def _tell_dropped(self, data: KeypointAnnotations) -> None:
-        """Count in the log whom training leaves out, and by which rule."""
+        """Log how many people training leaves out, and by which rule."""
         dropped = {
             'are crowd regions': [p for p in data.people if p.is_crowd],
             'have no labelled keypoint': [
@@ -275,19 +279,20 @@ class BottomupCocoDataset(CocoDataset):
         """Run the pipeline on an image and its people.
 
         Args:
-            idx (int): Which image.
+            idx (int): The index of the image.
 
         Returns:
-            dict: What the pipeline makes of them.
+            dict: The output of the pipeline.
 
         Raises:
-            DatasetError: If the image file is not of the size written, or cannot be read.
+            DatasetError: If the image file cannot be read, or has another size than the annotation
+                file says.
         """
         self._check_image(idx, decode=False)
         try:
             return super().prepare_data(idx)
         except Exception:
-            self._check_image(idx, decode=True)  # its error says what is wrong with the file
+            self._check_image(idx, decode=True)  # raises an error that names the fault
             raise
 
     def _check_image(self, idx: int, decode: bool) -> None:
@@ -302,10 +307,10 @@ class BottomupCocoDataset(CocoDataset):
             self._refuse(errors)
 
     def filter_data(self) -> list[dict]:
-        """Choose the images to train on by ``filter_cfg``, and log how many there are.
+        """Choose the images to train on by ``filter_cfg``, and log their number.
 
         Returns:
-            list[dict]: The items of the images that stay.
+            list[dict]: The items of the images that are kept.
         """
         images = self.data_list
         if self.filter_cfg and not self.test_mode:
@@ -355,7 +360,7 @@ def _is_outside(person: Person) -> bool:
 
 
 def _flips(steps: Iterable) -> Iterator[RandomFlip | PoseTestTimeAug]:
-    """The steps of a pipeline that mirror images, also those that others wrap."""
+    """Find the steps of a pipeline that mirror images, also inside other steps."""
     for step in steps:
         if isinstance(step, RandomFlip | PoseTestTimeAug):
             yield step

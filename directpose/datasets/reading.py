@@ -1,4 +1,4 @@
-"""What stands between an annotation file as people write it and MMPose, which is strict."""
+"""Repairs of annotation files that MMPose is too strict to read."""
 
 import atexit
 import os.path as osp
@@ -11,17 +11,17 @@ from directpose.dataset_check import is_finite, to_array
 
 
 def readable(ann: dict) -> dict:
-    """Make an annotation one that MMPose reads, whatever is in fields that training does not use.
+    """Make an annotation readable for MMPose, even if fields that training does not use are wrong.
 
     Args:
-        ann (dict): An annotation of the file, without errors of the keypoints and the box.
+        ann (dict): An annotation whose keypoints and box have no errors.
 
     Returns:
-        dict: The same with finite keypoints, a whole number of them, ``iscrowd`` 0 or 1, a list
-        as segmentation, and an area that is a number or lacks.
+        dict: A copy in which all keypoints are finite, ``num_keypoints`` is an integer,
+        ``iscrowd`` is 0 or 1, ``segmentation`` is a list, and ``area`` is a number or is missing.
     """
     keypoints = to_array(ann['keypoints'], (-1, 3))
-    # The place of a keypoint that is not labelled may be NaN: FiftyOne writes it so.
+    # Keypoints without a label may have NaN as coordinates. FiftyOne writes such files.
     keypoints[~np.isfinite(keypoints).all(axis=1)] = 0
     readable = dict(
         ann,
@@ -32,18 +32,19 @@ def readable(ann: dict) -> dict:
     if type(ann.get('num_keypoints')) is not int:
         readable['num_keypoints'] = int(np.count_nonzero(keypoints[:, 2]))
     if not is_finite(ann.get('area')):
-        readable.pop('area', None)  # MMPose takes a part of the box
+        readable.pop('area', None)  # MMPose then takes a fraction of the box's area
     return readable
 
 
 def without_byte_order_mark(ann_file: str) -> str:
-    """Copy a file that begins with a byte order mark, which xtcocotools does not read.
+    """Copy an annotation file without its byte order mark, with which xtcocotools cannot read it.
 
     Args:
-        ann_file (str): An annotation file.
+        ann_file (str): The path of an annotation file.
 
     Returns:
-        str: The file, or a copy without the mark, which is deleted when the process ends.
+        str: The path of the copy, which is deleted when the process ends. If the file has no
+        byte order mark, it is not copied, and its own path is returned.
     """
     if '://' in ann_file or not osp.isfile(ann_file):
         return ann_file

@@ -1,4 +1,4 @@
-"""The views of an image that test-time augmentation looks at."""
+"""The transform that makes the views of an image for test-time augmentation."""
 
 from collections.abc import Sequence
 
@@ -12,21 +12,21 @@ _FLIP_KEYS = ('flip', 'flip_direction', 'flip_indices')
 
 @TRANSFORMS.register_module()
 class PoseTestTimeAug(TestTimeAug):
-    """Run a test pipeline at several sizes, each upright and mirrored.
+    """Run a test pipeline at several image sizes, and for each size upright and mirrored.
 
-    :class:`~directpose.models.PoseTTAModel` merges the poses. The ground truth stays in original
-    pixels, upright, in every view.
+    :class:`~directpose.models.PoseTTAModel` merges the poses of these views. In every view the
+    ground truth stays upright and in original pixels.
 
     Args:
-        transforms (Sequence[dict]): The test pipeline, with a ``ShortSideResize`` in it and
-            ``PackPoseInputs`` at its end.
-        scales (Sequence[float]): Factors to the sizes of ``ShortSideResize``. The first view's
-            pixels are those of the NMS over all views.
-        flip (bool): Whether to mirror each size too. Defaults to True.
+        transforms (Sequence[dict]): The test pipeline. It must contain a ``ShortSideResize`` and
+            end with ``PackPoseInputs``.
+        scales (Sequence[float]): The factors by which to multiply the sizes of
+            ``ShortSideResize``. NMS over all views uses the input pixels of the first one.
+        flip (bool): Whether to add a mirrored view of each size. Defaults to True.
 
     Raises:
-        ValueError: If the pipeline has no ``ShortSideResize``, or does not pack what turning back
-            takes, or if a scale is not positive.
+        ValueError: If the pipeline has no ``ShortSideResize``, if ``PackPoseInputs`` lacks a meta
+            key that is needed to mirror poses back, or if a scale is not positive.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class PoseTestTimeAug(TestTimeAug):
         self.flip = flip
 
     def turn_flip_off(self) -> None:
-        """Leave the mirrored views out: without flip pairs they cannot be turned back."""
+        """Leave out the mirrored views, which are of no use if the metainfo has no flip pairs."""
         if self.flip:
             self.subroutines = self.subroutines[::2]  # each size is upright, then mirrored
             self.flip = False
@@ -64,15 +64,15 @@ class PoseTestTimeAug(TestTimeAug):
             results (dict): An image of a data set.
 
         Returns:
-            dict: ``inputs`` and ``data_samples``, each a list with an entry a view: the sizes in
-            the order of ``scales``, each of them upright, then mirrored.
+            dict: ``inputs`` and ``data_samples``, two lists with one entry for each view. The
+            views have the order of ``scales``. For each scale, the upright view comes first.
         """
-        # MMPose hands the whole data set along, and MMCV copies `results` for every view.
+        # MMPose puts the whole data set into `results`, and MMCV copies `results` for every view.
         return super().transform({k: v for k, v in results.items() if k != 'dataset'})
 
 
 def _at_scales(step: BaseTransform, scales: Sequence[float]) -> list[BaseTransform]:
-    """A resize at all scales, any other step as it is."""
+    """Make a resize for each scale from a ``ShortSideResize``. Other steps stay as they are."""
     if not isinstance(step, ShortSideResize):
         return [step]
     return [

@@ -1,10 +1,11 @@
-"""The recipe's own steps on an image and its people, in MMPose's style.
+"""The transforms of the training recipe and of the test, in the style of MMPose.
 
-The frames are those of the image at hand: original pixels before a resize, input pixels after
-it. Boxes are (x1, y1, x2, y2); the first pixel of a row is at x = 0, the last at x = width - 1.
+Coordinates are in pixels of the current image. Before a resize these are original pixels, and
+after it they are input pixels. Boxes are (x1, y1, x2, y2). The first pixel of a row is at x = 0
+and the last one at x = width - 1.
 
-Source: DirectPose (arXiv 1911.07451), Section 4, and the authors' implementation, which
-follows maskrcnn-benchmark.
+The recipe is in section 4 of DirectPose (arXiv 1911.07451) and in the authors' implementation,
+which follows maskrcnn-benchmark.
 """
 
 import mmcv
@@ -16,17 +17,18 @@ from mmpose.registry import TRANSFORMS
 
 from directpose.geometry import box_of_keypoints, short_side_resize
 
-# Drops the people whose box is empty. In MMPose's filter `keep_empty=True` means to give up
-# an image without people, which makes the data set draw another one; here it stays.
+# Drops the people whose box is empty. `keep_empty=False` keeps an image without people. With True,
+# MMPose's filter would return None, and the data set would draw another image.
 _drop_empty_boxes = FilterAnnotations(
     min_gt_bbox_wh=(0, 0), by_box=True, by_kpt=False, keep_empty=False
 )
 
 
 def _resize_image(results: dict, short_side: int, max_long_side: int) -> None:
-    """Resize the image with PIL's bilinear filter, which averages where it shrinks.
+    """Resize the image with PIL's bilinear filter.
 
-    OpenCV's filter of that name does not, and gives the network another image.
+    When this filter shrinks an image, it averages over all pixels. OpenCV's bilinear filter does
+    not, and so the network would get another image.
     """
     h, w = results['img'].shape[:2]
     new_w, new_h = short_side_resize((w, h), short_side, max_long_side)
@@ -38,7 +40,7 @@ def _resize_image(results: dict, short_side: int, max_long_side: int) -> None:
 
 
 def _check_lengths(transform: BaseTransform, **lengths: int) -> None:
-    """See that lengths in pixels are positive whole numbers."""
+    """Check that lengths in pixels are positive whole numbers."""
     for name, length in lengths.items():
         if type(length) is not int or length < 1:
             raise ValueError(
@@ -49,10 +51,10 @@ def _check_lengths(transform: BaseTransform, **lengths: int) -> None:
 
 @TRANSFORMS.register_module()
 class BBoxFromKeypoints(BaseTransform):
-    """Replace each person's box by the tight box of the labelled keypoints.
+    """Replace each person's box by the tight box around the labelled keypoints.
 
-    The box is grown by one pixel on every side and clipped to the image. Crowd regions and
-    people left with an empty box (no labelled keypoint) are dropped.
+    The box is enlarged by one pixel on every side and clipped to the image. Crowd regions are
+    dropped, and so are people whose box is empty because they have no labelled keypoint.
 
     Required Keys:
 
@@ -76,11 +78,11 @@ class BBoxFromKeypoints(BaseTransform):
         """Replace ``bbox`` and drop people.
 
         Args:
-            results (dict): The people of an image: ``keypoints`` (n, K, 2) in the pixels of the
-                image, ``keypoints_visible`` (n, K).
+            results (dict): An image with n people: ``keypoints`` (n, K, 2) in pixels of the image
+                and ``keypoints_visible`` (n, K).
 
         Returns:
-            dict: The same with ``bbox`` (m, 4) and the m people that stay; m may be 0.
+            dict: The image with ``bbox`` (m, 4) and the m people that are kept. m may be 0.
         """
         keypoints = results['keypoints']
         labelled = results['keypoints_visible'] > 0  # (n, K)
@@ -98,10 +100,10 @@ class BBoxFromKeypoints(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomShortSideResize(BaseTransform):
-    """Resize an image and its people so that the short side has a random length.
+    """Resize an image and its people so that the short side has a random length, for training.
 
-    For training. ``input_size`` is not set: MMPose 1.3's ``RandomFlip`` reads it as
-    (height, width) and would mirror about the wrong width.
+    The transform does not set ``input_size``. MMPose 1.3's ``RandomFlip`` would read it as
+    (height, width) and mirror about the wrong width.
 
     Required Keys:
 
@@ -120,15 +122,15 @@ class RandomShortSideResize(BaseTransform):
 
     Added Keys:
 
-    - scale_factor: ratios of width and of height, which rounding makes differ
+    - scale_factor: the ratios of the widths and of the heights, which differ by rounding
 
     Args:
-        short_side (tuple[int, int]): Smallest and largest length of the short side; every
-            integer from the one to the other is as likely. Defaults to (480, 1600).
-        max_long_side (int): The cap on the long side. Defaults to 2666.
+        short_side (tuple[int, int]): The smallest and the largest length of the short side. All
+            integers in this range are equally likely. Defaults to (480, 1600).
+        max_long_side (int): The largest length of the long side. Defaults to 2666.
 
     Raises:
-        ValueError: If the range is empty, or a length is not a positive whole number.
+        ValueError: If the range is empty, or if a length is not a positive whole number.
     """
 
     def __init__(
@@ -150,13 +152,13 @@ class RandomShortSideResize(BaseTransform):
         return int(np.random.randint(low, high + 1))
 
     def transform(self, results: dict) -> dict:
-        """Resize the image and move the people with it.
+        """Resize the image and its people.
 
         Args:
-            results (dict): An image with its people in the image's pixels.
+            results (dict): An image with its people in pixels of the image.
 
         Returns:
-            dict: The same, resized.
+            dict: The resized image with its people.
         """
         _resize_image(results, self._draw_short_side(), self.max_long_side)
         scale_factor = np.array(results['scale_factor'], dtype=np.float32)
@@ -177,12 +179,12 @@ class RandomShortSideResize(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ShortSideResize(BaseTransform):
-    """Resize an image by its short side for testing.
+    """Resize an image so that the short side has a given length, for testing.
 
-    The ground truth stays in original pixels, where MMPose evaluates and draws it. The keys
-    added tell ``BottomupPoseEstimator`` how to take poses back there:
-    ``x / input_size * input_scale + input_center - input_scale / 2``, which with the values
-    set here is division by the real ratios of width and height.
+    The ground truth stays in original pixels, because MMPose evaluates and draws it there. With
+    the added keys, ``BottomupPoseEstimator`` converts poses to original pixels:
+    ``x / input_size * input_scale + input_center - input_scale / 2``. With the values of this
+    transform, this is a division by the exact ratios of the widths and of the heights.
 
     Required Keys:
 
@@ -195,17 +197,18 @@ class ShortSideResize(BaseTransform):
 
     Added Keys:
 
-    - scale_factor: ratios of width and of height
+    - scale_factor: the ratios of the widths and of the heights
     - input_size: width and height after the resize
     - input_center: centre of the original image, in original pixels
     - input_scale: width and height of the original image
 
     Args:
-        short_side (int): Length of the short side. Defaults to 800.
-        max_long_side (int): The cap on the long side. Defaults to 1333.
+        short_side (int): The length of the short side. It becomes smaller where the long side
+            would exceed its limit. Defaults to 800.
+        max_long_side (int): The largest length of the long side. Defaults to 1333.
 
     Raises:
-        ValueError: If one of them is not a positive whole number.
+        ValueError: If one of the lengths is not a positive whole number.
     """
 
     def __init__(self, short_side: int = 800, max_long_side: int = 1333) -> None:
@@ -214,13 +217,13 @@ class ShortSideResize(BaseTransform):
         self.max_long_side = max_long_side
 
     def transform(self, results: dict) -> dict:
-        """Resize the image alone.
+        """Resize the image but not the ground truth.
 
         Args:
             results (dict): An image.
 
         Returns:
-            dict: The image in input pixels, and what leads back to original pixels.
+            dict: The resized image, and the keys that lead back to original pixels.
         """
         h, w = results['img'].shape[:2]
         _resize_image(results, self.short_side, self.max_long_side)
@@ -241,12 +244,13 @@ class ShortSideResize(BaseTransform):
 class CropAroundPerson(BaseTransform):
     """Crop a window that contains the top left corner of a random person's box.
 
-    The window's left edge is a random integer from the box's left edge back to half a window
-    before it (but not outside the image), its top edge likewise. Without people it is the
-    image's top left. What the image lacks is filled with 0 at the right and the bottom.
+    The left edge of the window is a random integer between the left edge of the box and the place
+    half a window further to the left, but never outside the image. The top edge is chosen in the
+    same way. Without people the window starts at the top left corner of the image. If the window
+    extends beyond the image at the right or at the bottom, this part is filled with 0.
 
-    Boxes are clipped to the window, keypoints outside it become unlabelled, and people whose
-    box is empty then are dropped.
+    Boxes are clipped to the window. Keypoints outside the window become unlabelled. People whose
+    box is then empty are dropped.
 
     Required Keys:
 
@@ -268,13 +272,13 @@ class CropAroundPerson(BaseTransform):
 
     Added Keys:
 
-    - crop_offset: x and y of the window's top left, in pixels before the crop
+    - crop_offset: x and y of the window's top left corner, in pixels of the image before the crop
 
     Args:
         crop_size (tuple[int, int]): Width and height of the window. Defaults to (800, 800).
 
     Raises:
-        ValueError: If one of them is not a positive whole number.
+        ValueError: If the width or the height is not a positive whole number.
     """
 
     def __init__(self, crop_size: tuple[int, int] = (800, 800)) -> None:
@@ -292,14 +296,14 @@ class CropAroundPerson(BaseTransform):
         return int(x), int(y)
 
     def transform(self, results: dict) -> dict:
-        """Crop the image and move the people with it.
+        """Crop the image and move its people into the frame of the window.
 
         Args:
-            results (dict): An image with its people in the image's pixels: ``bbox`` (n, 4),
-                ``keypoints`` (n, K, 2), ``keypoints_visible`` (n, K).
+            results (dict): An image with n people in pixels of the image: ``bbox`` (n, 4),
+                ``keypoints`` (n, K, 2) and ``keypoints_visible`` (n, K).
 
         Returns:
-            dict: The window, with the m people that stay in it; m may be 0.
+            dict: The window with the m people that are kept. m may be 0.
         """
         x, y = self._draw_offset(results['bbox'])
         w, h = self.crop_size

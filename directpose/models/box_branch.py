@@ -1,4 +1,4 @@
-"""FCOS's boxes (arXiv 1904.01355) beside the keypoints, in the same shot."""
+"""The branch that predicts boxes as FCOS does (arXiv 1904.01355). This is not in the paper."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,17 @@ from .tower import make_tower
 
 @MODELS.register_module()
 class BoxBranch(BaseModule):
-    """Regresses the distances from a location to the four sides of its person's box.
+    """Predict the distances from a location to the four sides of its person's box.
 
-    A tower of its own and one convolution; the exponential keeps the distances above 0. They are
-    in strides, so the levels need no scales.
+    The branch is a tower and one convolution. The exponential function makes the distances
+    positive. They are in units of the level's stride, so FCOS's learned scale of each level is
+    not needed.
 
     Args:
-        in_channels (int): Channels of the features.
-        feat_channels (int): Channels of the tower, a multiple of 32. Defaults to 256.
-        stacked_convs (int): Convolutions in the tower. Defaults to 4.
+        in_channels (int): Number of channels of the features.
+        feat_channels (int): Number of channels of the tower. It must be a multiple of 32.
+            Defaults to 256.
+        stacked_convs (int): Number of convolutions in the tower. Defaults to 4.
     """
 
     def __init__(self, in_channels: int, feat_channels: int = 256, stacked_convs: int = 4) -> None:
@@ -29,9 +31,15 @@ class BoxBranch(BaseModule):
         self.conv = nn.Conv2d(feat_channels, 4, 3, padding=1)
 
     def forward(self, feats: Sequence[Tensor]) -> list[Tensor]:
-        """Features (N, C, H, W) to distances (N, 4, H, W), a level each.
+        """Predict the distances at every cell of every level.
 
-        Left, top, right, bottom, above 0, in units of the level's stride; at least fp32.
+        Args:
+            feats (Sequence[Tensor]): For each level, features of shape (N, in_channels, H, W).
+
+        Returns:
+            List[Tensor]: For each level, the distances to the left, top, right and bottom side,
+            of shape (N, 4, H, W), positive and in units of the level's stride. They have at least
+            single precision.
         """
         logits = [self.conv(self.tower(feat)) for feat in feats]
         return [x.to(torch.promote_types(x.dtype, torch.float32)).exp() for x in logits]

@@ -1,4 +1,4 @@
-"""FCOS's boxes beside the keypoints, predicted in the same shot. Not of the paper."""
+"""A head that predicts a box for each person, as FCOS does. This is not in the paper."""
 
 from collections.abc import Sequence
 
@@ -13,16 +13,16 @@ from .targets import at_positives
 
 @MODELS.register_module()
 class DirectPoseBoxHead(DirectPoseHead):
-    """A :class:`DirectPoseHead` that predicts people's boxes too, and does NMS on those boxes.
+    """A :class:`DirectPoseHead` that also predicts people's boxes, and uses them for NMS.
 
     Args:
         metainfo (dict): See :class:`DirectPoseHead`.
-        in_channels (int): Channels of the features. Defaults to 256.
-        box_branch (dict): The branch that predicts the boxes. Defaults to
+        in_channels (int): Number of channels of the features. Defaults to 256.
+        box_branch (dict): Config of the branch that predicts the boxes. Defaults to
             :class:`~.box_branch.BoxBranch`.
-        loss_box (dict): Loss of the predicted boxes, in input pixels. Defaults to mmdet's
-            ``GIoULoss``.
-        **kwargs: See :class:`DirectPoseHead`.
+        loss_box (dict): Config of the loss of the boxes, which are in input pixels. Defaults to
+            mmdet's ``GIoULoss``.
+        **kwargs: The other arguments of :class:`DirectPoseHead`.
     """
 
     output_names = (*DirectPoseHead.output_names, 'box_pred')
@@ -40,15 +40,16 @@ class DirectPoseBoxHead(DirectPoseHead):
         self.loss_box = MODELS.build(loss_box)
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
-        """Raw maps of every level.
+        """Compute the raw maps of every level.
 
         Args:
-            feats (Sequence[Tensor]): (N, in_channels, H, W) a level, finest first.
+            feats (Sequence[Tensor]): For each level, finest first, features of shape
+                (N, in_channels, H, W).
 
         Returns:
-            Tuple[List[Tensor], ...]: What :meth:`DirectPoseHead.forward` returns and, as a
-            fourth, distances to the left, top, right and bottom of the box (N, 4, H, W) a level,
-            in strides.
+            Tuple[List[Tensor], ...]: The three lists of :meth:`DirectPoseHead.forward` and a
+            fourth one, which has for each level the distances to the left, top, right and bottom
+            side of the box, of shape (N, 4, H, W), in units of the level's stride.
         """
         return *super().forward(feats), self.box_branch(feats)
 
@@ -60,16 +61,17 @@ class DirectPoseBoxHead(DirectPoseHead):
         box_preds: Sequence[Tensor],
         batch_gt_instances: Sequence[InstanceData],
     ) -> dict[str, Tensor]:
-        """Losses of the raw maps that :meth:`forward` returns.
+        """Compute the losses of the raw maps that :meth:`forward` returns.
 
         Args:
             cls_scores, keypoint_preds, centernesses, batch_gt_instances: See
                 :meth:`DirectPoseHead.loss_by_feat`.
-            box_preds (Sequence[Tensor]): Distances (N, 4, H, W) a level, in strides.
+            box_preds (Sequence[Tensor]): For each level, distances of shape (N, 4, H, W), see
+                :meth:`forward`.
 
         Returns:
             Dict[str, Tensor]: The losses of :meth:`DirectPoseHead.loss_by_feat` and
-            ``loss_box``, which weighs a location by its centerness target.
+            ``loss_box``, in which the weight of a location is its centerness target.
         """
         targets = self.get_targets(cls_scores, keypoint_preds, batch_gt_instances)
         losses = self.loss_by_targets(cls_scores, keypoint_preds, centernesses, targets)
@@ -91,15 +93,16 @@ class DirectPoseBoxHead(DirectPoseHead):
         batch_img_metas: Sequence[dict],
         cfg: dict,
     ) -> list[InstanceData]:
-        """Poses of the raw maps that :meth:`forward` returns, with the predicted boxes.
+        """Decode the raw maps that :meth:`forward` returns into poses with predicted boxes.
 
         Args:
             cls_scores, keypoint_preds, centernesses, batch_img_metas, cfg: See
                 :meth:`DirectPoseHead.predict_by_feat`.
-            box_preds (Sequence[Tensor]): Distances (N, 4, H, W) a level, in strides.
+            box_preds (Sequence[Tensor]): For each level, distances of shape (N, 4, H, W), see
+                :meth:`forward`.
 
         Returns:
-            List[InstanceData]: As of :meth:`DirectPoseHead.predict`, in input pixels.
+            List[InstanceData]: The poses of each image, see :meth:`DirectPoseHead.predict`.
         """
         outputs = (cls_scores, keypoint_preds, centernesses, box_preds)
         return self._decode(outputs, batch_img_metas, cfg)

@@ -1,4 +1,7 @@
-"""From raw maps to poses: the only decoder, for the head, for views merged and for export."""
+"""The decoder, which turns raw maps into poses.
+
+The head, test-time augmentation and the exported graph all use this decoder.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -13,50 +16,51 @@ from .nms import NO_POSE, nms, stable_topk, take
 
 
 class Poses(NamedTuple):
-    """Poses of a batch of N images in input pixels, R rows an image.
+    """Poses of a batch of N images, in input pixels, with R rows for each image.
 
-    A row that holds no pose has the score -1 and fills the arrays up to their fixed length.
+    All images have the same number of rows. Rows that hold no pose have the score -1.
     """
 
     keypoints: Tensor
-    """(N, R, K, 2), x first; keypoints may lie outside of the image."""
+    """Shape (N, R, K, 2), x first. Keypoints may lie outside the image."""
     scores: Tensor
-    """(N, R), classification times centerness."""
+    """Shape (N, R). The classification score times the centerness."""
     boxes: Tensor
-    """(N, R, 4) as x1, y1, x2, y2, clipped to the image."""
+    """Shape (N, R, 4), as x1, y1, x2, y2, clipped to the image."""
     keypoint_scores: Tensor | None = None
-    """(N, R, K), each keypoint's own score; None where the head has none."""
+    """Shape (N, R, K). The score of each keypoint, or None if the head does not rate keypoints."""
     keypoints_hidden: Tensor | None = None
-    """(N, R, K), the probability that a keypoint is hidden; None where the head does not tell."""
+    """Shape (N, R, K). The probability that a keypoint is hidden, or None as above."""
 
     def map(self, function: Callable[[Tensor], Tensor]) -> 'Poses':
-        """Apply a function to each field that is there."""
+        """Apply a function to each field that is not None."""
         return Poses(*(None if field is None else function(field) for field in self))
 
 
 class PoseDecoder:
     """Turn the raw maps of the head into poses.
 
-    Everything is a tensor of fixed length and all images of a batch are decoded at once, so the
-    same code runs in eager mode and in an exported graph. Equal scores keep the order of their
-    levels and, within a level, of their cells, row by row.
+    The decoder handles all images of a batch at once, and all its tensors have a fixed length. So
+    the same code runs in eager mode and in an exported graph. Locations with equal scores keep
+    the order of their levels and, within a level, of their cells, row by row.
 
     Args:
         strides (Sequence[int]): The stride of each level in input pixels.
-        test_cfg (Mapping): The settings, as in ``model.test_cfg``; other keys are ignored:
+        test_cfg (Mapping): The settings, as in ``model.test_cfg``. Other keys are ignored.
 
-            - ``score_thr`` (float or Tensor): the least score of a pose, which is classification
-              times centerness, the score that is returned.
-            - ``cls_thr`` (float): a location is a candidate if its classification score is
-              larger; the paper's threshold. The centerness does not count here.
-            - ``nms_pre`` (int): the most candidates of a level, by score.
+            - ``score_thr`` (float or Tensor): The least score of a pose that is returned. This
+              score is the classification score times the centerness.
+            - ``cls_thr`` (float): A location is a candidate if its classification score is above
+              this value, whatever its centerness. This is the paper's threshold.
+            - ``nms_pre`` (int): The largest number of candidates of a level. Those with the best
+              scores are taken.
             - ``nms`` (dict): ``iou_threshold`` and ``offset`` of :func:`~.nms.nms`.
-            - ``max_per_img`` (int): the most poses of an image.
+            - ``max_per_img`` (int): The largest number of poses of an image.
 
-        output_names (Sequence[str]): What the raw maps are, in their order: ``cls_score``,
-            ``keypoint_pred``, ``centerness``, and ``box_pred`` or ``keypoint_logit`` of a head
-            that predicts boxes or rates keypoints. Defaults to the first three and ``box_pred``,
-            which may be left out of the maps.
+        output_names (Sequence[str]): The names of the raw maps, in the order in which the head
+            returns them: ``cls_score``, ``keypoint_pred``, ``centerness``, and then ``box_pred``
+            if the head predicts boxes, or ``keypoint_logit`` if it rates keypoints. Defaults to
+            the first three and ``box_pred``, which the maps need not have.
 
     Raises:
         ValueError: If ``test_cfg`` lacks a key.
@@ -84,34 +88,40 @@ class PoseDecoder:
         self.max_per_img = min(test_cfg['max_per_img'], num_candidates)
 
     def __call__(self, outputs: Sequence[Sequence[Tensor]], image_sizes: Tensor) -> Poses:
-        """Poses of a batch of images, best first.
+        """Decode a batch of images.
 
         Args:
-            outputs (Sequence[Sequence[Tensor]]): What the head's ``forward`` returns, a level
-                each: classification logits (N, 1, H, W), keypoints (N, 2K, H, W) in strides
-                from the location, centerness logits (N, 1, H, W); of a head that predicts
-                boxes, distances to the left, top, right and bottom (N, 4, H, W) in strides; of
-                one that rates keypoints, logits (N, 2K, H, W) of their score and of being
-                hidden.
-            image_sizes (Tensor): (N, 2), height and width of each image in input pixels,
-                without the padding.
+            outputs (Sequence[Sequence[Tensor]]): What the head's ``forward`` returns. Each of
+                these sequences has one tensor for each level:
+
+                - classification logits of shape (N, 1, H, W)
+                - keypoints of shape (N, 2K, H, W), relative to the location, in strides
+                - centerness logits of shape (N, 1, H, W)
+                - if the head predicts boxes, the distances to the left, top, right and bottom
+                  side, of shape (N, 4, H, W), in strides
+                - if the head rates keypoints, logits of shape (N, 2K, H, W), which alternate
+                  between the keypoint's score and its being hidden
+
+            image_sizes (Tensor): Height and width of each image without padding, of shape (N, 2),
+                in input pixels.
 
         Returns:
-            Poses: In input pixels; R is ``max_per_img``, or the number of candidates where that
-            is less.
+            Poses: The poses, best first. R is ``max_per_img`` or the number of candidates,
+            whichever is smaller.
         """
         return self.suppress(self.candidates(outputs, image_sizes))
 
     def candidates(self, outputs: Sequence[Sequence[Tensor]], image_sizes: Tensor) -> Poses:
-        """The best locations of each level as poses, before NMS.
+        """Decode the best locations of each level, before NMS.
 
         Args:
             outputs (Sequence[Sequence[Tensor]]): See :meth:`__call__`.
-            image_sizes (Tensor): (N, 2), height and width in input pixels.
+            image_sizes (Tensor): See :meth:`__call__`.
 
         Returns:
-            Poses: In input pixels, level by level; R is ``nms_pre`` times the number of levels.
-            Without predicted boxes, a box is the extremes of the pose's keypoints.
+            Poses: The poses of the candidates, level by level. R is ``nms_pre`` times the number
+            of levels. If the head predicts no boxes, the box of a pose is the smallest one that
+            holds its keypoints.
         """
         levels = [
             self._level(stride, **dict(zip(self.output_names, maps)))
@@ -133,16 +143,16 @@ class PoseDecoder:
         box_pred: Tensor | None = None,
         keypoint_logit: Tensor | None = None,
     ) -> Poses:
-        """The ``nms_pre`` best locations of a level, with boxes that are not clipped yet."""
+        """Decode the ``nms_pre`` best locations of a level. The boxes are not clipped yet."""
         prob = cls_score.float().flatten(1).sigmoid()  # (N, H * W)
         scores = prob * centerness.float().flatten(1).sigmoid()
         scores = scores.where((prob > self.cls_thr) & (scores >= self.score_thr), NO_POSE)
-        # however small the level is, there are nms_pre rows
+        # Padding gives nms_pre rows even if the level has fewer cells.
         scores, index = stable_topk(F.pad(scores, (0, self.nms_pre), value=NO_POSE), self.nms_pre)
         index = index.where(scores >= 0, 0)  # (N, nms_pre)
 
         def gather(maps: Tensor) -> Tensor:
-            """The values of all cells (N, C, H, W) at the best ones, (N, nms_pre, C)."""
+            """Take the values (N, nms_pre, C) of the best cells from maps (N, C, H, W)."""
             return take(maps.flatten(2).transpose(1, 2), index).float()
 
         width = cls_score.shape[3]
@@ -162,10 +172,10 @@ class PoseDecoder:
         """Keep the best of the candidates whose boxes overlap.
 
         Args:
-            candidates (Poses): What :meth:`candidates` returns.
+            candidates (Poses): The result of :meth:`candidates`.
 
         Returns:
-            Poses: Best first; R as of :meth:`__call__`.
+            Poses: The poses that are kept, see :meth:`__call__`.
         """
         scores, index = nms(
             candidates.boxes, candidates.scores, **self.nms, max_per_img=self.max_per_img
@@ -175,16 +185,16 @@ class PoseDecoder:
 
 
 def to_instances(poses: Poses) -> list[InstanceData]:
-    """Poses in mmpose's form, without the rows that hold none.
+    """Convert poses to mmpose's format, without the rows that hold no pose.
 
     Args:
-        poses (Poses): Of N images.
+        poses (Poses): The poses of N images.
 
     Returns:
-        list[InstanceData]: For each image, as numpy arrays: ``bboxes`` (n, 4), ``bbox_scores``
-        (n, ), ``keypoints`` (n, K, 2) and ``keypoint_scores`` (n, K). Where the head rates
-        keypoints, these are their own and there is ``keypoints_hidden`` (n, K) too; else each
-        is the score of its person.
+        List[InstanceData]: The n poses of each image, as NumPy arrays: ``bboxes`` (n, 4),
+        ``bbox_scores`` (n, ), ``keypoints`` (n, K, 2) and ``keypoint_scores`` (n, K). If the head
+        rates keypoints, there is ``keypoints_hidden`` (n, K) as well. If the head does not, the
+        score of each keypoint is the score of its person.
     """
     results = []
     poses = poses.map(lambda field: field.cpu().numpy())

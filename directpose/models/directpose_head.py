@@ -1,4 +1,4 @@
-"""The dense head: towers, outputs, and the pieces of this folder put together."""
+"""The dense head, which puts the other modules of this folder together."""
 
 from collections.abc import Sequence
 
@@ -30,40 +30,40 @@ from .tower import make_tower
 class DirectPoseHead(BaseHead):
     """Head of `DirectPose <https://arxiv.org/abs/1911.07451>`_.
 
-    At every location of every level it predicts whether a person is there, how central the
-    location is in the person's box, and the person's keypoints. One set of weights serves all
-    levels. The outputs are FCOS's, with KPAlign in place of the box branch; an auxiliary branch
-    classifies the cells of the finest level by keypoint and is used in training alone.
+    At every location of every level the head predicts whether a person is there, how central the
+    location is in the person's box, and the person's keypoints. All levels share the weights. The
+    outputs are those of FCOS, with KPAlign in place of the box branch. In training, an auxiliary
+    branch classifies the cells of the finest level by the keypoint that lies in them.
 
     Args:
-        metainfo (dict): Metainfo of the data set, as given to mmpose's datasets:
-            ``dict(from_file=...)`` or the fields themselves. The number of keypoints, their
-            names and their sigmas come from it.
-        in_channels (int): Channels of the features. Defaults to 256.
-        feat_channels (int): Channels of the classification tower. Defaults to 256.
-        group_channels (int): Channels of each keypoint group in the keypoint tower, a multiple
-            of 4. Defaults to 64.
-        groups (Sequence[Sequence[str]], optional): The keypoint groups by names; the keypoints
-            of a group share one sampling position. Defaults to one group of all keypoints.
-        finest_groups (Sequence[Sequence[str]]): Those of the groups that read the finest level,
-            whatever the level of the person; the paper has the head's keypoints here. By default
-            every group reads the level one finer than the person's.
-        stacked_convs (int): Convolutions in each tower. Defaults to 4.
-        strides (Sequence[int]): Strides of the levels in input pixels.
-        regress_ranges (Sequence[Tuple[float, float]]): For each level the least and largest
+        metainfo (dict): Metainfo of the data set, in the form of mmpose's datasets:
+            ``dict(from_file=...)`` or the fields themselves. It has the number of keypoints,
+            their names and their sigmas.
+        in_channels (int): Number of channels of the features. Defaults to 256.
+        feat_channels (int): Number of channels of the classification tower. Defaults to 256.
+        group_channels (int): Number of channels of each keypoint group in the keypoint tower. It
+            must be a multiple of 4. Defaults to 64.
+        groups (Sequence[Sequence[str]], optional): The keypoint names of each group. Keypoints of
+            a group share one sampling position. Defaults to one group of all keypoints.
+        finest_groups (Sequence[Sequence[str]]): Those of the groups that sample the finest level.
+            In the paper these are the groups of the head. All other groups sample the next finer
+            level. Defaults to none.
+        stacked_convs (int): Number of convolutions in each tower. Defaults to 4.
+        strides (Sequence[int]): The stride of each level in input pixels.
+        regress_ranges (Sequence[Tuple[float, float]]): For each level, the least and the largest
             distance from a location to the farthest side of its box, in input pixels.
         center_sample_radius (float): See :func:`~.targets.assign_persons`. Defaults to 1.5.
-        keypoint_branch (dict): The module that turns the keypoint tower's maps into keypoints.
-            Defaults to :class:`~.kpalign.KPAlign`.
-        heatmap_branch (dict, optional): The auxiliary branch, or None to do without.
-        loss_cls (dict): Loss of the classification.
-        loss_centerness (dict): Loss of the centerness.
-        loss_keypoint (dict): Loss of the coordinates, called as mmdet's regression losses.
-        loss_heatmap (dict): Loss of the auxiliary branch.
+        keypoint_branch (dict): Config of the module that computes keypoints from the maps of the
+            keypoint tower. Defaults to :class:`~.kpalign.KPAlign`.
+        heatmap_branch (dict, optional): Config of the auxiliary branch, or None for no branch.
+        loss_cls (dict): Config of the loss of the classification.
+        loss_centerness (dict): Config of the loss of the centerness.
+        loss_keypoint (dict): Config of the loss of the coordinates, a regression loss of mmdet.
+        loss_heatmap (dict): Config of the loss of the auxiliary branch.
         with_cp (bool): Recompute the towers in the backward pass instead of keeping their
-            activations: less memory, more time. Defaults to False.
-        init_cfg (dict, optional): Defaults to the original's: normal with std 0.01, and a prior
-            probability of 0.01 for the classification.
+            activations. This takes less memory and more time. Defaults to False.
+        init_cfg (dict, optional): Initialisation of the weights. Defaults to the original's: normal
+            with std 0.01, and a prior probability of 0.01 for the classification.
 
     Raises:
         ValueError: If the groups or the number of sigmas do not fit the metainfo.
@@ -87,9 +87,9 @@ class DirectPoseHead(BaseHead):
     """
 
     label_fields = ('bboxes', 'keypoints', 'keypoints_visible')
-    """What the head learns from, fields of ``gt_instance_labels``."""
+    """The fields of ``gt_instance_labels`` from which the head learns."""
     output_names = ('cls_score', 'keypoint_pred', 'centerness')
-    """What :meth:`forward` returns, in the names of :class:`~.decode.PoseDecoder`."""
+    """The names that :class:`~.decode.PoseDecoder` has for what :meth:`forward` returns."""
 
     def __init__(
         self,
@@ -169,17 +169,17 @@ class DirectPoseHead(BaseHead):
         self.loss_heatmap = MODELS.build(loss_heatmap)
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
-        """Raw maps of every level.
+        """Compute the raw maps of every level.
 
         Args:
-            feats (Sequence[Tensor]): (N, in_channels, H, W) a level, finest first.
+            feats (Sequence[Tensor]): For each level, finest first, (N, in_channels, H, W).
 
         Returns:
-            Tuple[List[Tensor], ...]: A level each:
+            Tuple[List[Tensor], ...]: Three lists, each with one tensor for each level:
 
             - classification logits (N, 1, H, W)
-            - keypoints (N, 2K, H, W) as x1, y1, x2, y2, ..., in units of the level's stride,
-              relative to the location of the cell
+            - keypoints (N, 2K, H, W) as x1, y1, x2, y2, ..., relative to the location of the
+              cell, in units of the level's stride
             - centerness logits (N, 1, H, W)
         """
         cls_feats = [self._run_tower(self.cls_tower, feat) for feat in feats]
@@ -198,22 +198,22 @@ class DirectPoseHead(BaseHead):
     def loss(
         self, feats: Sequence[Tensor], batch_data_samples: list, train_cfg: dict | None = None
     ) -> dict[str, Tensor]:
-        """Losses of a batch; their sum is the total.
+        """Compute the losses of a batch. The total loss is their sum.
 
         Args:
-            feats (Sequence[Tensor]): (N, in_channels, H, W) a level, finest first.
-            batch_data_samples (list[PoseDataSample]): With ``gt_instance_labels`` that hold
-                ``bboxes`` (n, 4) around the labelled keypoints, ``keypoints`` (n, K, 2), both in
-                input pixels, and ``keypoints_visible`` (n, K). n may be 0.
-            train_cfg (dict, optional): Not used; mmpose's estimators give it.
+            feats (Sequence[Tensor]): For each level, finest first, (N, in_channels, H, W).
+            batch_data_samples (list[PoseDataSample]): The samples. Their ``gt_instance_labels``
+                hold ``bboxes`` (n, 4) around the labelled keypoints, ``keypoints`` (n, K, 2), both
+                in input pixels, and ``keypoints_visible`` (n, K). n may be 0.
+            train_cfg (dict, optional): Not used. The estimators of mmpose pass it.
 
         Returns:
             Dict[str, Tensor]: ``loss_cls``, ``loss_centerness``, ``loss_keypoint`` and, with the
             auxiliary branch, ``loss_heatmap``.
 
         Raises:
-            ValueError: If the data lacks something or has another number of keypoints than the
-                metainfo, or if the features are not of the head's strides.
+            ValueError: If the data lacks a field, if its number of keypoints is not that of the
+                metainfo, or if the strides of the features are not those of the head.
         """
         check_levels(feats, self.strides, batch_data_samples[0].metainfo.get('batch_input_shape'))
         batch_gt_instances = [sample.gt_instance_labels for sample in batch_data_samples]
@@ -231,18 +231,18 @@ class DirectPoseHead(BaseHead):
         centernesses: Sequence[Tensor],
         batch_gt_instances: Sequence[InstanceData],
     ) -> dict[str, Tensor]:
-        """Losses of the raw maps that :meth:`forward` returns.
+        """Compute the losses of the raw maps that :meth:`forward` returns.
 
         Args:
-            cls_scores (Sequence[Tensor]): Logits (N, 1, H, W) a level.
-            keypoint_preds (Sequence[Tensor]): (N, 2K, H, W) a level as x1, y1, x2, y2, ..., in
-                the level's strides, relative to the location.
-            centernesses (Sequence[Tensor]): Logits (N, 1, H, W) a level.
-            batch_gt_instances (Sequence[InstanceData]): The people of each image, in input
-                pixels; the ``gt_instance_labels`` of :meth:`loss`.
+            cls_scores (Sequence[Tensor]): For each level, logits (N, 1, H, W).
+            keypoint_preds (Sequence[Tensor]): For each level, keypoints (N, 2K, H, W) as x1, y1,
+                x2, y2, ..., relative to the location, in strides.
+            centernesses (Sequence[Tensor]): For each level, logits (N, 1, H, W).
+            batch_gt_instances (Sequence[InstanceData]): The people of each image: the
+                ``gt_instance_labels`` of :meth:`loss`.
 
         Returns:
-            Dict[str, Tensor]: The losses of :meth:`loss`, each (), without ``loss_heatmap``.
+            Dict[str, Tensor]: The losses of :meth:`loss` without ``loss_heatmap``, as scalars.
         """
         targets = self.get_targets(cls_scores, keypoint_preds, batch_gt_instances)
         return self.loss_by_targets(cls_scores, keypoint_preds, centernesses, targets)
@@ -253,13 +253,13 @@ class DirectPoseHead(BaseHead):
         keypoint_preds: Sequence[Tensor],
         batch_gt_instances: Sequence[InstanceData],
     ) -> PositiveTargets:
-        """Decide which locations learn which person; FCOS's rule does not look at predictions.
+        """Decide which locations learn which person, by FCOS's rule.
 
         Args:
             cls_scores, keypoint_preds, batch_gt_instances: See :meth:`loss_by_feat`.
 
         Returns:
-            PositiveTargets: Of the P locations that belong to a person.
+            PositiveTargets: The targets of the P locations that learn a person.
         """
         return positive_targets(
             self.locations(cls_scores), batch_gt_instances, self.center_sample_radius
@@ -272,11 +272,11 @@ class DirectPoseHead(BaseHead):
         centernesses: Sequence[Tensor],
         targets: PositiveTargets,
     ) -> dict[str, Tensor]:
-        """Losses of the raw maps for given targets.
+        """Compute the losses of the raw maps for given targets.
 
         Args:
             cls_scores, keypoint_preds, centernesses: See :meth:`loss_by_feat`.
-            targets (PositiveTargets): Of the locations that belong to a person.
+            targets (PositiveTargets): The targets of the locations that learn a person.
 
         Returns:
             Dict[str, Tensor]: See :meth:`loss_by_feat`.
@@ -305,19 +305,19 @@ class DirectPoseHead(BaseHead):
         )
 
     def score_targets(self, keypoint_pred: Tensor, targets: PositiveTargets) -> Tensor:
-        """What the centerness branch learns: the centerness.
+        """Compute the targets of the centerness branch, which are the centerness.
 
         Args:
-            keypoint_pred (Tensor): (P, K, 2), in strides from the location.
+            keypoint_pred (Tensor): Predicted keypoints (P, K, 2), from the location, in strides.
             targets (PositiveTargets): The targets of the P locations.
 
         Returns:
-            Tensor: (P, ), from 0 to 1.
+            Tensor: Targets from 0 to 1, of shape (P, ).
         """
         return targets.centerness
 
     def _heatmap_loss(self, logits: Tensor, instances: Sequence[InstanceData]) -> Tensor:
-        """Focal loss of the heatmap logits (N, K, H, W)."""
+        """Compute the focal loss of the heatmap logits (N, K, H, W)."""
         labels = heatmap_labels(
             instances, self.num_keypoints, logits.shape[-2:], self.strides[0]
         )  # (N, H, W)
@@ -329,28 +329,28 @@ class DirectPoseHead(BaseHead):
         )
 
     def locations(self, maps: Sequence[Tensor]) -> Locations:
-        """The locations of maps (N, C, H, W) a level, in input pixels."""
+        """Make the locations of the maps (N, C, H, W) of all levels, in input pixels."""
         sizes = tuple(tuple(m.shape[-2:]) for m in maps)
         return make_locations(sizes, self.strides, self.regress_ranges, maps[0].device)
 
     def predict(
         self, feats: Sequence[Tensor], batch_data_samples: list, test_cfg: dict
     ) -> list[InstanceData]:
-        """Poses of each image.
+        """Predict the poses of each image.
 
         Args:
-            feats (Sequence[Tensor]): (N, in_channels, H, W) a level, finest first.
-            batch_data_samples (list[PoseDataSample]): With ``img_shape`` in their metainfo, the
-                image's height and width in input pixels without padding.
+            feats (Sequence[Tensor]): For each level, finest first, (N, in_channels, H, W).
+            batch_data_samples (list[PoseDataSample]): The samples. The ``img_shape`` in their
+                metainfo is the image's height and width in input pixels, without padding.
             test_cfg (dict): ``score_thr``, ``cls_thr``, ``nms_pre``, ``nms`` with
-                ``iou_threshold`` and ``offset``, and ``max_per_img``; see
+                ``iou_threshold`` and ``offset``, and ``max_per_img``, see
                 :class:`~.decode.PoseDecoder`.
 
         Returns:
-            List[InstanceData]: For each image, best first and as numpy arrays in input pixels,
-            ``bboxes`` (n, 4), ``bbox_scores`` (n, ), ``keypoints`` (n, K, 2) and
-            ``keypoint_scores`` (n, K). The method has no score for a single keypoint: each one
-            has its person's.
+            List[InstanceData]: The poses of each image, best first, as NumPy arrays in input
+            pixels: ``bboxes`` (n, 4), ``bbox_scores`` (n, ), ``keypoints`` (n, K, 2) and
+            ``keypoint_scores`` (n, K). The method does not score single keypoints: the score of
+            a keypoint is the score of its person.
 
         Raises:
             ValueError: If mmpose's ``flip_test`` or ``multiscale_test`` is on, or if ``test_cfg``
@@ -373,27 +373,27 @@ class DirectPoseHead(BaseHead):
         batch_img_metas: Sequence[dict],
         cfg: dict,
     ) -> list[InstanceData]:
-        """Poses of the raw maps that :meth:`forward` returns.
+        """Decode the raw maps that :meth:`forward` returns into poses.
 
         Args:
             cls_scores, keypoint_preds, centernesses: See :meth:`loss_by_feat`.
-            batch_img_metas (Sequence[dict]): N metainfos with ``img_shape``, the image's height
-                and width in input pixels without padding.
+            batch_img_metas (Sequence[dict]): The metainfo of each image. Its ``img_shape`` is the
+                image's height and width in input pixels, without padding.
             cfg (dict): The ``test_cfg`` of :meth:`predict`.
 
         Returns:
-            List[InstanceData]: As in :meth:`predict`, in input pixels.
+            List[InstanceData]: The poses of each image, see :meth:`predict`.
         """
         return self._decode((cls_scores, keypoint_preds, centernesses), batch_img_metas, cfg)
 
     def decoder(self, test_cfg: dict) -> PoseDecoder:
-        """Make the decoder of what :meth:`forward` returns, with the settings of a test."""
+        """Make a decoder for what :meth:`forward` returns."""
         return PoseDecoder(self.strides, test_cfg, self.output_names)
 
     def _decode(
         self, outputs: Sequence[Sequence[Tensor]], batch_img_metas: Sequence[dict], cfg: dict
     ) -> list[InstanceData]:
-        """Poses of what :meth:`forward` returns, as :meth:`predict` returns them."""
+        """Decode what :meth:`forward` returns into what :meth:`predict` returns."""
         image_sizes = torch.tensor([meta['img_shape'][:2] for meta in batch_img_metas])
         image_sizes = image_sizes.to(outputs[0][0].device, non_blocking=True)
         return to_instances(self.decoder(cfg)(outputs, image_sizes))

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: a trunk that is quick on a CPU and may be used in products."""
+"""EfficientNet-Lite0: a backbone that is fast on a CPU, with weights that products may use."""
 
 from collections.abc import Sequence
 
@@ -22,17 +22,17 @@ _STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-# The last stage at each stride that the neck gets: 8, 16 and 32.
+# The last stages with stride 8, 16 and 32. Their outputs are returned.
 _OUT_STAGES = (2, 4, 6)
 
 
 class SameConv2d(Conv2dAdaptivePadding):
-    """MMCV's convolution with TensorFlow's padding ``SAME``, for export too.
+    """MMCV's convolution with TensorFlow's ``SAME`` padding, which can also be exported.
 
-    A traced graph of MMCV's pads right only at the size that it was traced with: one half of the
-    formula becomes a constant, the other half stays a size. Here the padding as a whole becomes
-    a constant. It is the same for all sizes that are multiples of the stride, as those of padded
-    batches are.
+    In a traced graph, MMCV's own class pads correctly only at the input size of the tracing,
+    because a part of its formula becomes a constant and the rest does not. Here the whole padding
+    becomes a constant. It is the same for all sizes that are multiples of the stride, and padded
+    batches have such sizes.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ class SameConv2d(Conv2dAdaptivePadding):
             left_over = int(x.shape[2 + axis]) % self.stride[axis]
             padding.append(max(self.kernel_size[axis] - (left_over or self.stride[axis]), 0))
         height, width = padding
-        if height % 2 or width % 2:  # the odd one goes to the end
+        if height % 2 or width % 2:  # an odd pixel is added at the end
             x = F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
             height = width = 0
         if self.groups > 1 and self.weight.requires_grad and torch.is_autocast_enabled('cpu'):
@@ -61,17 +61,18 @@ class SameConv2d(Conv2dAdaptivePadding):
 class EfficientNetLite0(BaseModule):
     """EfficientNet-Lite0 without its classifier.
 
-    EfficientNet-B0 (`arXiv 1905.11946 <https://arxiv.org/abs/1905.11946>`_) without squeeze and
-    excitation, with ReLU6 for swish: operators that every runtime has. Strided convolutions pad
-    as TensorFlow's ``SAME`` does, so published weights fit. Those expect RGB,
-    ``(pixel - 127) / 128``.
+    This is EfficientNet-B0 (`arXiv 1905.11946 <https://arxiv.org/abs/1905.11946>`_) without
+    squeeze and excitation, and with ReLU6 in place of swish. Every runtime has its operators.
+    Convolutions with a stride pad like TensorFlow's ``SAME``, so that the published weights fit.
+    These weights expect RGB pixels as ``(pixel - 127) / 128``.
 
     Args:
-        frozen_stages (int): The stem and this many of the seven stages keep their weights. -1
-            trains everything. Defaults to -1.
+        frozen_stages (int): 0 freezes the stem. A number from 1 to 7 freezes the stem and this
+            many stages. Frozen batch norm keeps its statistics. Defaults to -1, which trains
+            everything.
         norm_eval (bool): Whether batch norm keeps its statistics in training. Defaults to False.
-        init_cfg (dict, optional): For ImageNet's weights
-            ``dict(type='Pretrained', checkpoint='directpose://efficientnet-lite0_imagenet')``.
+        init_cfg (dict, optional): Initialisation of the weights. For the weights of ImageNet it
+            is ``dict(type='Pretrained', checkpoint='directpose://efficientnet-lite0_imagenet')``.
 
     Raises:
         ValueError: If ``frozen_stages`` is not in -1 .. 7.
@@ -121,17 +122,17 @@ class EfficientNetLite0(BaseModule):
         self._freeze()
 
     def forward(self, images: Tensor) -> Sequence[Tensor]:
-        """Features of a batch.
+        """Compute the feature maps of a batch of images.
 
         Args:
-            images (Tensor): (N, 3, H, W), RGB, normalised.
+            images (Tensor): Normalised RGB images of shape (N, 3, H, W).
 
         Returns:
-            tuple[Tensor, ...]: (N, 40, H / 8, W / 8), (N, 112, H / 16, W / 16) and
-            (N, 320, H / 32, W / 32).
+            tuple[Tensor, ...]: Feature maps of shape (N, 40, H / 8, W / 8),
+            (N, 112, H / 16, W / 16) and (N, 320, H / 32, W / 32).
         """
         feats = []
-        if self.training:  # a third faster on a CPU; the rest of the model is not
+        if self.training:  # a third faster on a CPU, for this part of the model
             images = images.contiguous(memory_format=torch.channels_last)
         x = self.stem(images)
         for index, stage in enumerate(self.stages):
@@ -141,7 +142,11 @@ class EfficientNetLite0(BaseModule):
         return tuple(feats)
 
     def train(self, mode: bool = True) -> 'EfficientNetLite0':
-        """Switch to training or evaluation, except for what is frozen."""
+        """Switch to training or evaluation mode. What is frozen stays in evaluation mode.
+
+        Args:
+            mode (bool): True for training mode. Defaults to True.
+        """
         super().train(mode)
         self._freeze()
         if mode and self.norm_eval:
@@ -151,7 +156,7 @@ class EfficientNetLite0(BaseModule):
         return self
 
     def _freeze(self) -> None:
-        """Keep the weights and statistics of the stem and the frozen stages."""
+        """Exclude the stem and the frozen stages from training."""
         if self.frozen_stages < 0:
             return
         for part in (self.stem, *self.stages[: self.frozen_stages]):

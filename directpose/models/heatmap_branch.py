@@ -1,4 +1,4 @@
-"""The auxiliary heatmaps: they only regularise the training (paper section 3.3)."""
+"""The auxiliary heatmap branch, which helps in training alone (paper section 3.3)."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,16 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class HeatmapBranch(BaseModule):
-    """Classifies the cells of the finest level by the keypoint that lies in them.
+    """Classify the cells of the finest level by the type of keypoint that lies in them.
 
-    Two convolutions with BN and ReLU, then one to a logit a keypoint. Its output is used by the
-    loss alone, never at test.
+    The branch has two convolutions with batch norm and ReLU, and a third one that outputs a logit
+    for each keypoint. Only the loss uses the output. At test time the branch is not run.
 
     Args:
-        in_channels (int): Channels of the finest level's features.
-        num_keypoints (int): K.
-        feat_channels (int): Channels of the convolutions. Defaults to 128.
-        norm_cfg (dict): Their norm layers. Defaults to BN.
+        in_channels (int): Number of channels of the finest level's features.
+        num_keypoints (int): Number of keypoints K.
+        feat_channels (int): Number of channels of the first two convolutions. Defaults to 128.
+        norm_cfg (dict): Config of the norm layers. Defaults to batch norm.
     """
 
     def __init__(
@@ -44,12 +44,13 @@ class HeatmapBranch(BaseModule):
         self.conv_heatmap = nn.Conv2d(feat_channels, num_keypoints, 3, padding=1)
 
     def forward(self, feats: Sequence[Tensor]) -> Tensor:
-        """Compute keypoint logits (N, K, H, W) from the finest of the given feature maps.
+        """Compute the keypoint logits of the finest level.
 
         Args:
-            feats (Sequence[Tensor]): (N, C, H, W) a level, finest first.
+            feats (Sequence[Tensor]): For each level, finest first, features of shape
+                (N, in_channels, H, W). Only the first ones are used.
 
         Returns:
-            Tensor: (N, K, H, W).
+            Tensor: Logits of shape (N, K, H, W).
         """
         return self.conv_heatmap(self.convs(feats[0]))

@@ -17,7 +17,8 @@ def check_regress_ranges(
             distance, in input pixels.
 
     Raises:
-        ValueError: If the numbers differ, a range is empty, or the ranges go down.
+        ValueError: If there are not as many ranges as strides, if a range is empty, or if a
+            coarser level has a smaller end than a finer one.
     """
     if len(strides) != len(regress_ranges):
         raise ValueError(
@@ -40,13 +41,13 @@ def merge_settings(part: str, settings: dict, **given: object) -> dict:
     Args:
         part (str): The name of the part in the head's config.
         settings (dict): The config of the part.
-        **given: What the head knows.
+        **given: The settings that follow from the head's own arguments.
 
     Returns:
-        dict: The whole config of the part.
+        dict: The complete config of the part.
 
     Raises:
-        ValueError: If the config sets what the head gives.
+        ValueError: If the config has a setting that the head gives.
     """
     if both := sorted(set(settings) & set(given)):
         raise ValueError(
@@ -64,10 +65,11 @@ def check_levels(
     With other strides the head would learn wrong positions.
 
     Args:
-        feats (Sequence[Tensor]): (N, C, H, W) a level, finest first.
+        feats (Sequence[Tensor]): For each level, finest first, features of shape (N, C, H, W).
         strides (Sequence[int]): The strides of the head's levels, in input pixels.
         input_shape (tuple[int, int], optional): Height and width of the padded batch, which
-            mmpose's preprocessor notes. Without this size only the number of levels is checked.
+            mmpose's preprocessor stores in the metainfo. Without them only the number of levels
+            is checked.
 
     Raises:
         ValueError: If the number of levels or their strides differ.
@@ -75,7 +77,7 @@ def check_levels(
     shapes = [tuple(feat.shape[-2:]) for feat in feats]
     fits = len(shapes) == len(strides)
     if fits and input_shape is not None:
-        # a neck may round a cell up or down where a stride does not divide the input
+        # If a stride does not divide the input size, the neck may round up or down.
         fits = all(
             abs(cells * stride - pixels) < stride
             for shape, stride in zip(shapes, strides)
@@ -93,12 +95,12 @@ def check_levels(
 def check_keypoints(
     instances: Sequence[InstanceData], metainfo: dict, fields: Sequence[str]
 ) -> None:
-    """Check that the data has the head's keypoints, and all that the head learns from.
+    """Check that the data has the head's keypoints and all fields that the head learns from.
 
     Args:
         instances (Sequence[InstanceData]): The people of each image.
-        metainfo (dict): The metainfo of the head, parsed.
-        fields (Sequence[str]): The fields that the people need.
+        metainfo (dict): The parsed metainfo of the head.
+        fields (Sequence[str]): The fields that the people must have.
 
     Raises:
         ValueError: If the people lack a field, or have another number of keypoints.

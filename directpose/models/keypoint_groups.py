@@ -1,4 +1,4 @@
-"""The keypoint groups of KPAlign, by keypoint names: each group shares one sampling position."""
+"""The keypoint groups of KPAlign. The keypoints of a group share one sampling position."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,19 +12,21 @@ def group_indices(
     """Turn groups of keypoint names into groups of keypoint indices.
 
     Args:
-        groups (Sequence[Sequence[str]], optional): The names in each group; every keypoint of
-            the data set belongs to exactly one. None makes a single group of all keypoints.
-        finest_groups (Sequence[Sequence[str]]): Those of the groups that read the finest level.
-        metainfo (dict): Parsed metainfo of the data set
-            (``mmpose.datasets.datasets.utils.parse_pose_metainfo``).
+        groups (Sequence[Sequence[str]], optional): The keypoint names of each group. Each
+            keypoint of the data set must be in exactly one group. None makes a single group of
+            all keypoints.
+        finest_groups (Sequence[Sequence[str]]): Those of the groups that sample the finest level.
+        metainfo (dict): Metainfo of the data set, as
+            ``mmpose.datasets.datasets.utils.parse_pose_metainfo`` returns it.
 
     Returns:
-        Tuple[List[List[int]], int]: The indices in each group, in the order of the names, the
-        finest groups before the others; and the number of finest groups.
+        Tuple[List[List[int]], int]: The keypoint indices of each group, and the number of finest
+        groups. The finest groups come before the others. The indices of a group have the order of
+        its names.
 
     Raises:
-        ValueError: If a name is unknown, stands twice or is missing, if a group is empty, or if
-            one of ``finest_groups`` is not a group; the message names it.
+        ValueError: If a name is unknown, is given twice or is missing, if a group is empty, or if
+            one of ``finest_groups`` is not in ``groups``.
     """
     name2id = metainfo['keypoint_name2id']
     groups = [list(name2id)] if groups is None else [list(group) for group in groups]

@@ -1,7 +1,10 @@
-"""KPAlign: look again at where the keypoints probably are (paper section 3.2).
+"""KPAlign: predict keypoints from the features at the places where they probably are.
 
-A *locator* regresses one coarse position for each group of keypoints, a *sampler* takes the
-features found there, and a *predictor* turns them into the offsets of the group's keypoints.
+This is section 3.2 of the paper. The module has three parts:
+
+- The *locator* predicts one coarse position for each group of keypoints.
+- The *sampler* reads the features at this position.
+- The *predictor* computes the group's keypoints from these features, as offsets from the position.
 """
 
 from collections.abc import Sequence
@@ -15,21 +18,21 @@ from torch import Tensor, nn
 
 
 def sample_bilinear(maps: Tensor, points: Tensor) -> Tensor:
-    """Bilinear samples of a map at arbitrary points, zero outside the map.
+    """Sample feature maps at arbitrary points by bilinear interpolation.
 
-    A corner that lies outside counts as 0, as in a deformable convolution.
+    Cells outside the map count as 0, as in a deformable convolution.
 
     Args:
-        maps (Tensor): (N, C, H, W).
-        points (Tensor): (N, P, 2), x and y in cells: (0, 0) is the first cell itself. Their
-            precision is that of the result.
+        maps (Tensor): Feature maps of shape (N, C, H, W).
+        points (Tensor): Points of shape (N, P, 2), as x and y in cells. The point (0, 0) is the
+            centre of the first cell. The result has the data type of the points.
 
     Returns:
-        Tensor: (N, C, P).
+        Tensor: Samples of shape (N, C, P).
     """
     height, width = maps.shape[-2:]
     x, y = points.unbind(-1)  # (N, P) each
-    # with align_corners=False cell j is at (2 j + 1) / W - 1, also where W is 1
+    # With align_corners=False, column j is at (2 j + 1) / W - 1. This also holds if W is 1.
     grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
     samples = F.grid_sample(
         maps.to(grid.dtype),
@@ -42,14 +45,15 @@ def sample_bilinear(maps: Tensor, points: Tensor) -> Tensor:
 
 
 def sampling_points(base: Tensor, ratio: int) -> Tensor:
-    """Where the cells of one level look on a map that is ``ratio`` times finer.
+    """Compute the points at which the cells of one level sample a finer map.
 
     Args:
-        base (Tensor): The locator's vectors (N, m, 2, H, W) in strides, x first.
-        ratio (int): Stride of the level over that of the sampled map.
+        base (Tensor): The locator's vectors for m groups, of shape (N, m, 2, H, W), x first, in
+            units of the level's stride.
+        ratio (int): The stride of the level divided by the stride of the sampled map.
 
     Returns:
-        Tensor: (N, m, H * W, 2), x and y in cells of the sampled map.
+        Tensor: Points of shape (N, m, H * W, 2), as x and y in cells of the sampled map.
     """
     height, width = base.shape[-2:]
     columns = torch.arange(width, device=base.device)
@@ -60,37 +64,43 @@ def sampling_points(base: Tensor, ratio: int) -> Tensor:
 
 
 class Sampling(NamedTuple):
-    """Keypoint groups that read the same levels, so that they are handled together."""
+    """Neighbouring keypoint groups that sample the same levels and so are computed together."""
 
     groups: slice
-    """The groups."""
+    """The place of these groups in the list of all groups."""
     sources: tuple[int, ...]
-    """For each level, the level whose features it reads; ascending."""
+    """For each level, the index of the level that these groups sample, in ascending order."""
 
 
 @MODELS.register_module()
 class KPAlign(nn.Module):
-    """Regress keypoints from features that are aligned with them.
+    """Predict keypoints from features that are sampled where the keypoints probably are.
 
-    A keypoint of level l is found in the features of a finer level s. The groups of small parts
-    of the body, the first ``num_finest`` of them, read the finest level; the others read the
-    level one finer than l. With r = stride_l / stride_s, the cell (i, j) and its locator's vector
-    b, the sampler reads row ``r (i + b_y) + r // 2`` and column ``r (j + b_x) + r // 2``. The
-    predictor turns the features found there into offsets o, and the keypoints are at
-    ``b + o / r``, in strides of level l from the location of the cell. Gradients reach b through
-    the sampling position too.
+    The keypoints of a group share one sampling position. Level l does not sample its own features
+    but those of a finer level s. For the first ``num_finest`` groups, which are small parts of
+    the body, s is the finest level. For all other groups, s is the next finer level. The finest
+    level samples itself.
 
-    Sampling and the predictor's 1x1 convolution are both linear, so the convolution goes first:
-    two channels a keypoint are sampled instead of all those of its group. Its bias is added
-    after the sampling, which outside of the map gives 0.
+    Let r be stride_l / stride_s, and let b be the locator's vector at the cell in row i and
+    column j of level l. The sampler reads the features of level s at row
+    ``r (i + b_y) + r // 2`` and column ``r (j + b_x) + r // 2``. From these features the
+    predictor computes an offset o for each keypoint of the group. The keypoint is at
+    ``b + o / r``, measured from the location of the cell in strides of level l. Gradients reach b
+    through this sum and through the sampling position.
+
+    The predictor is a 1x1 convolution. It is linear, and so is the sampling. Therefore the
+    convolution can come first. Then only two channels for each keypoint are sampled, not all
+    channels of its group. The bias is added after the sampling, because a point outside the map
+    gets the bias as well.
 
     Args:
-        channels (int): Channels of each group in the input, a multiple of 4.
-        groups (Sequence[Sequence[int]]): The keypoint indices in each group; a partition of
-            0 .. K - 1.
-        strides (Sequence[int]): Strides of the levels in input pixels, finest first; each one a
-            multiple of the one before.
-        num_finest (int): How many groups, the first ones, read the finest level. Defaults to 0.
+        channels (int): Number of input channels of each group. It must be a multiple of 4.
+        groups (Sequence[Sequence[int]]): The keypoint indices of each group. Each index from 0 to
+            K - 1 must be in exactly one group.
+        strides (Sequence[int]): The stride of each level in input pixels, finest level first.
+            Each stride must be a multiple of the one before.
+        num_finest (int): Number of groups that sample the finest level. They are the first ones
+            in ``groups``. Defaults to 0.
     """
 
     def __init__(
@@ -125,8 +135,8 @@ class KPAlign(nn.Module):
         )
         self.samplings = [s for s in (finest, finer) if self.group_sizes[s.groups]]
 
-        # Groups that are handled together are padded to the size of the largest of them.
-        # `order[k]` is the place of keypoint k among the padded groups.
+        # Groups that are computed together are padded to the size of the largest of them.
+        # `order[k]` is the place of keypoint k in the list of all padded groups.
         order, start = [0] * sum(self.group_sizes), 0
         for sampling in self.samplings:
             for group in groups[sampling.groups]:
@@ -136,15 +146,15 @@ class KPAlign(nn.Module):
         self.register_buffer('order', torch.tensor(order), persistent=False)
 
     def forward(self, feats: Sequence[Tensor]) -> list[Tensor]:
-        """Keypoints at every cell of every level.
+        """Predict the keypoints at every cell of every level.
 
         Args:
-            feats (Sequence[Tensor]): The keypoint tower's maps, (N, G * channels, H, W), a level
-                each, finest first.
+            feats (Sequence[Tensor]): Feature maps of the keypoint tower, finest level first. Each
+                has shape (N, G * channels, H, W), where G is the number of groups.
 
         Returns:
-            List[Tensor]: (N, 2K, H, W) a level: x1, y1, x2, y2, ... in units of the level's
-            stride, relative to the location of the cell.
+            List[Tensor]: For each level, keypoints of shape (N, 2K, H, W). The channels are x1,
+            y1, x2, y2, ..., relative to the location of the cell, in units of the level's stride.
         """
         num_sampled = 1 + max(max(sampling.sources) for sampling in self.samplings)
         return self.sample_and_predict(
@@ -155,15 +165,16 @@ class KPAlign(nn.Module):
     def sample_and_predict(
         self, bases: Sequence[Tensor], sampled: Sequence[Tensor]
     ) -> list[Tensor]:
-        """The sampler and the predictor: all that follows the 3x3 convolutions.
+        """Run the sampler and the predictor, which follow the 3x3 convolutions.
 
         Args:
-            bases (Sequence[Tensor]): The locator's vectors (N, G, 2, H, W) of every level.
-            sampled (Sequence[Tensor]): Features (N, G * channels, H, W) of the levels that are
-                sampled.
+            bases (Sequence[Tensor]): For each level, the locator's vectors of shape
+                (N, G, 2, H, W).
+            sampled (Sequence[Tensor]): For each level that is sampled, features of shape
+                (N, G * channels, H, W).
 
         Returns:
-            List[Tensor]: See :meth:`forward`.
+            List[Tensor]: The keypoints, see :meth:`forward`.
         """
         parts = []
         offsets = self.predict_at(self.predictors, bases, sampled)
@@ -177,30 +188,31 @@ class KPAlign(nn.Module):
     def predict_at(
         self, predictors: nn.ModuleList, bases: Sequence[Tensor], sampled: Sequence[Tensor]
     ) -> list[list[Tensor]]:
-        """What 1x1 convolutions give for the features that are found at the sampling points.
+        """Apply 1x1 convolutions to the features at the sampling points.
 
         Args:
-            predictors (nn.ModuleList): A 1x1 convolution for each group, with two channels a
-                keypoint.
+            predictors (nn.ModuleList): One 1x1 convolution for each group. It has two output
+                channels for each keypoint.
             bases (Sequence[Tensor]): See :meth:`sample_and_predict`.
             sampled (Sequence[Tensor]): See :meth:`sample_and_predict`.
 
         Returns:
-            List[List[Tensor]]: For each of ``self.samplings`` and each level (N, m, n, 2, H * W):
-            m groups, the largest of which has n keypoints.
+            List[List[Tensor]]: For each of ``self.samplings``, and in it for each level, a tensor
+            of shape (N, m, n, 2, H * W). The sampling has m groups, and the largest of them has n
+            keypoints.
         """
         maps = [self.project(feat, predictors) for feat in sampled]
         return [self.sample(predictors, bases, maps, sampling) for sampling in self.samplings]
 
     def in_order(self, parts: Sequence[Sequence[Tensor]], bases: Sequence[Tensor]) -> list[Tensor]:
-        """Put the groups together, in the order of the keypoints.
+        """Join the groups and put their keypoints into the order of the data set.
 
         Args:
-            parts (Sequence[Sequence[Tensor]]): As :meth:`predict_at` returns them.
+            parts (Sequence[Sequence[Tensor]]): The tensors that :meth:`predict_at` returns.
             bases (Sequence[Tensor]): See :meth:`sample_and_predict`.
 
         Returns:
-            List[Tensor]: (N, 2K, H, W) a level.
+            List[Tensor]: For each level, a tensor of shape (N, 2K, H, W).
         """
         preds = []
         for level, base in enumerate(bases):
@@ -209,23 +221,36 @@ class KPAlign(nn.Module):
         return preds
 
     def _ratio(self, sampling: Sampling, level: int) -> int:
-        """The stride of a level over that of the level that it reads."""
+        """Divide the stride of a level by the stride of the level that it samples."""
         return self.strides[level] // self.strides[sampling.sources[level]]
 
     def locate(self, feat: Tensor) -> Tensor:
-        """The locator: (N, G * channels, H, W) to vectors (N, G, 2, H, W) in strides, x first."""
+        """Run the locator on one level.
+
+        Args:
+            feat (Tensor): Features of shape (N, G * channels, H, W).
+
+        Returns:
+            Tensor: Vectors of shape (N, G, 2, H, W), x first, in units of the level's stride.
+        """
         base = self.locator(feat).view(feat.shape[0], -1, 2, *feat.shape[-2:])  # (N, G, 2, H, W)
-        # sampling positions need full precision, whatever the convolutions run in
+        # Sampling positions need full precision, even if the convolutions run in half precision.
         return base.to(torch.promote_types(base.dtype, torch.float32))
 
     def project(self, feat: Tensor, predictors: nn.ModuleList) -> Tensor:
-        """The predictors without their bias: (N, G * channels, H, W) to (N, G, 2n, H, W).
+        """Apply the predictors, without their bias, to the whole feature map of a level.
 
-        n is the size of the largest group. Channels that a smaller group does not have are 0.
+        Args:
+            feat (Tensor): Features of shape (N, G * channels, H, W).
+            predictors (nn.ModuleList): See :meth:`predict_at`.
+
+        Returns:
+            Tensor: Maps of shape (N, G, 2n, H, W), where n is the number of keypoints of the
+            largest group. Smaller groups are padded with channels of zeros.
         """
         size = 2 * max(self.group_sizes)
         weights = [predictor.weight for predictor in predictors]
-        # not F.pad: ONNX's exporter must see a constant shape
+        # F.pad would hide from ONNX's exporter that the shape is constant.
         weight = torch.cat(
             [torch.cat([w, w.new_zeros(size - w.shape[0], *w.shape[1:])]) for w in weights]
         )  # (G * 2n, C, 1, 1)
@@ -240,16 +265,18 @@ class KPAlign(nn.Module):
         maps: Sequence[Tensor],
         sampling: Sampling,
     ) -> list[Tensor]:
-        """Sample the projected maps and add the predictors' bias, for m groups.
+        """Sample the maps of :meth:`project` and add the predictors' bias.
 
         Args:
             predictors (nn.ModuleList): See :meth:`predict_at`.
-            bases (Sequence[Tensor]): The locator's vectors (N, G, 2, H, W) of every level.
-            maps (Sequence[Tensor]): Projected maps (N, G, 2n', H, W) of the levels sampled.
-            sampling (Sampling): The m groups, the largest with n keypoints, and what they read.
+            bases (Sequence[Tensor]): See :meth:`sample_and_predict`.
+            maps (Sequence[Tensor]): For each level that is sampled, the result of
+                :meth:`project`.
+            sampling (Sampling): The m groups to compute, and the levels that they sample. The
+                largest of these groups has n keypoints.
 
         Returns:
-            List[Tensor]: (N, m, n, 2, H * W) of every level.
+            List[Tensor]: For each level, a tensor of shape (N, m, n, 2, H * W).
         """
         groups, sources = sampling
         sizes = self.group_sizes[groups]

@@ -1,25 +1,26 @@
-"""Weights and normalisers of the losses; the losses themselves are mmdet's.
+"""The weights of the keypoint loss, and what its sum is divided by. The losses are mmdet's.
 
-All counts are those of one process, as in the original: they are not reduced over GPUs.
+As in the original, each process counts its own locations. Nothing is summed over GPUs.
 """
 
 from torch import Tensor
 
 
 def keypoint_weights(visible: Tensor, centerness: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights that turn a sum of losses of coordinates into the keypoint loss.
+    """Compute the weight of each keypoint in the keypoint loss.
 
-    A person's loss is the mean over x and y and over its labelled keypoints; the loss of the
-    batch is the mean over positive locations, weighted by their centerness targets. Locations
-    of people with no labelled keypoint have the weight 0.
+    The loss of a positive location is the mean over x and y and over the labelled keypoints of
+    its person. The loss of a batch is the mean of these over the P positive locations, weighted
+    by their centerness targets. Locations of people without a labelled keypoint have weight 0.
 
     Args:
-        visible (Tensor): (P, K), 1 for labelled keypoints.
-        centerness (Tensor): (P, ), the targets.
+        visible (Tensor): Tensor of shape (P, K), 1 for labelled keypoints and 0 for others.
+        centerness (Tensor): Centerness targets of shape (P, ).
 
     Returns:
-        Tuple[Tensor, Tensor]: The weight of each keypoint's coordinates, (P, K, 1), and the sum
-        of the weights of the locations, at least 1, by which to divide.
+        Tuple[Tensor, Tensor]: The weights of the keypoints' coordinates, of shape (P, K, 1), and
+        the divisor of the weighted sum. The divisor is the sum of the locations' weights, but at
+        least 1.
     """
     labelled = visible.sum(dim=1)  # (P, )
     weight = location_weights(visible, centerness)
@@ -28,13 +29,14 @@ def keypoint_weights(visible: Tensor, centerness: Tensor) -> tuple[Tensor, Tenso
 
 
 def location_weights(visible: Tensor, centerness: Tensor) -> Tensor:
-    """The weight of each positive location in the losses of its keypoints.
+    """Compute the weight of each positive location in the losses of its keypoints.
 
     Args:
-        visible (Tensor): (P, K), 1 for labelled keypoints.
-        centerness (Tensor): (P, ), the targets.
+        visible (Tensor): Tensor of shape (P, K), 1 for labelled keypoints and 0 for others.
+        centerness (Tensor): Centerness targets of shape (P, ).
 
     Returns:
-        Tensor: (P, ), the centerness, and 0 for people with no labelled keypoint.
+        Tensor: Weights of shape (P, ). The weight is the centerness target, or 0 if the person has
+        no labelled keypoint.
     """
     return centerness * visible.any(dim=1)

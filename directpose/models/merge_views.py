@@ -1,4 +1,4 @@
-"""Test-time augmentation: the poses of several views of an image, merged by one more NMS."""
+"""Test-time augmentation, which merges the poses of several views of an image by NMS."""
 
 from collections.abc import Sequence
 
@@ -18,18 +18,21 @@ from .nms import nms
 class PoseTTAModel(BaseTTAModel):
     """A pose estimator that is tested on several views of each image.
 
-    :class:`~directpose.datasets.PoseTestTimeAug` makes the views: sizes, each of them upright and
-    mirrored. The estimator decodes every view on its own. Mirrored poses are turned back, with
-    left and right swapped, and of the poses of all views NMS keeps the best.
+    :class:`~directpose.datasets.PoseTestTimeAug` makes the views, which are the image at several
+    sizes, each of them upright and mirrored. The estimator decodes each view alone. Poses of
+    mirrored views are mirrored back, and left and right keypoints change places. Then NMS chooses
+    among the poses of all views.
 
-    The NMS is the estimator's, ``model.test_cfg.nms`` and ``max_per_img``, on boxes in the input
-    pixels of the first view, as in the original's code base. In which pixels matters, since the
-    legacy width (``offset=1``) adds one of them. So the estimator's own size belongs first: then
-    that view alone gives exactly the estimator's poses.
+    This NMS has the estimator's settings, ``nms`` and ``max_per_img`` of ``model.test_cfg``. As
+    in the code base of the original, its boxes are in the input pixels of the first view. The
+    size of these pixels matters, because ``offset=1`` adds one pixel to each width. So the first
+    scale should be 1. If this upright view is the only one, the poses are exactly those of the
+    estimator.
 
     Args:
-        module (dict or nn.Module): The estimator.
-        data_preprocessor (dict, optional): Applied before the preprocessor of ``module``.
+        module (dict or nn.Module): The estimator or its config.
+        data_preprocessor (dict, optional): Config of a preprocessor that runs before that of
+            ``module``.
     """
 
     def merge_preds(
@@ -38,14 +41,15 @@ class PoseTTAModel(BaseTTAModel):
         """Merge the poses of the views of each image.
 
         Args:
-            data_samples_list (Sequence[Sequence[PoseDataSample]]): The views of each image, with
-                ``pred_instances`` in original pixels, numpy, as the estimator gives them.
+            data_samples_list (Sequence[Sequence[PoseDataSample]]): The views of each image. Their
+                ``pred_instances`` are the estimator's: NumPy arrays in original pixels.
 
         Returns:
-            List[PoseDataSample]: The first view of each image, with the poses of all, best first.
+            List[PoseDataSample]: The first view of each image. Its ``pred_instances`` are the
+            merged poses, best first.
 
         Raises:
-            ValueError: If a view is mirrored otherwise than horizontally.
+            ValueError: If a view is mirrored in another direction than the horizontal one.
         """
         return [self._merge(views) for views in data_samples_list]
 
@@ -72,23 +76,23 @@ class PoseTTAModel(BaseTTAModel):
 def upright_poses(view: PoseDataSample) -> InstanceData:
     """Mirror the poses of a mirrored view back, so that they fit the image.
 
-    In input pixels a mirrored x is ``w - 1 - x``. In original pixels, where the poses are, that
-    is ``W - W / w - x``, with the width W of the image there.
+    A mirrored view has the point x at ``w - 1 - x``, where w is its width in input pixels. The
+    poses are in original pixels. There, with the original width W, the point is at
+    ``W - W / w - x``.
 
     Args:
-        view (PoseDataSample): With ``pred_instances`` in original pixels and, in its metainfo,
-            ``input_size``, ``input_scale``, ``input_center`` (see
-            :class:`~directpose.datasets.ShortSideResize`); if it is mirrored, ``flip``,
-            ``flip_direction`` and ``flip_indices`` too.
+        view (PoseDataSample): A view with ``pred_instances`` in original pixels. Its metainfo has
+            ``input_size``, ``input_scale`` and ``input_center``, see
+            :class:`~directpose.datasets.ShortSideResize`. If the view is mirrored, its metainfo
+            also has ``flip``, ``flip_direction`` and ``flip_indices``.
 
     Returns:
-        InstanceData: ``pred_instances`` itself if the view is not mirrored; else anew, in
-        original pixels and numpy, ``bboxes`` (n, 4), ``bbox_scores`` (n, ), ``keypoints``
-        (n, K, 2), ``keypoint_scores``, ``keypoints_visible`` and, if there,
-        ``keypoints_hidden`` (n, K), left and right swapped.
+        InstanceData: The poses in original pixels. If the view is not mirrored, they are its
+        ``pred_instances``. Otherwise they are new NumPy arrays with the same fields, in which left
+        and right keypoints have changed places.
 
     Raises:
-        ValueError: If the view is mirrored otherwise than horizontally.
+        ValueError: If the view is mirrored in another direction than the horizontal one.
     """
     poses, meta = view.pred_instances, view.metainfo
     if not meta.get('flip'):

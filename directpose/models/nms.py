@@ -1,4 +1,4 @@
-"""Non-maximum suppression: the only one in PyTorch code, in eager mode and in exported graphs."""
+"""Non-maximum suppression (NMS) in PyTorch, for eager mode and for exported graphs."""
 
 import numpy as np
 import torch
@@ -11,14 +11,15 @@ NO_POSE = -1.0
 
 
 def stable_topk(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest scores of each row; of equal scores the first comes first.
+    """Take the k largest scores of each row. Equal scores keep their order.
 
     Args:
-        scores (Tensor): (N, R) with R of at least k.
-        k (int): How many scores to take.
+        scores (Tensor): Scores of shape (N, R), where R is at least k.
+        k (int): Number of scores to take from each row.
 
     Returns:
-        Tuple[Tensor, Tensor]: Scores (N, k), largest first, and their indices (N, k) in the row.
+        Tuple[Tensor, Tensor]: The scores, largest first, and their indices in the row. Both have
+        shape (N, k).
     """
     if torch.onnx.is_in_onnx_export():
         return scores.topk(k)  # ONNX defines its TopK as stable; PyTorch does not
@@ -27,14 +28,14 @@ def stable_topk(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def take(rows: Tensor, index: Tensor) -> Tensor:
-    """Take the rows that an index names.
+    """Take rows by their indices, in each image of a batch.
 
     Args:
-        rows (Tensor): (N, R, ...).
-        index (Tensor): (N, r), indices of rows.
+        rows (Tensor): Rows of shape (N, R, ...).
+        index (Tensor): Indices of the rows to take, of shape (N, r).
 
     Returns:
-        Tensor: (N, r, ...).
+        Tensor: The rows, of shape (N, r, ...).
     """
     flat = rows.flatten(2)  # (N, R, C)
     index = index[:, :, None].expand(-1, -1, flat.shape[2])  # (N, r, C)
@@ -46,23 +47,27 @@ def nms(
 ) -> tuple[Tensor, Tensor]:
     """Keep the best of the boxes that overlap, in each image of a batch.
 
-    The result is that of ``mmcv.ops.nms`` on each image, with the order of equal scores fixed:
-    the first of them is better. The images of a batch are laid side by side, so that one call
-    of torchvision's NMS, an ordinary operator of ONNX, serves them all.
+    For each image the result is that of ``mmcv.ops.nms``, except that the order of equal scores
+    is fixed: the first box counts as the better one. The function moves the images of a batch
+    next to each other. Then a single call of torchvision's NMS, which ONNX has as an operator, is
+    enough for all of them.
 
     Args:
-        boxes (Tensor): (N, R, 4) as x1, y1, x2, y2 in pixels, not below 0 where N is above 1.
-        scores (Tensor): (N, R). Rows with a score below 0 are ignored.
-        iou_threshold (float): A box is dropped if its IoU with a better box is larger.
-        offset (int): What is added to a width or height in pixels: 1 if a box ends at its last
-            pixel, as in the original, 0 if it ends behind that.
-        max_per_img (int): How many rows the result has, at most R.
+        boxes (Tensor): Boxes of shape (N, R, 4), as x1, y1, x2, y2 in pixels. If N is above 1, no
+            coordinate may be negative.
+        scores (Tensor): Scores of shape (N, R). Rows with a negative score are ignored.
+        iou_threshold (float): A box is dropped if its IoU with a better box is above this value.
+        offset (int): The number of pixels that is added to each width and height. It is 1 if x2
+            and y2 are the last pixel inside the box, as in the original, and 0 if they are the
+            first pixel outside.
+        max_per_img (int): Number of rows of the result, at most R.
 
     Returns:
-        Tuple[Tensor, Tensor]: Scores (N, max_per_img), best first, and the indices
-        (N, max_per_img) of the boxes kept. Rows beyond the last box have ``NO_POSE`` as score.
+        Tuple[Tensor, Tensor]: The scores of the boxes that are kept, best first, and the indices
+        of these boxes. Both have shape (N, max_per_img). Rows after the last box have the score
+        ``NO_POSE``.
     """
-    # torchvision knows offset 0 only; a box that ends one pixel later has the same width
+    # torchvision has no offset. A box that ends one pixel later has the same width as with one.
     corners = torch.cat([boxes[..., :2], boxes[..., 2:] + offset], dim=2)
     shift = torch.arange(boxes.shape[0], device=boxes.device) * corners.amax().ceil()  # (N, )
     shift = F.pad(shift[:, None], (0, 1))  # (N, 2): to the right and down
@@ -70,7 +75,7 @@ def nms(
     corners = corners.flatten(0, 1)  # (N * R, 4)
     flat = scores.flatten()  # (N * R, )
     valid = (flat >= 0).nonzero()[:, 0]  # the only wait for the device
-    # MMCV and ONNX compare in fp32: an IoU of 0.4 is not above a threshold of 0.4
+    # MMCV and ONNX compare in fp32, where an IoU of 0.4 is not above a threshold of 0.4.
     threshold = float(np.float32(iou_threshold))
     kept = valid[torchvision.ops.nms(corners[valid], flat[valid], threshold)]
     scores = torch.full_like(flat, NO_POSE).scatter(0, kept, flat[kept]).view_as(scores)

@@ -1,4 +1,4 @@
-"""Assign people to locations by the predictions that the model makes so far."""
+"""An assignment of people to locations that depends on what the model predicts for them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,21 +18,24 @@ def assign_by_oks(
     keypoint_pred: Tensor,
     instances: Sequence[InstanceData],
 ) -> Tensor:
-    """Let one of mmpose's assigners choose the positive locations, from all levels.
+    """Choose the positive locations of all levels by one of mmpose's assigners.
 
-    Locations outside of the person's box are left out, since they have no centerness.
+    Locations outside the person's box become background, because centerness is not defined there.
 
     Args:
-        assigner (Any): Usually ``SimOTAAssigner`` with ``dynamic_k_indicator='oks'``: a person
-            has as many locations as the OKS of its best predictions add up to.
+        assigner (Any): The assigner. ``SimOTAAssigner`` with ``dynamic_k_indicator='oks'`` gives
+            each person a number of locations that depends on the OKS of its best predictions.
         locations (Locations): L locations.
-        cls_score (Tensor): (N, L) logits.
-        keypoint_pred (Tensor): (N, 2K, L), x1, y1, ... in strides from the location.
-        instances (Sequence[InstanceData]): As of :func:`~.targets.pad_people`, with
-            ``areas`` (n, ) in square input pixels, and with ``labels`` (n, ).
+        cls_score (Tensor): Classification logits of shape (N, L).
+        keypoint_pred (Tensor): Keypoints of shape (N, 2K, L), as x1, y1, x2, y2, ..., relative to
+            the location, in strides.
+        instances (Sequence[InstanceData]): The people of each image, see
+            :func:`~.targets.pad_people`. The fields ``areas`` (n, ), in square input pixels, and
+            ``labels`` (n, ) are needed too.
 
     Returns:
-        Tensor: (N, L), the person's index in its image, or -1 for the background.
+        Tensor: For each location the index of its person in the image, or -1 for the background,
+        of shape (N, L).
     """
     points, strides = locations.points, locations.strides
     priors = torch.cat([points, strides[:, None].expand(-1, 2)], dim=1)  # (L, 4)
@@ -54,7 +57,7 @@ def assign_by_oks(
             - 1
         )  # (L, )
         if len(people):
-            boxes = people.bboxes[person]  # (L, 4); of the background any
+            boxes = people.bboxes[person]  # (L, 4); any box for the background
             inside = ((points > boxes[:, :2]) & (points < boxes[:, 2:])).all(dim=1)
             person = person.where(inside, -1)
         assigned.append(person)

@@ -1,4 +1,4 @@
-"""Training by the object keypoint similarity (OKS), COCO's measure. Not of the paper."""
+"""A head that is trained by COCO's object keypoint similarity (OKS). This is not in the paper."""
 
 from collections.abc import Sequence
 
@@ -18,21 +18,23 @@ from .targets import PositiveTargets, at_positives, gather_targets, pad_people
 class DirectPoseOKSHead(DirectPoseHead):
     """A :class:`DirectPoseHead` that is trained by the OKS of its predictions.
 
-    The OKS may choose the positive locations, be a loss beside the L1 loss, and be what the
-    centerness branch learns. The training data needs ``areas`` (n, ) in square input pixels.
-    Weights are those of a :class:`DirectPoseHead`.
+    The OKS has three uses, each with an argument of its own: to choose the positive locations, as
+    a loss in addition to the L1 loss, and as the target of the centerness branch. The people of
+    the training data need ``areas`` (n, ) in square input pixels. The weights have the names and
+    shapes of a :class:`DirectPoseHead`.
 
     Args:
-        metainfo (dict): See :class:`DirectPoseHead`. The sigmas of the OKS come from here.
-        assigner (dict, optional): An assigner of mmpose that chooses the positive locations, see
-            :func:`~.oks_assignment.assign_by_oks`. Defaults to FCOS's rule.
-        loss_oks (dict, optional): mmpose's ``OKSLoss`` with ``reduction='none'`` and
-            ``norm_target_weight=True``. By default there is no such loss.
-        score_by_oks (bool): Whether the centerness branch learns the OKS of the pose that its
-            location predicts. A person's score is then the classification times the OKS that
-            the model expects, as `IoU-aware detectors <https://arxiv.org/abs/1912.05992>`_ do
-            with boxes. Defaults to False: it learns the centerness.
-        **kwargs: See :class:`DirectPoseHead`.
+        metainfo (dict): See :class:`DirectPoseHead`. It also has the sigmas of the OKS.
+        assigner (dict, optional): Config of an assigner of mmpose that chooses the positive
+            locations, see :func:`~.oks_assignment.assign_by_oks`. Defaults to None, which means
+            FCOS's rule.
+        loss_oks (dict, optional): Config of mmpose's ``OKSLoss``, with ``reduction='none'`` and
+            ``norm_target_weight=True``. Defaults to None, which means no such loss.
+        score_by_oks (bool): Whether the centerness branch learns the OKS of the predicted pose
+            instead of the centerness. The score of a person is then the classification score
+            times the expected OKS, as in `IoU-aware detectors
+            <https://arxiv.org/abs/1912.05992>`_ for boxes. Defaults to False.
+        **kwargs: The other arguments of :class:`DirectPoseHead`.
     """
 
     label_fields = (*DirectPoseHead.label_fields, 'areas')
@@ -54,7 +56,7 @@ class DirectPoseOKSHead(DirectPoseHead):
         self.loss_oks = None
         if loss_oks is not None:
             self.loss_oks = MODELS.build(loss_oks)
-            # not a weight: checkpoints of the paper's head fit too
+            # The sigmas are not saved, so that checkpoints of the paper's head fit.
             self.loss_oks.register_buffer('sigmas', sigmas, persistent=False)
         self.oks = None
         if score_by_oks:
@@ -67,17 +69,14 @@ class DirectPoseOKSHead(DirectPoseHead):
         keypoint_preds: Sequence[Tensor],
         batch_gt_instances: Sequence[InstanceData],
     ) -> PositiveTargets:
-        """Decide which locations learn which person, by the assigner where there is one.
+        """Decide which locations learn which person, by the assigner if there is one.
 
         Args:
-            cls_scores (Sequence[Tensor]): Logits (N, 1, H, W) a level.
-            keypoint_preds (Sequence[Tensor]): (N, 2K, H, W) a level, in strides from the
-                location.
-            batch_gt_instances (Sequence[InstanceData]): The people of each image, in input
-                pixels.
+            cls_scores, keypoint_preds, batch_gt_instances: See
+                :meth:`DirectPoseHead.loss_by_feat`.
 
         Returns:
-            PositiveTargets: Of the P locations that belong to a person.
+            PositiveTargets: The targets of the P locations that learn a person.
         """
         if self.assigner is None:
             return super().get_targets(cls_scores, keypoint_preds, batch_gt_instances)
@@ -92,15 +91,16 @@ class DirectPoseOKSHead(DirectPoseHead):
         return gather_targets(locations, pad_people(batch_gt_instances), assigned)
 
     def score_targets(self, keypoint_pred: Tensor, targets: PositiveTargets) -> Tensor:
-        """What the centerness branch learns, see :meth:`DirectPoseHead.score_targets`.
+        """Compute the targets of the centerness branch.
 
         Args:
-            keypoint_pred (Tensor): (P, K, 2), in strides from the location. The targets pass no
-                gradient to it.
+            keypoint_pred (Tensor): Predicted keypoints of shape (P, K, 2), relative to the
+                location, in strides. No gradient reaches them.
             targets (PositiveTargets): The targets of the P locations.
 
         Returns:
-            Tensor: (P, ), the OKS of each prediction with ``score_by_oks``, else the centerness.
+            Tensor: Targets of shape (P, ). With ``score_by_oks`` they are the OKS of the
+            predictions, and else the centerness.
         """
         if self.oks is None:
             return super().score_targets(keypoint_pred, targets)
@@ -115,15 +115,15 @@ class DirectPoseOKSHead(DirectPoseHead):
         centernesses: Sequence[Tensor],
         targets: PositiveTargets,
     ) -> dict[str, Tensor]:
-        """Losses of the raw maps for given targets.
+        """Compute the losses of the raw maps for given targets.
 
         Args:
             cls_scores, keypoint_preds, centernesses: See :meth:`DirectPoseHead.loss_by_feat`.
-            targets (PositiveTargets): Of the locations that belong to a person.
+            targets (PositiveTargets): The targets of the locations that learn a person.
 
         Returns:
-            Dict[str, Tensor]: The losses of :meth:`DirectPoseHead.loss_by_feat` and, with
-            ``loss_oks``, the loss of that name, averaged over locations as the L1 loss.
+            Dict[str, Tensor]: The losses of :meth:`DirectPoseHead.loss_by_feat` and, if it is
+            set, ``loss_oks``. Like the L1 loss, it is a weighted mean over locations.
         """
         losses = super().loss_by_targets(cls_scores, keypoint_preds, centernesses, targets)
         if self.loss_oks is not None:
@@ -137,5 +137,5 @@ class DirectPoseOKSHead(DirectPoseHead):
 
 
 def areas_in_strides(targets: PositiveTargets) -> Tensor:
-    """The areas (P, ) of the people of P locations, in square strides of the locations."""
+    """Convert the people's areas, of shape (P, ), to square strides of their locations."""
     return targets.areas / targets.strides**2

@@ -1,4 +1,4 @@
-"""The naive way, which KPAlign improves on: every keypoint from the location's own features."""
+"""Keypoints from the features of the location itself: what KPAlign improves on."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,16 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class PlainKeypointBranch(nn.Module):
-    """Regress the keypoints by one convolution on the tower (paper section 3.1).
+    """Predict the keypoints by a single convolution on the keypoint tower (paper section 3.1).
 
-    The ablation without KPAlign, in its place as the head's ``keypoint_branch``. Give the head
-    ``groups=None`` with it: the tower is then dense, like that of FCOS's boxes.
+    This is the ablation without KPAlign. It takes the place of KPAlign as the head's
+    ``keypoint_branch``. Set ``groups=None`` of the head as well, so that the keypoint tower has no
+    groups, like FCOS's tower for boxes.
 
     Args:
-        channels (int): Channels of each group in the input.
-        groups (Sequence[Sequence[int]]): The keypoint indices in each group.
-        **kwargs: What :class:`~.kpalign.KPAlign` is given too; not used.
+        channels (int): Number of input channels of each group.
+        groups (Sequence[Sequence[int]]): The keypoint indices of each group.
+        **kwargs: The other arguments of :class:`~.kpalign.KPAlign`, which are not used.
     """
 
     def __init__(self, channels: int, groups: Sequence[Sequence[int]], **kwargs) -> None:
@@ -25,13 +26,14 @@ class PlainKeypointBranch(nn.Module):
         self.conv = nn.Conv2d(channels * len(groups), 2 * num_keypoints, 3, padding=1)
 
     def forward(self, feats: Sequence[Tensor]) -> list[Tensor]:
-        """Keypoints at every cell of every level.
+        """Predict the keypoints at every cell of every level.
 
         Args:
-            feats (Sequence[Tensor]): (N, G * channels, H, W) a level, finest first.
+            feats (Sequence[Tensor]): Feature maps of the keypoint tower, finest level first. Each
+                has shape (N, G * channels, H, W), where G is the number of groups.
 
         Returns:
-            List[Tensor]: (N, 2K, H, W) a level: x1, y1, x2, y2, ... in units of the level's
-            stride, relative to the location of the cell.
+            List[Tensor]: For each level, keypoints of shape (N, 2K, H, W). The channels are x1,
+            y1, x2, y2, ..., relative to the location of the cell, in units of the level's stride.
         """
         return [self.conv(feat) for feat in feats]

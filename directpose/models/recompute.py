@@ -1,4 +1,4 @@
-"""Gradient checkpointing: activations are computed again instead of kept."""
+"""Gradient checkpointing: the backward pass computes activations again instead of keeping them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,8 +11,8 @@ from torch.utils.checkpoint import checkpoint
 def recompute(module: nn.Module, x: Tensor) -> Tensor:
     """Run a module without keeping its activations, which is known as gradient checkpointing.
 
-    The backward pass computes the activations again. The statistics of batch norm are updated
-    once for each image, not a second time in the backward pass.
+    The backward pass computes the activations again. Batch norm updates its statistics in the
+    forward pass alone, and so once for each batch.
 
     Args:
         module (nn.Module): A module that takes one tensor.
@@ -31,7 +31,7 @@ def recompute(module: nn.Module, x: Tensor) -> Tensor:
 
 @contextmanager
 def _without_statistics(module: nn.Module) -> Iterator[None]:
-    """Give batch norm copies of its statistics to update."""
+    """Let batch norm update copies of its statistics, and throw these copies away at the end."""
     buffers = [
         (norm, name, buffer)
         for norm in module.modules()

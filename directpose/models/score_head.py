@@ -1,4 +1,4 @@
-"""A score for each keypoint, and whether it is hidden. Not of the paper."""
+"""A head that predicts a score for each keypoint, and whether it is hidden. Not in the paper."""
 
 from collections.abc import Sequence
 
@@ -11,28 +11,32 @@ from .oks_head import DirectPoseOKSHead, areas_in_strides
 from .targets import PositiveTargets, at_positives
 
 _ENOUGH = 1000
-"""Of so many labelled keypoints one is visible, if the data set tells hidden from visible."""
+"""After this many labelled keypoints, one must have been visible.
+
+If none was, the data set does not tell hidden keypoints from visible ones.
+"""
 
 
 @MODELS.register_module()
 class DirectPoseScoreHead(DirectPoseOKSHead):
-    """A :class:`DirectPoseOKSHead` that rates each keypoint.
+    """A :class:`DirectPoseOKSHead` that also rates each keypoint.
 
-    A keypoint's score is what COCO's object keypoint similarity (OKS) will say of it:
-    ``exp(-d^2 / (2 s^2 k^2))`` with its distance d to the annotated keypoint, the person's area
-    s^2 and the keypoint's ``k = 2 sigma``, and 0 where no keypoint is annotated. The second output
-    tells if the keypoint is hidden (v = 1 in COCO's annotations). The data set must keep
-    COCO's visibility: ``keep_visibility=True`` of
+    The score of a keypoint predicts its part in COCO's object keypoint similarity (OKS), which is
+    ``exp(-d^2 / (2 s^2 k^2))``. Here d is the distance to the annotated keypoint, s^2 is the
+    person's area, and k is twice the sigma of the keypoint. Where no keypoint is annotated, the
+    target is 0. A second output predicts whether the keypoint is hidden, which COCO annotates as
+    v = 1. Therefore the data set must keep COCO's visibility, with ``keep_visibility=True`` of
     :class:`~directpose.datasets.BottomupCocoDataset`.
 
     Args:
         metainfo (dict): See :class:`DirectPoseHead`.
-        scores_alone (bool): Whether the scores alone are trained. Their loss reaches no other
-            weight, so those of a trained model stay as they are. Defaults to False.
-        loss_keypoint_score (dict): Loss of both outputs, called with logits and targets from 0
-            to 1.
-        keypoint_branch (dict): Defaults to :class:`~.scored_kpalign.ScoredKPAlign`.
-        **kwargs: See :class:`DirectPoseOKSHead`.
+        scores_alone (bool): Whether to train only the convolutions of the scores. All other
+            weights of the model then stay as they are. Defaults to False.
+        loss_keypoint_score (dict): Config of the loss of both outputs. The loss is called with
+            logits and with targets between 0 and 1.
+        keypoint_branch (dict): Config of the keypoint branch. Defaults to
+            :class:`~.scored_kpalign.ScoredKPAlign`.
+        **kwargs: The other arguments of :class:`DirectPoseOKSHead`.
     """
 
     output_names = (*DirectPoseOKSHead.output_names, 'keypoint_logit')
@@ -47,28 +51,36 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
     ) -> None:
         super().__init__(metainfo, keypoint_branch=keypoint_branch, **kwargs)
         self.scores_alone = scores_alone
-        # Labelled keypoints so far; None once one of them was visible.
+        # Number of labelled keypoints so far, or None as soon as one of them was visible.
         self._unseen: int | None = 0
         self.loss_keypoint_score = MODELS.build(loss_keypoint_score)
         sigmas = torch.as_tensor(self.metainfo['sigmas'])  # (K, )
         self.register_buffer('sigmas', sigmas, persistent=False)
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
-        """Raw maps of every level.
+        """Compute the raw maps of every level.
 
         Args:
-            feats (Sequence[Tensor]): (N, in_channels, H, W) a level, finest first.
+            feats (Sequence[Tensor]): For each level, finest first, features of shape
+                (N, in_channels, H, W).
 
         Returns:
-            Tuple[List[Tensor], ...]: What :meth:`DirectPoseHead.forward` returns and, as a
-            fourth, logits (N, 2K, H, W) a level: for each keypoint in turn of its score, and of
-            being hidden.
+            Tuple[List[Tensor], ...]: The three lists of :meth:`DirectPoseHead.forward` and a
+            fourth one, which has for each level logits of shape (N, 2K, H, W). Each keypoint has
+            two logits: the first is for its score, the second for being hidden.
         """
         cls_scores, (keypoint_preds, keypoint_logits), centernesses = super().forward(feats)
         return cls_scores, keypoint_preds, centernesses, keypoint_logits
 
     def train(self, mode: bool = True) -> 'DirectPoseScoreHead':
-        """Switch to training or evaluation; batch norm only learns if not the scores alone do."""
+        """Switch to training or evaluation mode.
+
+        With ``scores_alone``, the heatmap branch stays in evaluation mode, so that its batch norm
+        keeps its statistics.
+
+        Args:
+            mode (bool): True for training mode. Defaults to True.
+        """
         super().train(mode)
         if self.scores_alone and self.heatmap_head is not None:
             self.heatmap_head.eval()
@@ -77,14 +89,14 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
     def loss(
         self, feats: Sequence[Tensor], batch_data_samples: list, train_cfg: dict | None = None
     ) -> dict[str, Tensor]:
-        """Losses of a batch, see :meth:`DirectPoseHead.loss`.
+        """Compute the losses of a batch.
 
         Args:
             feats, batch_data_samples, train_cfg: See :meth:`DirectPoseHead.loss`.
 
         Returns:
-            Dict[str, Tensor]: The losses of :class:`DirectPoseOKSHead`, ``loss_keypoint_score``
-            and ``loss_hidden``; with ``scores_alone`` the last two.
+            Dict[str, Tensor]: ``loss_keypoint_score``, ``loss_hidden`` and, unless
+            ``scores_alone`` is set, the losses of :class:`DirectPoseOKSHead`.
         """
         losses = super().loss(feats, batch_data_samples, train_cfg)
         if self.scores_alone:
@@ -99,12 +111,13 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
         keypoint_logits: Sequence[Tensor],
         batch_gt_instances: Sequence[InstanceData],
     ) -> dict[str, Tensor]:
-        """Losses of the raw maps that :meth:`forward` returns.
+        """Compute the losses of the raw maps that :meth:`forward` returns.
 
         Args:
             cls_scores, keypoint_preds, centernesses, batch_gt_instances: See
                 :meth:`DirectPoseHead.loss_by_feat`.
-            keypoint_logits (Sequence[Tensor]): (N, 2K, H, W) a level, see :meth:`forward`.
+            keypoint_logits (Sequence[Tensor]): For each level, logits of shape (N, 2K, H, W), see
+                :meth:`forward`.
 
         Returns:
             Dict[str, Tensor]: The losses of :meth:`DirectPoseHead.loss_by_feat`,
@@ -134,12 +147,12 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
         return losses
 
     def _check_visibility(self, labelled: Tensor, hidden: Tensor) -> None:
-        """Refuse data that have v = 1 for all labelled keypoints, hidden or not."""
+        """Raise an error if the data has v = 1 for all labelled keypoints, hidden or not."""
         if self._unseen is None:
             return
         self._unseen += int(labelled.sum())
         if (hidden < labelled).any():
-            self._unseen = None  # from now on nobody waits for the device
+            self._unseen = None  # from now on no step waits for the device
         elif self._unseen >= _ENOUGH:
             raise ValueError(
                 f'none of the first {self._unseen} labelled keypoints is visible (v = 2): set '
@@ -148,7 +161,7 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
             )
 
     def _similarity(self, keypoint_pred: Tensor, targets: PositiveTargets) -> Tensor:
-        """The part (P, K) that each predicted keypoint has in the OKS."""
+        """Compute the OKS of each predicted keypoint alone, of shape (P, K)."""
         distance = (keypoint_pred - targets.keypoints).square().sum(dim=-1)  # (P, K), squared
         area = areas_in_strides(targets).clamp(min=1e-6)[:, None]  # (P, 1)
         return torch.exp(-distance / (2 * area * (2 * self.sigmas) ** 2))
@@ -162,17 +175,19 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
         batch_img_metas: Sequence[dict],
         cfg: dict,
     ) -> list[InstanceData]:
-        """Poses of the raw maps that :meth:`forward` returns, with a score for each keypoint.
+        """Decode the raw maps that :meth:`forward` returns into poses with keypoint scores.
 
         Args:
             cls_scores, keypoint_preds, centernesses, batch_img_metas, cfg: See
                 :meth:`DirectPoseHead.predict_by_feat`.
-            keypoint_logits (Sequence[Tensor]): (N, 2K, H, W) a level, see :meth:`forward`.
+            keypoint_logits (Sequence[Tensor]): For each level, logits of shape (N, 2K, H, W), see
+                :meth:`forward`.
 
         Returns:
-            List[InstanceData]: As of :meth:`DirectPoseHead.predict`, in input pixels. Here
-            ``keypoint_scores`` (n, K) are the keypoints' own, and there is
-            ``keypoints_hidden`` (n, K), the probability that each one is hidden.
+            List[InstanceData]: The poses of each image, with the fields of
+            :meth:`DirectPoseHead.predict`. Here ``keypoint_scores`` of shape (n, K) has a score
+            for each keypoint. The field ``keypoints_hidden`` of shape (n, K) is added, the
+            probability that a keypoint is hidden.
         """
         outputs = (cls_scores, keypoint_preds, centernesses, keypoint_logits)
         return self._decode(outputs, batch_img_metas, cfg)

@@ -1,4 +1,4 @@
-"""KPAlign that rates each keypoint too. Not of the paper."""
+"""KPAlign that also rates each keypoint. This is not part of the paper."""
 
 from collections.abc import Sequence
 
@@ -10,17 +10,17 @@ from .kpalign import KPAlign
 
 @MODELS.register_module()
 class ScoredKPAlign(KPAlign):
-    """:class:`KPAlign` that also says how good each keypoint is, and whether it is hidden.
+    """:class:`KPAlign` that also predicts how good each keypoint is, and whether it is hidden.
 
-    Both come from the features that the keypoint itself comes from, by 1x1 convolutions of their
-    own. No gradient of theirs reaches the features or the sampling points: the keypoints are
-    those of a :class:`KPAlign` with the same weights, and the scores can be added to a trained
-    model.
+    Both predictions are made from the same sampled features as the keypoint, by 1x1 convolutions
+    of their own. They pass no gradient to the features or to the sampling points. So the
+    keypoints are those of a :class:`KPAlign` with the same weights, and scores can be added to a
+    model that is already trained.
 
     Args:
-        channels (int): See :class:`KPAlign`.
-        groups (Sequence[Sequence[int]]): See :class:`KPAlign`.
-        **kwargs: See :class:`KPAlign`.
+        channels (int): Number of input channels of each group.
+        groups (Sequence[Sequence[int]]): The keypoint indices of each group.
+        **kwargs: The other arguments of :class:`KPAlign`.
     """
 
     def __init__(self, channels: int, groups: Sequence[Sequence[int]], **kwargs) -> None:
@@ -30,16 +30,16 @@ class ScoredKPAlign(KPAlign):
     def sample_and_predict(
         self, bases: Sequence[Tensor], sampled: Sequence[Tensor]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """The sampler, the predictor and the scores.
+        """Run the sampler, the predictor and the convolutions of the scores.
 
         Args:
             bases (Sequence[Tensor]): See :meth:`KPAlign.sample_and_predict`.
             sampled (Sequence[Tensor]): See :meth:`KPAlign.sample_and_predict`.
 
         Returns:
-            Tuple[List[Tensor], List[Tensor]]: The keypoints of :meth:`KPAlign.forward`, and
-            logits (N, 2K, H, W) a level: for each keypoint in turn of its score, and of being
-            hidden.
+            Tuple[List[Tensor], List[Tensor]]: The keypoints, as :meth:`KPAlign.forward` returns
+            them, and for each level logits of shape (N, 2K, H, W). Each keypoint has two logits:
+            the first is for its score, the second for being hidden.
         """
         keypoints = super().sample_and_predict(bases, sampled)
         bases, sampled = [b.detach() for b in bases], [f.detach() for f in sampled]

@@ -1,7 +1,8 @@
-"""Which location learns which person, and what it should say.
+"""The targets of training: which location learns which person, and what it should predict.
 
-The assignment is FCOS's with centre sampling (arXiv 1904.01355), on boxes around the labelled
-keypoints. Boxes, keypoints and locations are in input pixels, keypoint targets in strides.
+People are assigned to locations as in FCOS with centre sampling (arXiv 1904.01355). Their boxes
+are those around the labelled keypoints. Boxes, keypoints and locations are in input pixels. The
+targets of keypoints are in strides.
 """
 
 from collections.abc import Sequence
@@ -17,53 +18,54 @@ from torch.nn.utils.rnn import pad_sequence
 
 
 class Locations(NamedTuple):
-    """The locations of all levels, L of them, level by level and row by row."""
+    """The L locations of all levels, level by level and row by row."""
 
     points: Tensor
-    """(L, 2): x, y in input pixels."""
+    """Shape (L, 2). The location as x, y in input pixels."""
     strides: Tensor
-    """(L, ): the stride of each location's level in input pixels."""
+    """Shape (L, ). The stride of the location's level in input pixels."""
     regress_ranges: Tensor
-    """(L, 2): least and largest distance to the farthest side of the box, in input pixels."""
+    """Shape (L, 2). The least and the largest distance from the location to the farthest side of
+    the box that it learns, in input pixels."""
 
 
 class People(NamedTuple):
     """The people of a batch of N images, padded to the largest number M of people in an image."""
 
     boxes: Tensor
-    """(N, M, 4): x1, y1, x2, y2 in input pixels; those of the padding have no extent."""
+    """Shape (N, M, 4), as x1, y1, x2, y2 in input pixels. Padded boxes have no extent."""
     keypoints: Tensor
-    """(N, M, K, 2): x, y in input pixels."""
+    """Shape (N, M, K, 2), as x, y in input pixels."""
     visible: Tensor
-    """(N, M, K): above 0 for labelled keypoints."""
+    """Shape (N, M, K). Above 0 for labelled keypoints."""
     areas: Tensor | None
-    """(N, M): in square input pixels; None where the data has no areas."""
+    """Shape (N, M), in square input pixels. None if the data has no areas."""
 
 
 class PositiveTargets(NamedTuple):
-    """Targets of the P locations of a batch that belong to a person."""
+    """The targets of the P locations of a batch that learn a person."""
 
     image: Tensor
-    """(P, ): index of the image."""
+    """Shape (P, ). The index of the image in the batch."""
     location: Tensor
-    """(P, ): index of the location."""
+    """Shape (P, ). The index of the location."""
     points: Tensor
-    """(P, 2): x, y of the location in input pixels."""
+    """Shape (P, 2). The location as x, y in input pixels."""
     strides: Tensor
-    """(P, ): stride of the location's level in input pixels."""
+    """Shape (P, ). The stride of the location's level in input pixels."""
     keypoints: Tensor
-    """(P, K, 2): from the location to the person's keypoints, x and y in the level's strides."""
+    """Shape (P, K, 2). The person's keypoints as x, y, relative to the location, in strides."""
     visible: Tensor
-    """(P, K): 1 for labelled keypoints, 0 for others."""
+    """Shape (P, K). 1 for labelled keypoints and 0 for others."""
     visibility: Tensor
-    """(P, K): as the data set has it. Where it keeps COCO's visibility, 0 is unlabelled, 1 is
-    hidden and 2 is visible."""
+    """Shape (P, K). The value in the data set. If the data set keeps COCO's visibility, 0 means
+    unlabelled, 1 hidden and 2 visible."""
     centerness: Tensor
-    """(P, ): of the location in the person's box, above 0 and up to 1."""
+    """Shape (P, ). The centerness of the location in the person's box, above 0 and at most 1."""
     boxes: Tensor
-    """(P, 4): the person's box, x1, y1, x2, y2 in input pixels."""
+    """Shape (P, 4). The person's box as x1, y1, x2, y2 in input pixels."""
     areas: Tensor | None
-    """(P, ): the person's area in square input pixels; None where the data has no areas."""
+    """Shape (P, ). The person's area in square input pixels. None if the data has no areas."""
 
 
 @lru_cache(maxsize=32)
@@ -73,20 +75,23 @@ def make_locations(
     regress_ranges: Sequence[tuple[float, float]],
     device: torch.device | str,
 ) -> Locations:
-    """Make the locations of all levels, or return those made before for the same arguments.
+    """Make the locations of all levels.
+
+    The results are cached. Therefore all arguments must be hashable: tuples, not lists.
 
     Args:
         sizes (Sequence[Tuple[int, int]]): Height and width of each level in cells.
-        strides (Sequence[int]): A stride a level, in input pixels.
-        regress_ranges (Sequence[Tuple[float, float]]): The least and the largest distance
-            between a location and the farthest side of its box, a level each, in input pixels.
-        device (torch.device or str): Where the tensors are. All arguments must be hashable:
-            tuples, not lists.
+        strides (Sequence[int]): The stride of each level in input pixels.
+        regress_ranges (Sequence[Tuple[float, float]]): For each level, the least and the largest
+            distance from a location to the farthest side of the box that it learns, in input
+            pixels.
+        device (torch.device or str): The device of the tensors.
 
     Returns:
-        Locations: In fp32; cell (i, j) of stride s is at ``(j s + s // 2, i s + s // 2)``.
+        Locations: The locations in fp32. The cell in row i and column j of a level with stride s
+        is at x = ``j s + s // 2``, y = ``i s + s // 2``.
     """
-    # what inference keeps here must serve training too
+    # Training may get locations that inference cached, so they must not be inference tensors.
     with torch.inference_mode(False):
         points = MlvlPointGenerator(strides, offset=0.5).grid_priors(sizes, device='cpu')
         counts = torch.tensor([len(p) for p in points])
@@ -99,16 +104,16 @@ def make_locations(
 
 
 def pad_people(instances: Sequence[InstanceData]) -> People:
-    """Put the people of all images of a batch into one tensor a field.
+    """Put the people of all images of a batch into one tensor for each field.
 
     Args:
-        instances (Sequence[InstanceData]): The people of each image: ``bboxes`` (n, 4) around
-            their labelled keypoints, ``keypoints`` (n, K, 2), both in input pixels,
-            ``keypoints_visible`` (n, K), above 0 where labelled, and, where the data has them,
-            ``areas`` (n, ) in square input pixels. n may be 0.
+        instances (Sequence[InstanceData]): The n people of each image, where n may be 0. The
+            fields are ``bboxes`` (n, 4) around the labelled keypoints, ``keypoints`` (n, K, 2),
+            both in input pixels, ``keypoints_visible`` (n, K), above 0 for labelled keypoints,
+            and, if the data has them, ``areas`` (n, ) in square input pixels.
 
     Returns:
-        People: M may be 0.
+        People: The people of the batch. M may be 0.
     """
 
     def pad(field: str) -> Tensor:
@@ -119,22 +124,29 @@ def pad_people(instances: Sequence[InstanceData]) -> People:
 
 
 def assign_persons(locations: Locations, boxes: Tensor, radius: float) -> Tensor:
-    """Give each location the person that it learns.
+    """Decide which person each location learns.
 
-    A location belongs to a person when it lies strictly within ``radius`` strides of the box's
-    centre and within the box, and when the greatest of its distances to the box's sides is in the
-    level's range, ends included. Of several people the one with the smallest area
-    ``(w + 1) * (h + 1)`` has it.
+    A location can learn a person under three conditions:
+
+    - The location lies strictly inside the person's box.
+    - In x and in y, the location is less than ``radius`` strides away from the box's centre.
+    - The distance from the location to the farthest side of the box is in the level's range. Both
+      ends of the range are included.
+
+    If these conditions hold for several people, the location learns the one whose box has the
+    smallest area ``(w + 1) * (h + 1)``.
 
     Args:
         locations (Locations): L locations.
-        boxes (Tensor): (N, M, 4) xyxy in input pixels; a box without extent has no location.
-        radius (float): Half the side of the centre region, in strides.
+        boxes (Tensor): Boxes of shape (N, M, 4), as x1, y1, x2, y2 in input pixels. No location
+            learns a box without extent.
+        radius (float): Half the side of the square around the box's centre, in strides.
 
     Returns:
-        Tensor: (N, L), the person's index in 0 .. M - 1, or -1 for the background.
+        Tensor: The index of the person from 0 to M - 1, or -1 for the background, of shape
+        (N, L).
     """
-    boxes = F.pad(boxes, (0, 0, 0, 1))  # an empty box, for batches without people
+    boxes = F.pad(boxes, (0, 0, 0, 1))  # Add an empty box, for batches without people.
     points = locations.points[:, None]  # (L, 1, 2)
     low, high = boxes[:, None, :, :2], boxes[:, None, :, 2:]  # (N, 1, M, 2)
     centers = (low + high) / 2
@@ -154,33 +166,33 @@ def assign_persons(locations: Locations, boxes: Tensor, radius: float) -> Tensor
 def positive_targets(
     locations: Locations, instances: Sequence[InstanceData], radius: float
 ) -> PositiveTargets:
-    """Targets of a batch, vectorised over its images and levels.
+    """Compute the targets of a batch, for all images and levels at once.
 
     Args:
         locations (Locations): L locations.
-        instances (Sequence[InstanceData]): The people of each image; see :func:`pad_people`.
+        instances (Sequence[InstanceData]): The people of each image, see :func:`pad_people`.
         radius (float): See :func:`assign_persons`.
 
     Returns:
-        PositiveTargets: Of the P locations that :func:`assign_persons` gives a person, image by
-        image; keypoints (P, K, 2) in strides from the location. P may be 0.
+        PositiveTargets: The targets of the P locations that learn a person by the rule of
+        :func:`assign_persons`, image by image. P may be 0.
     """
     people = pad_people(instances)
     return gather_targets(locations, people, assign_persons(locations, people.boxes, radius))
 
 
 def gather_targets(locations: Locations, people: People, assigned: Tensor) -> PositiveTargets:
-    """Targets of the locations that an assignment gave a person.
+    """Collect the targets of the locations that learn a person.
 
     Args:
         locations (Locations): L locations.
         people (People): The people of N images.
-        assigned (Tensor): (N, L), for each location the index of a person whose box it is
-            strictly within, or -1.
+        assigned (Tensor): For each location the index of the person that it learns, or -1, of
+            shape (N, L). The location must lie strictly inside the person's box.
 
     Returns:
-        PositiveTargets: Of the P locations with a person, image by image and then in the order
-        of ``locations``; keypoints (P, K, 2) in strides from the location. P may be 0.
+        PositiveTargets: The targets of the P locations that learn a person, image by image, and
+        in each image in the order of ``locations``. P may be 0.
     """
     image, location = torch.nonzero(assigned >= 0, as_tuple=True)  # (P, ) each
     person = assigned[image, location]
@@ -206,25 +218,27 @@ def at_positives(maps: Sequence[Tensor], targets: PositiveTargets) -> Tensor:
     """Take the values of raw maps at the positive locations.
 
     Args:
-        maps (Sequence[Tensor]): (N, C, H, W) a level.
-        targets (PositiveTargets): Of P locations.
+        maps (Sequence[Tensor]): For each level, a map of shape (N, C, H, W).
+        targets (PositiveTargets): The targets of the P positive locations.
 
     Returns:
-        Tensor: (P, C) in fp32.
+        Tensor: Values of shape (P, C) in fp32.
     """
     joined = torch.cat([m.flatten(2) for m in maps], dim=2).float()  # (N, C, L)
     return joined[targets.image, :, targets.location]
 
 
 def centerness(points: Tensor, boxes: Tensor) -> Tensor:
-    """FCOS's centerness of points inside of boxes, 1 at the centre and towards 0 at a side.
+    """Compute FCOS's centerness of points inside boxes.
+
+    The centerness is 1 at the centre of the box and falls to 0 towards its sides.
 
     Args:
-        points (Tensor): (P, 2) x, y.
-        boxes (Tensor): (P, 4) xyxy in the same frame.
+        points (Tensor): Points of shape (P, 2), as x, y.
+        boxes (Tensor): Boxes of shape (P, 4), as x1, y1, x2, y2 in the same frame.
 
     Returns:
-        Tensor: (P, ).
+        Tensor: Centerness of shape (P, ).
     """
     before, after = points - boxes[:, :2], boxes[:, 2:] - points  # (P, 2)
     ratios = torch.minimum(before, after) / torch.maximum(before, after)
@@ -234,19 +248,21 @@ def centerness(points: Tensor, boxes: Tensor) -> Tensor:
 def heatmap_labels(
     instances: Sequence[InstanceData], num_keypoints: int, size: tuple[int, int], stride: int
 ) -> Tensor:
-    """One map of keypoint types an image: not a Gaussian, a single cell a keypoint.
+    """Make the labels of the heatmap branch: for each cell the keypoint that lies in it.
 
-    Each labelled keypoint of each person takes the cell whose location is nearest in Chebyshev
-    distance, the first in row-major order on a tie; a later keypoint overwrites an earlier one.
+    Each labelled keypoint marks a single cell, not a Gaussian. This is the cell whose location is
+    nearest in Chebyshev distance. If several are equally near, the first in row-major order is
+    taken. If several keypoints mark the same cell, the last one counts.
 
     Args:
-        instances (Sequence[InstanceData]): The people of each image; see :func:`pad_people`.
-        num_keypoints (int): K.
-        size (Tuple[int, int]): H, W of the map.
-        stride (int): Of the map, in input pixels.
+        instances (Sequence[InstanceData]): The people of each image, see :func:`pad_people`.
+        num_keypoints (int): Number of keypoints K.
+        size (Tuple[int, int]): Height and width of the map in cells.
+        stride (int): Stride of the map in input pixels.
 
     Returns:
-        Tensor: (N, H, W) with 0 .. K - 1, and K for the background.
+        Tensor: Labels of shape (N, H, W): the index of the keypoint from 0 to K - 1, or K for the
+        background.
     """
     height, width = size
     keypoints = torch.cat([i.keypoints for i in instances]).flatten(0, 1)  # (n * K, 2)
@@ -263,13 +279,13 @@ def heatmap_labels(
         return (values[:, None] - cells).abs()  # (n, count)
 
     dx, dy = distance(keypoints[:, 0], width), distance(keypoints[:, 1], height)
-    # the least Chebyshev distance; argmax finds the first row, then the first column, with it
+    # The least Chebyshev distance. argmax finds the first row and the first column with it.
     nearest = torch.maximum(dx.amin(dim=1), dy.amin(dim=1))[:, None]
     column = (dx <= nearest).int().argmax(dim=1)
     row = (dy <= nearest).int().argmax(dim=1)
     cell = (image * height + row) * width + column
     num_cells = len(instances) * height * width
-    cell = cell.where(labelled, num_cells)  # keypoints without a label go to a cell of their own
+    cell = cell.where(labelled, num_cells)  # an extra cell for unlabelled keypoints
     order = torch.arange(len(keypoints), device=keypoints.device)
     last = order.new_full((num_cells + 1,), -1)
     last = last.scatter_reduce(0, cell, order, 'amax')[:-1]  # the last keypoint of each cell

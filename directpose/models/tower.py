@@ -1,4 +1,4 @@
-"""The towers of the heads: convolutions with group normalisation."""
+"""The towers of the heads: stacks of convolutions with group normalisation."""
 
 from mmcv.cnn import ConvModule
 from torch import nn
@@ -7,17 +7,18 @@ from torch import nn
 def make_tower(
     in_channels: int, channels: int, num_convs: int, num_norm_groups: int, groups: int = 1
 ) -> nn.Sequential:
-    """3x3 convolutions with GN and ReLU; the first is dense, the others have ``groups``.
+    """Build a stack of 3x3 convolutions, each followed by group normalisation and ReLU.
 
     Args:
-        in_channels (int): Channels of the features.
-        channels (int): Channels of each convolution's output.
-        num_convs (int): The number of convolutions.
-        num_norm_groups (int): Groups of the group normalisation.
-        groups (int): Groups of all convolutions but the first. Defaults to 1.
+        in_channels (int): Number of channels of the input.
+        channels (int): Number of output channels of each convolution.
+        num_convs (int): Number of convolutions.
+        num_norm_groups (int): Number of groups of the group normalisation.
+        groups (int): Number of groups of all convolutions but the first, which always has one.
+            Defaults to 1.
 
     Returns:
-        nn.Sequential: (N, in_channels, H, W) to (N, channels, H, W).
+        nn.Sequential: The tower. It maps (N, in_channels, H, W) to (N, channels, H, W).
     """
     return nn.Sequential(
         *[
