@@ -54,5 +54,6 @@ def group_indices(
             f'finest_groups {strangers} are not among the keypoint groups {groups}: give the head '
             '`finest_groups`, those of its `groups` that read the finest level, or ()'
         )
-    ordered = [g for g in groups if g in finest] + [g for g in groups if g not in finest]
-    return [[name2id[name] for name in group] for group in ordered], len(finest)
+    first = [group for group in groups if group in finest]
+    ordered = first + [group for group in groups if group not in finest]
+    return [[name2id[name] for name in group] for group in ordered], len(first)

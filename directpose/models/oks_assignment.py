@@ -21,6 +21,7 @@ def assign_by_oks(
     """Choose the positive locations of all levels by one of mmpose's assigners.
 
     Locations outside the person's box become background, because centerness is not defined there.
+    A hidden keypoint counts as much as a visible one.
 
     Args:
         assigner (Any): The assigner. ``SimOTAAssigner`` with ``dynamic_k_indicator='oks'`` gives
@@ -43,6 +44,7 @@ def assign_by_oks(
     keypoints = points[:, None] + offsets * strides[:, None, None]
     assigned = []
     for scores, poses, people in zip(cls_score.sigmoid(), keypoints, instances):
+        labelled = (people.keypoints_visible > 0).to(poses)  # (n, K); the data may have COCO's 2
         person = (
             assigner.assign(
                 InstanceData(
@@ -52,7 +54,7 @@ def assign_by_oks(
                     keypoints=poses,
                     keypoints_visible=torch.ones_like(poses[..., 0]),
                 ),
-                people,
+                InstanceData(**dict(people.items(), keypoints_visible=labelled)),
             )['gt_inds']
             - 1
         )  # (L, )

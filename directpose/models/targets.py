@@ -93,11 +93,12 @@ def make_locations(
     """
     # Training may get locations that inference cached, so they must not be inference tensors.
     with torch.inference_mode(False):
-        points = MlvlPointGenerator(strides, offset=0.5).grid_priors(sizes, device='cpu')
-        counts = torch.tensor([len(p) for p in points])
+        corners = MlvlPointGenerator(strides, offset=0).grid_priors(sizes, device='cpu')
+        counts = torch.tensor([len(c) for c in corners])
+        stride = torch.tensor(strides).repeat_interleave(counts)  # (L, )
         locations = Locations(
-            torch.cat(points),
-            torch.tensor(strides).repeat_interleave(counts),
+            torch.cat(corners) + (stride // 2)[:, None],
+            stride,
             torch.tensor(regress_ranges).repeat_interleave(counts, dim=0),
         )
         return Locations(*(t.to(device, torch.float32) for t in locations))

@@ -276,6 +276,8 @@ def test_finest_groups_are_named_and_come_first():
     head = make_head(metainfo=ANIMAL, groups=ANIMAL_GROUPS, finest_groups=[names])
     assert head.keypoint_branch.group_sizes == [2, 1, 2]
     assert [s.sources for s in head.keypoint_branch.samplings] == [(0,) * 5, (0, 0, 1, 2, 3)]
+    twice = make_head(metainfo=ANIMAL, groups=ANIMAL_GROUPS, finest_groups=[names, names])
+    assert twice.keypoint_branch.samplings == head.keypoint_branch.samplings
     with pytest.raises(ValueError, match=r"\['nose', 'tail'\]\] are not among.*`finest_groups`"):
         make_head(metainfo=ANIMAL, groups=ANIMAL_GROUPS, finest_groups=[['nose', 'tail']])
 

@@ -337,13 +337,14 @@ class TestOksAssignment:
         self.locations = make_locations(((16, 24), (8, 12)), (8, 16), ((-1, 64), (64, 1e5)), 'cpu')
         self.assigner = TASK_UTILS.build(SIM_OTA)
 
-    def assign(self, good, instances):
-        """``good`` maps an index of a location to the person that it predicts perfectly."""
+    def assign(self, good, instances, known=slice(None)):
+        """``good`` maps an index of a location to the person whose keypoints ``known`` it finds."""
         num = len(self.locations.points)
         pred = torch.full((1, 34, num), 500.0)  # far away from everybody
         for index, person in good.items():
             offset = instances.keypoints[person] - self.locations.points[index]
-            pred[0, :, index] = (offset / self.locations.strides[index]).flatten()
+            offset = offset / self.locations.strides[index]
+            pred.view(17, 2, num)[known, :, index] = offset[known]
         person = assign_by_oks(
             self.assigner, self.locations, torch.zeros(1, num), pred, [instances]
         )[0]
@@ -369,6 +370,21 @@ class TestOksAssignment:
         tiny = people([[9, 9, 11, 11], [70, 20, 180, 120]])
         chosen = self.assign({0: 0}, tiny)
         assert set(chosen.values()) == {1}
+
+    def test_hidden_keypoints_count_as_much_as_visible_ones(self):
+        """Data that keep COCO's visibility have 2 for visible keypoints, here those of odd index.
+
+        Six locations predict the other half of the keypoints. The number of those that learn the
+        person is the sum of their similarities.
+        """
+        seen = TWO.clone()
+        seen.keypoints_visible = TWO.keypoints_visible * (1 + torch.arange(17) % 2)
+        good = dict.fromkeys(self.near(TWO.bboxes[1].tolist(), 6), 1)
+        even = slice(0, None, 2)
+        chosen = self.assign(good, TWO, even)
+        similarity = TWO.keypoints_visible[1, even].sum() / TWO.keypoints_visible[1].sum()
+        assert list(chosen.values()).count(1) == int(6 * similarity)
+        assert self.assign(good, seen, even) == chosen
 
     def test_nobody(self):
         assert self.assign({}, NOBODY) == {}

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.structures import InstanceData
 
+from directpose.models.decode import PoseDecoder
 from directpose.models.targets import (
     assign_persons,
     centerness,
@@ -47,6 +48,18 @@ def test_locations_are_at_the_middle_of_their_cells():
         list(r) for r, n in zip(RANGES, counts) for _ in range(n)
     ]
     assert make_locations(SIZES, STRIDES, RANGES, 'cpu') is where
+
+
+def test_locations_of_odd_strides_are_those_of_the_decoder():
+    stride, height, width = 5, 2, 3
+    where = make_locations(((height, width),), (stride,), ((0, 64),), 'cpu').points
+    cfg = dict(score_thr=0, cls_thr=0, nms_pre=6, nms={}, max_per_img=6)
+    maps = torch.zeros(1, 1, height, width)
+    decoded = PoseDecoder((stride,), cfg).candidates(
+        ([maps], [maps.expand(1, 2, -1, -1)], [maps]), torch.tensor([[10, 15]])
+    )
+    assert torch.equal(decoded.keypoints[0, :, 0], where)
+    assert torch.equal(where, grid((height, width), stride))
 
 
 def test_locations_that_inference_made_serve_training():
