@@ -3,6 +3,7 @@
 import logging
 import os.path as osp
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from mmengine import fileio
@@ -168,6 +169,12 @@ class BottomupCocoDataset(CocoDataset):
                 level=logging.WARNING,
             )
         self._metainfo['CLASSES'] = data.categories
+        ids = {image['id'] for image in data.images if image['id'] % self.sample_interval == 0}
+        data = replace(
+            data,
+            images=[image for image in data.images if image['id'] in ids],
+            people=[person for person in data.people if person.ann['image_id'] in ids],
+        )
         people, images = self._parse(data)
         items = self._get_bottomup_data_infos(people, images)
         if not self.test_mode:
@@ -192,8 +199,6 @@ class BottomupCocoDataset(CocoDataset):
         """Convert the people and the images of the file to MMPose's form."""
         people, images = [], []
         for image in data.images:
-            if image['id'] % self.sample_interval:
-                continue
             path = osp.join(self.data_prefix['img'], image['file_name'])
             image = dict(image, img_id=image['id'], img_path=path)
             images.append(image)

@@ -64,15 +64,28 @@ def test_filter_keeps_images_with_enough_keypoints_and_a_box(filtered_root):
     assert image_ids(build(filtered_root)) == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_filter_says_what_it_drops(filtered_root, caplog):
-    logger = MMLogger.get_current_instance()  # it does not propagate to caplog's
+@pytest.fixture
+def log(caplog):
+    """The log, which does not propagate to caplog's handler by itself."""
+    logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
-    build(filtered_root, filter_cfg=RECIPE_FILTER)
+    yield caplog
     logger.removeHandler(caplog.handler)
-    said = caplog.text
+
+
+def test_filter_says_what_it_drops(filtered_root, log):
+    build(filtered_root, filter_cfg=RECIPE_FILTER)
+    said = log.text
     assert 'Train on 3 of 7 images' in said
     assert '3 have fewer than 10 labelled keypoints' in said
     assert '1 more no box wider and higher than 1 px' in said
+
+
+def test_every_third_image(filtered_root, log):
+    """What the log counts are the people and images that are taken."""
+    assert image_ids(build(filtered_root, sample_interval=3)) == [3, 6]
+    assert 'Learn from 1 of 2 annotations' in log.text
+    assert 'no annotation' not in log.text
 
 
 def test_nothing_is_filtered_in_test_mode(filtered_root):
@@ -139,7 +152,7 @@ def two_points(swap):
 
 
 @pytest.mark.parametrize('swap', [False, True])
-def test_without_flip_pairs_nothing_is_mirrored_and_the_log_says_so(tmp_path, caplog, swap):
+def test_without_flip_pairs_nothing_is_mirrored_and_the_log_says_so(tmp_path, log, swap):
     init_default_scope('mmpose')
     write_coco(tmp_path, [person({0: (5, 6), 1: (40, 30)}, num=2)])
     load, flip = dict(type='LoadImage'), dict(type='RandomFlip', prob=1.0)
@@ -151,13 +164,10 @@ def test_without_flip_pairs_nothing_is_mirrored_and_the_log_says_so(tmp_path, ca
         scales=(1, 0.5),
     )
     wrapped = dict(type='RandomApply', transforms=[flip], prob=1.0)
-    logger = MMLogger.get_current_instance()  # it does not propagate to caplog's
-    logger.addHandler(caplog.handler)
     plain, direct, inside, augmented = (
         build(tmp_path, metainfo=two_points(swap), pipeline=pipeline)[0]
         for pipeline in ([load], [load, flip], [load, wrapped], [views])
     )
-    logger.removeHandler(caplog.handler)
 
     for mirrored in (direct, inside):
         image = np.fliplr(plain['img']) if swap else plain['img']
@@ -171,7 +181,7 @@ def test_without_flip_pairs_nothing_is_mirrored_and_the_log_says_so(tmp_path, ca
     assert sizes == (
         [(48, False), (48, True), (24, False), (24, True)] if swap else [(48, False), (24, False)]
     )
-    said = caplog.text.count("the metainfo 'ab' has no flip pairs")
+    said = log.text.count("the metainfo 'ab' has no flip pairs")
     assert said == (0 if swap else 3)
 
 
