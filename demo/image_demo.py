@@ -62,7 +62,7 @@ def main() -> None:
         help='prepare the model for speed, to compute in this precision',
     )
     args = parser.parse_args()
-    with errors_as_messages():
+    with errors_as_messages(args.config):
         check_device(args.device)
         for path in (args.inputs, args.config):
             if not Path(path).exists():

@@ -104,7 +104,7 @@ def run_test(args: argparse.Namespace) -> None:
 def main() -> None:
     args = parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    with errors_as_messages():
+    with errors_as_messages(args.config):
         run_test(args)
     launch.leave_process_group()
 

@@ -11,8 +11,8 @@ On the 8 GPUs of a machine, with the batch of the paper on any number of them::
 On several machines see tools/dist_train.sh and tools/slurm_train.sh. After an interruption, the
 same line with ``--resume`` goes on from the last checkpoint.
 
-SIGTERM and Ctrl-C let the step end, save its checkpoint, and end with the signal's exit status; a
-second one ends at once.
+SIGTERM and Ctrl-C let the step end, save its checkpoint, and end with the signal's exit status;
+another one after five seconds ends at once.
 """
 
 import argparse
@@ -136,7 +136,7 @@ def main() -> None:
     args = parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     status = 0
-    with errors_as_messages():
+    with errors_as_messages(args.config):
         try:
             run_training(args)
         except TrainingInterrupted as interrupted:

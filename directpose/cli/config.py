@@ -1,9 +1,11 @@
 """What the command lines change in a config before a Runner is built from it."""
 
 import os.path as osp
+import traceback
 from collections.abc import Iterator
 
 from mmengine.config import Config, ConfigDict
+from mmengine.config import config as mmengine_config
 from mmengine.device import get_device
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
@@ -27,7 +29,8 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
         Config: The config.
 
     Raises:
-        UserError: If there is no such file, if it is not Python, or if it has a misspelt name.
+        UserError: If there is no such file, if it is not Python, if it or one of its bases raises
+            an error, or if it has a misspelt name.
     """
     if not osp.isfile(path):
         raise UserError(
@@ -35,7 +38,10 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
         )
     if not path.endswith('.py'):  # MMEngine's reader of YAML runs any code in the file
         raise UserError(f'{path}: a config is a Python file; end its name with .py')
-    cfg = Config.fromfile(path)
+    try:
+        cfg = Config.fromfile(path)
+    except Exception as error:  # a config is a program, which may raise anything
+        raise UserError(_describe_reading_error(error, path)) from error
     if cfg_options:
         check_options(cfg, cfg_options)
         cfg.merge_from_dict(cfg_options)
@@ -49,6 +55,27 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
     elif cfg.get('work_dir') is None:
         cfg.work_dir = osp.join('work_dirs', osp.splitext(osp.basename(path))[0])
     return cfg
+
+
+def _describe_reading_error(error: Exception, path: str) -> str:
+    """Say in which file, the config or a base of it, and in which line reading has failed."""
+    file, line = path, getattr(error, 'lineno', None)
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename == mmengine_config.__file__:  # what MMEngine reads at the time
+            file = frame.f_locals.get('filename', file)
+        elif frame.f_code.co_filename == osp.abspath(file):
+            line = number
+    where = f'line {line}' if line else 'the file'
+    if osp.abspath(file) != osp.abspath(path):
+        where += f' of its base {file}'
+    # MMEngine's error of an import does not have the reason.
+    while isinstance(error, ImportError) and error.__context__ is not None:
+        error = error.__context__
+    reason = str(error).strip().partition('\n')[0]
+    return (
+        f'{path}: this config cannot be read, for {where} raises {type(error).__name__}: {reason} '
+        '(DIRECTPOSE_TRACEBACK=1 shows where this comes from)'
+    )
 
 
 def _datasets(node) -> Iterator[ConfigDict]:

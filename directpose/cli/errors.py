@@ -21,37 +21,45 @@ class UserError(Exception):
     """
 
 
+_FOR_PEOPLE = (
+    UserError,
+    CheckpointError,
+    DatasetError,
+    DiskError,
+    NonFiniteError,
+    PictureError,
+)
+
+
 @contextmanager
-def errors_as_messages() -> Iterator[None]:
+def errors_as_messages(config: str = 'the config') -> Iterator[None]:
     """End the process with one line, without a traceback, for errors that a user can mend.
 
     Errors of a config's parts belong to these. With ``DIRECTPOSE_TRACEBACK=1`` in the environment
-    they come with their traceback.
+    all come with their traceback.
+
+    Args:
+        config (str): The file of the config that is built, for messages.
     """
     try:
         yield
-    except (
-        UserError,
-        CheckpointError,
-        DatasetError,
-        DiskError,
-        NonFiniteError,
-        PictureError,
-    ) as error:
-        # An error in a worker of a data loader comes as the text of its whole traceback.
-        sys.exit(f'error: {str(error).rpartition(f".{type(error).__name__}: ")[2].strip()}')
     except Exception as error:
-        message = describe_build_error(error)
+        if isinstance(error, _FOR_PEOPLE):
+            # An error in a worker of a data loader comes as the text of its whole traceback.
+            message = str(error).rpartition(f'.{type(error).__name__}: ')[2].strip()
+        else:
+            message = describe_build_error(error, config)
         if message is None or os.environ.get('DIRECTPOSE_TRACEBACK') == '1':
             raise
         sys.exit(f'error: {message}')
 
 
-def describe_build_error(error: Exception) -> str | None:
+def describe_build_error(error: Exception, config: str = 'the config') -> str | None:
     """Say which part of a config cannot be built, and why.
 
     Args:
         error (Exception): Any error.
+        config (str): The file of the config.
 
     Returns:
         str | None: None if the error does not come from building a part of a config.
@@ -68,10 +76,10 @@ def describe_build_error(error: Exception) -> str | None:
     if kinds[-1] is None:  # the registry does not know the type
         reason = str(reason).partition('. ')[0]
         return (
-            f'{" > ".join(["the config", *names])}: {reason}: correct the `type`, or name its '
+            f'{" > ".join([config, *names])}: {reason}: correct the `type`, or name its '
             'module in custom_imports'
         )
     return (
-        f'{" > ".join(["the config", *names])}: {reason} '
+        f'{" > ".join([config, *names])}: {reason} '
         '(DIRECTPOSE_TRACEBACK=1 shows where this comes from)'
     )

@@ -264,6 +264,25 @@ class TestLoadConfig:
         with pytest.raises(UserError, match=r'evil\.yaml.*\.py'):
             config.load_config(str(path))
 
+    @pytest.mark.parametrize(
+        'content, told',
+        [
+            ('a = 1\nb = c\n', 'line 2 raises NameError'),
+            ('a = 1\nb = (\n', 'line 2 raises SyntaxError'),
+            ('_base_ = ["gone.py"]\n', r'the file of its base \S+/gone\.py raises FileNotFound'),
+            ('_base_ = ["base.py"]\n', r'line 3 of its base \S+/base\.py raises KeyError'),
+            ('custom_imports = dict(imports=["gone"])\n', 'ModuleNotFoundError.*gone'),
+            ('from mmengine.config import read_base\na = 1\nb = c\n', 'line 3 raises NameError'),
+        ],
+    )
+    def test_an_error_in_the_file_names_file_and_line(self, tmp_path, content, told):
+        (tmp_path / 'base.py').write_text('a = {}\n\nb = a["c"]\n')
+        path = tmp_path / 'tiny.py'
+        path.write_text(content)
+        with pytest.raises(UserError, match=told) as raised:
+            config.load_config(str(path))
+        assert str(raised.value).startswith(f'{path}: ') and '\n' not in str(raised.value)
+
     def test_missing_file(self):
         with pytest.raises(UserError, match=r'gone\.py.*configs/directpose'):
             config.load_config('gone.py')

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import LOOPS, MODELS
 
-from directpose.cli.errors import errors_as_messages
+from directpose.cli.errors import UserError, errors_as_messages
 from tests.conftest import ROOT
 
 
@@ -19,7 +19,7 @@ def model():
 
 
 def message_of(build):
-    with pytest.raises(SystemExit) as raised, errors_as_messages():
+    with pytest.raises(SystemExit) as raised, errors_as_messages('own/tiny.py'):
         build()
     return raised.value.code
 
@@ -32,7 +32,7 @@ def message_of(build):
         (dict(widht=3), "DirectPoseHead: .* unexpected keyword argument 'widht'"),
         (
             dict(type='DirectPoseHaed'),
-            'the config > BottomupPoseEstimator: DirectPoseHaed is not in',
+            'tiny.py > BottomupPoseEstimator: DirectPoseHaed is not in',
         ),
         (
             dict(heatmap_branch=dict(type='Nothing')),
@@ -40,10 +40,10 @@ def message_of(build):
         ),
     ],
 )
-def test_the_part_and_the_reason_are_named(model, change, message):
+def test_the_file_the_part_and_the_reason_are_named(model, change, message):
     model.head.update(change)
     text = message_of(lambda: MODELS.build(model))
-    assert text.startswith('error: the config > ') and '\n' not in text
+    assert text.startswith('error: own/tiny.py > ') and '\n' not in text
     assert re.search(message, text), text
 
 
@@ -67,3 +67,5 @@ def test_the_traceback_can_be_had(model, monkeypatch):
     model.head.regress_ranges = [(0, 9)]
     with pytest.raises(ValueError), errors_as_messages():
         MODELS.build(model)
+    with pytest.raises(UserError), errors_as_messages():
+        raise UserError('no such file')

@@ -100,7 +100,7 @@ def calibration_pictures(paths: list[str]) -> list[str]:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     out = Path(args.out)
-    with errors_as_messages():
+    with errors_as_messages(args.config):
         if not out.parent.is_dir():
             raise UserError(f'{out}: there is no folder {out.parent}')
         if out.is_dir():
