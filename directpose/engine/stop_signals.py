@@ -2,21 +2,28 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 
+ECHO_SECONDS = 5
+"""A signal so soon after the first one is the same: a scheduler sends it to all processes of a job,
+and the launcher among these passes it on to its own.
+"""
+
+
 class StopSignals:
     """Note a signal, so that the step which is being trained can end first.
 
-    The second signal of a kind acts at once, as without this class.
+    A signal more than :data:`ECHO_SECONDS` after the first one acts at once, as without this class.
 
     Args:
         names (Sequence[str]): Names of signals, such as 'SIGTERM'.
 
     Attributes:
-        received (int): The number of the last signal; 0 before there is one.
+        received (int): The number of the first signal; 0 before there is one.
 
     Raises:
         ValueError: If there is no such signal.
@@ -30,7 +37,7 @@ class StopSignals:
                 "such as 'SIGTERM'"
             )
         self._signums = [signal.Signals[name] for name in names]
-        self.received = 0
+        self.received, self._since = 0, 0.0
 
     @contextmanager
     def noted(self) -> Iterator[None]:
@@ -39,21 +46,25 @@ class StopSignals:
             yield
             return
         before = {signum: signal.getsignal(signum) for signum in self._signums}
-        self._note_next()
+        self._start()
         try:
             yield
         finally:
             for signum, handler in before.items():
                 signal.signal(signum, handler)
 
-    def _note_next(self) -> None:
+    def _start(self) -> None:
         for signum in self._signums:
             signal.signal(signum, self._note)
 
     def _note(self, signum: int, frame) -> None:
-        self.received = signum
-        at_once = signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL
-        signal.signal(signum, at_once)
+        now = time.monotonic()
+        if not self.received:
+            self.received, self._since = signum, now
+        elif now - self._since > ECHO_SECONDS:
+            at_once = signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL
+            signal.signal(signum, at_once)
+            signal.raise_signal(signum)
 
     def init_worker(self, init, worker_id: int) -> None:
         """Let a worker of the data loader outlive the first signal, as its training does.
@@ -67,7 +78,7 @@ class StopSignals:
         """
         if init is not None:
             init(worker_id)
-        self._note_next()
+        self._start()
 
     def for_workers(self, init) -> partial:
         """Return ``init_worker`` as the ``worker_init_fn`` of a data loader."""

@@ -14,6 +14,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmpose.registry import HOOKS, METRICS, MODELS
 
+from directpose.engine import stop_signals
 from directpose.engine.atomic_backend import AtomicLocalBackend
 from directpose.engine.errors import DiskError, NonFiniteError, TrainingInterrupted
 from directpose.engine.stop_signals import StopSignals
@@ -65,12 +66,15 @@ def test_a_signal_that_does_not_exist_is_refused(tmp_path):
         train(tmp_path, train_cfg__stop_signals=['SIGTERM', 'SIGNOTHING'])
 
 
-def test_the_second_signal_acts_at_once():
-    with StopSignals(['SIGINT']).noted():
-        os.kill(os.getpid(), signal.SIGINT)
+def test_a_later_signal_acts_at_once_and_an_echo_does_not(monkeypatch):
+    stop = StopSignals(['SIGTERM', 'SIGINT'])
+    with stop.noted():
+        for signum in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            signal.raise_signal(signum)
+        assert stop.received == signal.SIGINT
+        monkeypatch.setattr(stop_signals, 'ECHO_SECONDS', 0)
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(1)
+            signal.raise_signal(signal.SIGINT)
 
 
 @METRICS.register_module()
@@ -124,6 +128,26 @@ def test_a_signal_to_all_processes_of_a_job_leaves_the_workers_alive(tmp_path):
     process.join(60)
     assert process.exitcode == 128 + signal.SIGTERM
     assert (tmp_path / 'iter_5.pth').is_file()
+
+
+@HOOKS.register_module()
+class WorkerKiller(Hook):
+    """Kills a worker of the data loader, as a machine without memory does."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if runner.iter == 2:
+            os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+
+
+def test_a_worker_that_dies_ends_the_training_by_name(tmp_path):
+    with pytest.raises(RuntimeError, match=r'DataLoader worker \(pid\(?s?\)? .*(killed|exited)'):
+        train(
+            tmp_path,
+            10**6,
+            train_dataloader__num_workers=2,
+            custom_hooks=[dict(type='WorkerKiller')],
+        )
+    assert (tmp_path / 'iter_2.pth').is_file()
 
 
 class Sample:
