@@ -284,4 +284,6 @@ def to_array(values: object, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def _beyond(value: float) -> float:
-    return math.copysign(math.inf, value) if value == value else math.nan
+    if value != value:  # not math.isnan, which takes no whole number beyond a float
+        return value
+    return math.inf if value > 0 else -math.inf

@@ -343,6 +343,11 @@ def huge_keypoint(data):
     data.coco['annotations'][2]['keypoints'][3] = 1e300
 
 
+@defect('error', 'not-a-number', PERSON_3, 'keypoints holds -1000')
+def whole_number_beyond_every_float(data):
+    data.coco['annotations'][2]['keypoints'][3] = -(10**400)
+
+
 @defect('error', 'malformed', PERSON_3, "keypoints is ['5.0', '4.0'", also=['image-few-keypoints'])
 def keypoints_written_as_text(data):
     entry = data.coco['annotations'][2]
