@@ -57,9 +57,9 @@ def train_a_step(model: nn.Module, batch: dict, optim_wrapper: OptimWrapper | No
     if optim_wrapper is None:
         optim_wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-4))
     with optim_wrapper.optim_context(model):
-        losses = model.loss(**batch)
-    assert all(loss.isfinite() for loss in losses.values()), losses
-    optim_wrapper.backward(sum(losses.values()))
+        loss, values = model.parse_losses(model.loss(**batch))
+    assert all(value.isfinite() for value in values.values()), values
+    optim_wrapper.backward(loss)
     alone = getattr(model.head, 'scores_alone', False)
     learning = {n for n, p in model.named_parameters() if p.requires_grad}
     learning = {n for n in learning if '.scorers.' in n or not alone}

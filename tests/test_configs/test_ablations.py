@@ -11,6 +11,8 @@ PARTS = {
     'base': set(),
     'boxes': {'model', 'train_pipeline', 'train_dataloader'},
     'ema': {'custom_hooks'},
+    'peer-rtmo': {'model', 'optim_wrapper'},  # float32
+    'peer-yoloxpose': {'model', 'optim_wrapper'},
     'sgd': {'optim_wrapper'},
 }
 
