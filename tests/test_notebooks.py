@@ -1,5 +1,6 @@
 """The notebooks of demo/ run from top to bottom."""
 
+import importlib.util
 import json
 
 import pytest
@@ -14,10 +15,12 @@ def code_cells(name: str) -> list[str]:
     return [''.join(cell['source']) for cell in cells if cell['cell_type'] == 'code']
 
 
-def run(name: str) -> dict:
-    """Run the code cells in one namespace."""
+def run(name: str, without: str | None = None) -> dict:
+    """Run the code cells in one namespace, but for those with a text in them."""
     namespace: dict = {}
     for number, cell in enumerate(code_cells(name)):
+        if without is not None and without in cell:
+            continue
         exec(compile(cell, f'{name}.ipynb, code cell {number}', 'exec'), namespace)
     return namespace
 
@@ -33,3 +36,21 @@ def test_first_poses():
     assert len(found['all_poses']) == 6
     assert sum(len(poses.scores) for poses in found['all_poses']) > 3
     assert len(list((found['FOLDER'] / 'poses').glob('*.jpg'))) == 6
+
+
+@pytest.mark.slow
+def test_export_and_video():
+    with_videos = importlib.util.find_spec('av') is not None
+    found = run('export_and_video', without=None if with_videos else '.mp4')
+    folder, tracked = found['FOLDER'], found['tracked']
+    assert found['difference'] < 0.01 and sum(map(len, found['by_file'])) > 10
+    assert len(tracked) == 60 and {len(poses.scores) for poses in tracked} >= {2, 3}
+    # Most of the poses have one of three numbers.
+    assert sum(sorted(found['counts'])[-3:]) > 0.7 * sum(found['counts'])
+    annotations = json.loads((folder / 'poses.json').read_text())['annotations']
+    assert {annotation['track_id'] for annotation in annotations} == set(found['numbers'])
+    assert len(annotations) == sum(found['counts'])
+    if with_videos:
+        assert (folder / 'poses.mp4').stat().st_size > 10_000
+        assert (folder / 'predicted/clip.mp4').stat().st_size > 10_000
+        assert len(found['people']) == pytest.approx(len(annotations), rel=0.1)

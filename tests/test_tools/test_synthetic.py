@@ -29,6 +29,7 @@ from synthetic.pose import ANGLE_LIMITS, SIDES, Pose, sample_pose
 from synthetic.render import Solid, paint
 from synthetic.scene import MAX_PEOPLE, Item, compose, draw_picture
 from synthetic.skeleton import place, sample_proportions
+from synthetic.walk import draw_walk, walking_pose
 from synthetic.writer import mask_to_polygons
 
 from tests.load_tool import load_tool
@@ -609,3 +610,35 @@ def test_number_of_processes_changes_no_byte(tmp_path: Path) -> None:
     assert len(files) == 8
     for file in files:
         assert (alone / file).read_bytes() == (together / file).read_bytes(), file
+
+
+@pytest.mark.parametrize('phase', np.linspace(0, 2 * np.pi, 7))
+def test_walkers_move_as_people_can(phase):
+    """Within the limits of their joints, and each arm with the other side's leg."""
+    angles = walking_pose(phase, yaw=60).angles
+    for name, angle in angles.items():
+        low, high = ANGLE_LIMITS[name.split('_', 1)[1] if name.split('_')[0] in SIDES else name]
+        assert low <= angle <= high, name
+    apart = [
+        angles[f'left_{joint}_flexion'] - angles[f'right_{joint}_flexion']
+        for joint in ('hip', 'shoulder')
+    ]
+    assert apart[0] * apart[1] <= 0
+    assert set(angles) == set(sample_pose(np.random.default_rng(0)).angles)
+
+
+def test_walkers_go_where_they_look():
+    """The first to the right, the second to the left, on feet that stay on the ground."""
+    names = dict(zip(KEYPOINT_NAMES, range(17)))
+    clip = list(draw_walk(np.random.default_rng(3), (240, 180), 8, fps=4, num_people=2))
+    assert all(picture.image.shape == (180, 240, 3) for picture in clip)
+    assert {len(picture.people) for picture in clip} == {2}
+    for person, direction in enumerate((1, -1)):
+        poses = np.array([picture.people[person].keypoints for picture in clip])  # (T, K, 3)
+        hips = poses[:, [names['left_hip'], names['right_hip']], 0].mean(axis=1)
+        assert (direction * np.diff(hips) > 5).all()
+        assert (direction * (poses[:, names['nose'], 0] - hips) > 0).all()
+        feet = [picture.people[person].mask.any(axis=1).nonzero()[0].max() for picture in clip]
+        assert np.ptp(feet) <= 2
+    again = next(draw_walk(np.random.default_rng(3), (240, 180), 8, fps=4, num_people=2))
+    assert (again.image == clip[0].image).all()
