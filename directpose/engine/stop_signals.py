@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-
 ECHO_SECONDS = 5
 """A signal so soon after the first one is the same: a scheduler sends it to all processes of a job,
 and the launcher among these passes it on to its own.

@@ -24,7 +24,7 @@ WITHIN = 60
 
 @HOOKS.register_module()
 class BegunHook(Hook):
-    """Tells the test that this process is in the middle of a step, and waits to be told to go on."""
+    """Tells the test that the process is in the middle of a step, and waits for the word."""
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         if runner.iter == 5:
