@@ -20,6 +20,7 @@ import numpy as np
 from mmpose.apis import MMPoseInferencer
 
 from directpose.apis import PRECISIONS, optimize_for_inference
+from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.device import check_device
@@ -34,9 +35,7 @@ from directpose.pictures import (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('inputs', help='a picture, a folder of pictures or a video')
     parser.add_argument('config', help='config file of the model')
     parser.add_argument(

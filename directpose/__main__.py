@@ -1,6 +1,7 @@
 """The command ``directpose``, also as ``python -m directpose``."""
 
 import sys
+from difflib import get_close_matches
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -56,7 +57,9 @@ def main(argv: list[str] | None = None) -> int:
     if command in SCRIPTS:
         return _run_script(command, rest)
     print(USAGE, end='', file=sys.stderr)
-    print(f'error: there is no command {command!r}', file=sys.stderr)
+    nearest = get_close_matches(command, ['predict', 'web', *SCRIPTS], n=1)
+    hint = f'; did you mean {nearest[0]}?' if nearest else ''
+    print(f'error: there is no command {command!r}{hint}', file=sys.stderr)
     return 2
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from directpose.cli.arguments import Parser
 from directpose.dataset_check import (
     COCO_METAINFO,
     QUANTILES,
@@ -24,7 +25,7 @@ _COLOURS = {'error': 'red', 'warning': 'yellow', 'note': 'cyan'}
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__,
         epilog='The exit status is 1 if there are errors, else 0: warnings and notes (what is '
         'left out on purpose) do not count.',

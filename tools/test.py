@@ -20,6 +20,7 @@ from mmengine.runner import Runner
 
 from directpose.apis import PRECISIONS, estimator_of, optimize_for_inference
 from directpose.cli import config, launch
+from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file, state_dict_of
 from directpose.cli.display import choose_display
 from directpose.cli.errors import UserError, errors_as_messages
@@ -27,9 +28,7 @@ from directpose.cli.options import add_cfg_options, add_data_root, add_launcher
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='where the log goes')

@@ -23,6 +23,7 @@ import sys
 from mmengine.runner import Runner
 
 from directpose.cli import config, launch
+from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.display import choose_display
 from directpose.cli.errors import errors_as_messages
@@ -35,9 +36,7 @@ from directpose.engine.read_checkpoint import read_all_checkpoints_safely
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='where logs and checkpoints go')
     add_data_root(parser)

@@ -5,6 +5,23 @@ import argparse
 from mmengine.config import DictAction
 
 
+class _Settings(DictAction):
+    """MMEngine's ``KEY=VALUE``, with a message for words of another form."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        for word in values:
+            if '=' not in word[1:]:
+                raise argparse.ArgumentError(
+                    self,
+                    f'{word!r} is no setting of the form KEY=VALUE; write what is no setting '
+                    'before --cfg-options',
+                )
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except AssertionError as error:
+            raise argparse.ArgumentError(self, str(error)) from error
+
+
 def add_cfg_options(parser: argparse.ArgumentParser, example: str = '') -> None:
     """Add ``--cfg-options``, which replaces settings of the config.
 
@@ -15,7 +32,7 @@ def add_cfg_options(parser: argparse.ArgumentParser, example: str = '') -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=_Settings,
         metavar='KEY=VALUE',
         help="settings that replace the config's" + (f', such as {example}' if example else ''),
     )

@@ -25,6 +25,7 @@ from directpose.pictures import PictureError, read_picture
 from directpose.runtime import DirectPose, Poses, PoseTracker
 from directpose.runtime.video import Camera, Frame, Video, VideoError, VideoWriter
 
+from .arguments import Parser, score, whole_number
 from .outputs import COCO, CSV, YOLO, JSONLines
 from .sources import Sources, find_sources
 
@@ -32,12 +33,15 @@ FORMATS = ('drawn', 'jsonl', 'csv', 'coco', 'yolo')
 AHEAD = 4
 """So many frames are read before they are needed, and so many wait to be written."""
 
+TINY = 'directpose-tiny'
+"""The model that comes with the package."""
+
 SCORE_THR = 0.2
 """Products of two probabilities are low: few of the better poses are below this score."""
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='directpose predict',
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -51,25 +55,26 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--model',
-        default='directpose-tiny',
+        default=TINY,
         help='an exported model, .onnx, or the name of one that comes with the package; '
-        'default: %(default)s',
+        'default: %(default)s, which finds drawn people alone',
     )
     parser.add_argument('--out', type=Path, default=Path('poses'), help='default: %(default)s')
     parser.add_argument(
         '--save',
         nargs='+',
-        choices=FORMATS,
+        type=_format,
+        metavar='FORMAT',
         default=['drawn', 'jsonl'],
-        help='what to write: drawn pictures and videos, JSON lines, a table (csv), one COCO file, '
-        'YOLO-pose labels; default: drawn jsonl',
+        help='what to write, one or several: drawn (pictures and videos), jsonl (JSON lines), csv '
+        '(a table), coco (one file), yolo (YOLO-pose labels); default: drawn jsonl',
     )
     parser.add_argument(
         '--score-thr',
-        type=float,
+        type=score,
         default=SCORE_THR,
-        help='find people whose score is above it; 0 finds all that the model proposes; default: '
-        '%(default)s',
+        help='the least score of the people that are found; 0 finds all that the model proposes; '
+        'default: %(default)s',
     )
     parser.add_argument('--boxes', action='store_true', help='draw boxes')
     parser.add_argument('--scores', action='store_true', help='write the scores')
@@ -79,11 +84,26 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--smooth', action='store_true', help='smooth keypoints over time; includes --track'
     )
-    parser.add_argument('--max-frames', type=int, help='stop a video after so many frames')
-    parser.add_argument('--threads', type=int, help='default: the processors it may use')
+    parser.add_argument(
+        '--max-frames', type=whole_number(), metavar='N', help='stop a video after so many frames'
+    )
+    parser.add_argument(
+        '--threads',
+        type=whole_number(),
+        metavar='N',
+        help='of ONNX Runtime; default: as many as the processors that the process may use',
+    )
     args = parser.parse_args(argv)
     args.track |= args.smooth
     return args
+
+
+def _format(word: str) -> str:
+    if word in FORMATS:
+        return word
+    raise argparse.ArgumentTypeError(
+        f'there is no format {word!r}, but {", ".join(FORMATS)}; write the sources before --save'
+    )
 
 
 class Predictor:
@@ -92,7 +112,12 @@ class Predictor:
     def __init__(self, args: argparse.Namespace, sources: Sources) -> None:
         self.args = args
         self.model = DirectPose(args.model, score_thr=args.score_thr, threads=args.threads)
-        args.out.mkdir(parents=True, exist_ok=True)
+        try:
+            args.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f'--out {args.out}: the folder cannot be made ({error.strerror}); choose another'
+            ) from error
         names = sources.names()
         self.names = dict(zip([*sources.pictures, *map(str, sources.videos)], names))
         self.pictures = self.frames = self.people = self.broken = 0
@@ -183,7 +208,10 @@ class Predictor:
         text = f'{", ".join(parts)}, {_count(self.people, "person", "people")}'
         if self.broken:
             text += f', {self.broken} broken and passed over'
-        return f'{text}; results are in {self.args.out}'
+        text += f'; results are in {self.args.out}'
+        if (self.pictures or self.frames) and not self.people and self.args.model == TINY:
+            text += f'\n{TINY} finds drawn people alone; for photographs, name a model with --model'
+        return text
 
 
 class _InBackground:
@@ -318,7 +346,7 @@ def main(argv: list[str] | None = None) -> int:
                 predictor.predict_video(video)
             except VideoError as error:
                 predictor.pass_over(str(error))
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
         print('stopped', file=sys.stderr)

@@ -71,7 +71,7 @@ def find_sources(arguments: list[str]) -> Sources:
             for path in matches:
                 (found.videos if _is_video(path) else found.pictures).append(path)
         else:
-            raise ValueError(f'{argument}: there is no such file or folder')
+            raise ValueError(f'{argument or repr(argument)}: there is no such file or folder')
     return found
 
 

@@ -20,34 +20,48 @@ from directpose.pictures import PictureError, read_picture
 from directpose.runtime import DirectPose
 
 from . import predict
+from .arguments import Parser, whole_number
+
+EXAMPLES = sorted(Path(__file__).parents[1].glob('examples/*.jpg'))
+"""People that tools/dataset_converters/make_synthetic_coco.py has drawn."""
 
 MAX_PIXELS = 50_000_000
 """A picture of more pixels is refused."""
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='directpose web',
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         '--model',
-        default='directpose-tiny',
+        default=predict.TINY,
         help='an exported model, .onnx, or the name of one that comes with the package; '
-        'default: %(default)s',
+        'default: %(default)s, which finds drawn people alone',
     )
     parser.add_argument(
         '--host',
         default='127.0.0.1',
         help='address to serve on; 0.0.0.0 lets other machines in; default: %(default)s',
     )
-    parser.add_argument('--port', type=int, default=7860, help='default: %(default)s')
     parser.add_argument(
-        '--max-size', type=int, default=50, help='largest file in MB; default: %(default)s'
+        '--port', type=whole_number(1, 65535), default=7860, help='default: %(default)s'
     )
     parser.add_argument(
-        '--max-frames', type=int, default=300, help='frames of a clip; default: %(default)s'
+        '--max-size',
+        type=whole_number(),
+        default=50,
+        metavar='MB',
+        help='the largest file; default: %(default)s',
+    )
+    parser.add_argument(
+        '--max-frames',
+        type=whole_number(),
+        default=300,
+        metavar='N',
+        help='frames of a clip; default: %(default)s',
     )
     return parser.parse_args(argv)
 
@@ -143,17 +157,22 @@ def build_page(args: argparse.Namespace):
         return video, [video, lines]
 
     with gradio.Blocks(title='DirectPose', analytics_enabled=False) as page:
-        gradio.Markdown(
-            '# DirectPose\nFind people and their keypoints. Files stay on this machine.'
-        )
+        text = '# DirectPose\nFind people and their keypoints. Files stay on this machine.'
+        if args.model == predict.TINY:
+            text += f' {predict.TINY} finds drawn people alone, and no people on photographs.'
+        gradio.Markdown(text)
         with gradio.Row():
             score_thr = gradio.Slider(0, 1, value=predict.SCORE_THR, step=0.01, label='least score')
             boxes = gradio.Checkbox(label='boxes')
             scores = gradio.Checkbox(label='scores')
         with gradio.Tab('Picture'), gradio.Row():
-            picture = gradio.Image(
-                type='filepath', sources=['upload', 'webcam', 'clipboard'], label='picture'
-            )
+            with gradio.Column():
+                picture = gradio.Image(
+                    type='filepath', sources=['upload', 'webcam', 'clipboard'], label='picture'
+                )
+                gradio.Examples(
+                    [str(path) for path in EXAMPLES], picture, label='drawn people, to try the page'
+                )
             with gradio.Column():
                 # Not Gradio's button that shares a picture on the internet.
                 drawn = gradio.Image(
@@ -201,7 +220,16 @@ def main(argv: list[str] | None = None) -> int:
         except (ImportError, ValueError) as error:
             print(f'error: {error}', file=sys.stderr)
             return 2
-        page.launch(
-            server_name=args.host, server_port=args.port, max_file_size=f'{args.max_size}mb'
-        )
+        try:
+            page.launch(
+                server_name=args.host, server_port=args.port, max_file_size=f'{args.max_size}mb'
+            )
+        except OSError:
+            print(
+                f'error: the page cannot be served on {args.host}, port {args.port}: another '
+                'program uses the port, or this machine has no such address; give another --port '
+                'or --host',
+                file=sys.stderr,
+            )
+            return 2
     return 0

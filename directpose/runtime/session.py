@@ -75,7 +75,10 @@ def open_session(path: str, providers: Sequence, threads: int | None, options: M
     try:
         session = onnxruntime.InferenceSession(path, session_options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's errors have no common class
-        raise ValueError(f'{path} cannot be opened as an ONNX model: {error}') from error
+        raise ValueError(
+            f'{path} cannot be opened as an ONNX model ({error}); give a file that '
+            'tools/deployment/export_onnx.py wrote'
+        ) from error
     missing = set(names) - set(session.get_providers())
     if missing:
         raise ValueError(

@@ -127,9 +127,17 @@ class Camera:
             import cv2
         except ImportError as error:
             raise ImportError('a camera needs OpenCV: pip install opencv-python') from error
-        self._capture = cv2.VideoCapture(index)
+        level = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # lines of C++ otherwise
+        try:
+            self._capture = cv2.VideoCapture(index)
+        finally:
+            cv2.utils.logging.setLogLevel(level)
         if not self._capture.isOpened():
-            raise VideoError(f'camera {index} cannot be opened')
+            raise VideoError(
+                f'camera {index} cannot be opened: it is not there, or another program uses it '
+                '(the first camera is 0)'
+            )
         self.rate = Fraction(self._capture.get(cv2.CAP_PROP_FPS) or 30).limit_denominator(1001)
         self.num_frames, self.broken = 0, 0
 

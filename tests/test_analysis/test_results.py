@@ -252,9 +252,12 @@ def test_command_writes_numbers_and_pictures(crowd, tmp_path, capsys):
         assert cv2.imread(str(out / name)).std() > 10
 
 
-def test_nobody_predicted(write, capsys):
-    tool.main([*write([annotation(1, 1, POSE)], [])])
+def test_nobody_predicted(write, tmp_path, capsys):
+    files = write([annotation(1, 1, POSE)], [])
+    cv2.imwrite(str(tmp_path / '1.png'), np.full((300, 400, 3), 90, np.uint8))
+    tool.main([*files, '--images', str(tmp_path), '--out-dir', str(tmp_path / 'out')])
     text = capsys.readouterr().out
+    assert (tmp_path / 'out/worst.jpg').is_file()
     assert 'AP 0.0;' in text
     assert '1 people annotated, 0 found, 0 invented' in text
 

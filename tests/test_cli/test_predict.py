@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -99,7 +100,9 @@ def test_patterns_and_several_sources(run, tmp_path):
         (['empty'], 'error: empty: the folder has no pictures and no videos'),
         (['photo.jpg', '--out', '.'], 'photo.jpg is a source, and would be written over'),
         (['photo.jpg', '--out', 'photo.jpg'], 'photo.jpg is a file; give a folder'),
+        (['photo.jpg', '--out', 'photo.jpg/poses'], 'the folder cannot be made .*; choose another'),
         (['clip.mp4', '--save', 'coco'], 'are for pictures; use jsonl or csv'),
+        ([''], "error: '': there is no such file or folder"),
     ],
 )
 def test_mistakes_are_named_before_anything_is_written(run, tmp_path, monkeypatch, args, message):
@@ -112,12 +115,39 @@ def test_mistakes_are_named_before_anything_is_written(run, tmp_path, monkeypatc
     assert (tmp_path / 'photo.jpg').read_bytes() == photo and not (tmp_path / 'poses').exists()
 
 
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        (['--save', 'csv', 'photo.jpg'], "no format 'photo.jpg'.* write the sources before --save"),
+        (['photo.jpg', '--save', 'png'], "no format 'png', but drawn, jsonl, csv, coco, yolo"),
+        (['photo.jpg', '--modle', 'a.onnx'], 'did you mean --model'),
+        (['photo.jpg', '--score-thr', '30'], 'give a number from 0 to 1'),
+        (['clip.mp4', '--max-frames', '0'], 'give a whole number from 1'),
+        (['photo.jpg', '--threads', '0'], 'give a whole number from 1'),
+    ],
+)
+def test_wrong_arguments_are_named(args, message, capsys):
+    with pytest.raises(SystemExit, match='^2$'):
+        main(['predict', *args])
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_the_small_model_says_what_it_is_for(tmp_path, capsys):
+    """Whoever tries a photograph learns why nobody is found; who has another model does not."""
+    picture = write_picture(tmp_path / 'grey.png')
+    assert main(['predict', str(picture), '--out', str(tmp_path)]) == 0
+    assert 'directpose-tiny finds drawn people alone' in capsys.readouterr().out
+    model = str(tiny_file(tmp_path / 'tiny.onnx'))
+    assert main(['predict', str(picture), '--out', str(tmp_path), '--model', model]) == 0
+    assert 'drawn people' not in capsys.readouterr().out
+
+
 def test_an_error_while_drawing_is_not_lost(run, tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise OSError('no space left')
 
     monkeypatch.setattr('directpose.runtime.Poses.draw', fail)
-    with pytest.raises(OSError, match='no space left'):
+    with pytest.raises(SystemExit, match='error: no space left'):
         run(write_picture(tmp_path / 'a.png'), '--out', tmp_path / 'poses')
 
 
@@ -142,7 +172,8 @@ def test_a_video_frame_by_frame(run, tmp_path):
 
 def test_the_command_says_what_it_can(capsys):
     assert main([]) == 0 and 'predict' in capsys.readouterr().out
-    assert main(['fly']) == 2 and "no command 'fly'" in capsys.readouterr().err
+    assert main(['fly']) == 2 and "no command 'fly'\n" in capsys.readouterr().err
+    assert main(['pedict']) == 2 and 'did you mean predict?' in capsys.readouterr().err
     assert main(['--version']) == 0 and capsys.readouterr().out.startswith('directpose ')
 
 

@@ -74,6 +74,41 @@ def test_without_gradio_the_remedy_is_named(monkeypatch, capsys):
     assert "pip install 'directpose[web]'" in capsys.readouterr().err
 
 
+def test_examples_are_drawn_people_whom_the_model_finds(tmp_path):
+    assert len(web.EXAMPLES) == 2
+    model = DirectPose('directpose-tiny', threads=1)
+    for path in web.EXAMPLES:
+        _, files = web.draw_picture(model, str(path), 0.6, False, False, str(tmp_path))
+        assert len(json.loads(Path(files[1]).read_text())['people']) == 3
+
+
+@pytest.mark.parametrize(
+    'words, message',
+    [
+        ('--port 0', 'give a whole number from 1 to 65535'),
+        ('--max-size -1', 'give a whole number from 1'),
+        ('--max-frames 0', 'give a whole number from 1'),
+        ('--prot 80', 'did you mean --port?'),
+        ('photo.jpg', "'photo.jpg' is one argument too many"),
+    ],
+)
+def test_wrong_arguments_are_named(words, message, capsys):
+    with pytest.raises(SystemExit, match='^2$'):
+        web.main(words.split())
+    assert message in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_named(monkeypatch, capsys):
+    class Page:
+        def launch(self, **_):
+            raise OSError('Cannot find empty port')
+
+    monkeypatch.setattr(web, 'build_page', lambda args: Page())
+    assert web.main(['--port', '8000']) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith('error: ') and 'port 8000: another program uses the port' in printed
+
+
 @pytest.fixture
 def server(model, tmp_path):
     """The address of a page that is served, and its process's output."""
@@ -109,7 +144,7 @@ def server(model, tmp_path):
 
 @pytest.mark.slow
 def test_page_in_a_browser(server, picture, tmp_path):
-    """Upload, slide, download, a hostile file; and no request leaves this machine."""
+    """Upload, slide, download, a hostile file, an example; and no request leaves this machine."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -158,5 +193,12 @@ def test_page_in_a_browser(server, picture, tmp_path):
         page.locator('input[type=file]').first.set_input_files(str(hostile))
         page.get_by_text('Error').first.wait_for(timeout=60_000)
         assert urlopen(server).status == 200
+
+        page.goto(server)
+        examples = page.locator('.gallery-item')
+        examples.last.wait_for(timeout=60_000)
+        assert examples.count() == len(web.EXAMPLES)
+        examples.first.click()
+        page.locator('a[href$="poses.json"]').first.wait_for(timeout=60_000)
         browser.close()
     assert not elsewhere

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from directpose.analysis.logs import read_curves
+from directpose.cli.arguments import Parser
 from directpose.cli.errors import UserError
 
 COLUMNS = {
@@ -25,9 +26,7 @@ COLUMNS = {
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('work_dir', help='folder with a work directory ROW-SEED for each run')
     return parser.parse_args(argv)
 

@@ -17,13 +17,12 @@ import sys
 from directpose.analysis.calibration import area_under_roc, calibrate, plot_calibration
 from directpose.analysis.keypoint_scores import match_keypoint_scores
 from directpose.analysis.results import Results
+from directpose.cli.arguments import Parser
 from directpose.cli.errors import UserError
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('poses', help='file of poses that tools/test.py --dump wrote')
     parser.add_argument('annotations', help='COCO annotation file of the same pictures')
     parser.add_argument(

@@ -18,13 +18,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from directpose.analysis.logs import read_curves
+from directpose.cli.arguments import Parser
 from directpose.cli.errors import UserError
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     tasks = parser.add_subparsers(dest='task', required=True)
     plot = tasks.add_parser(
         'plot_curve', help='draw curves, and print their last, lowest and highest values'

@@ -27,6 +27,7 @@ from directpose.analysis.calibration import Bin, plot_calibration
 from directpose.analysis.keypoint_errors import KINDS, KeypointErrors
 from directpose.analysis.people_errors import OKS, Group, PeopleErrors
 from directpose.analysis.results import Results
+from directpose.cli.arguments import Parser
 from directpose.cli.errors import UserError
 from directpose.drawing import draw_poses
 
@@ -35,9 +36,7 @@ TILE = 480
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('results', help='file of results in COCO format, *.keypoints.json')
     parser.add_argument('annotations', help='COCO annotation file of the same pictures')
     parser.add_argument(
@@ -154,7 +153,7 @@ def draw_worst(errors: PeopleErrors, folder: str, number: int) -> np.ndarray | N
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         people = results.people(image_id)
         poses = np.array([p['keypoints'] for p in people], dtype=float)
-        poses = poses.reshape(len(people), -1, 3)
+        poses = poses.reshape(len(people), len(meta['keypoint_names']), 3)
         found = sorted(
             (
                 results.predictions[i]
@@ -164,7 +163,7 @@ def draw_worst(errors: PeopleErrors, folder: str, number: int) -> np.ndarray | N
             key=lambda entry: -entry['score'],
         )
         guesses = np.array([p['keypoints'] for p in found], dtype=float)
-        guesses = guesses.reshape(len(found), -1, 3)
+        guesses = guesses.reshape(len(found), len(meta['keypoint_names']), 3)
         halves = [
             draw_poses(image, scale * poses[..., :2], visibility=poses[..., 2], **meta),
             draw_poses(

@@ -31,6 +31,7 @@ from directpose.analysis import (
     time_in_turn,
     write_picture,
 )
+from directpose.cli.arguments import Parser
 from directpose.cli.errors import UserError
 from directpose.cli.options import add_batch_size, add_device, add_input_size
 
@@ -39,9 +40,7 @@ CONVOLUTIONS = "CONFIG's convolutions"
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file of a DirectPose model')
     parser.add_argument(
         '--against',

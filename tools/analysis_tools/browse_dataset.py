@@ -25,6 +25,7 @@ from mmpose.structures import PoseDataSample
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
+from directpose.cli.arguments import Parser
 from directpose.cli.config import check_data, load_config, set_data_root
 from directpose.cli.errors import UserError
 from directpose.cli.options import add_cfg_options
@@ -36,9 +37,7 @@ SMALLEST = 640
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('--out-dir', required=True, help='folder to write the pictures to')
     parser.add_argument(

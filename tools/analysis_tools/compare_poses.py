@@ -17,6 +17,7 @@ import json
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from directpose.cli.arguments import Parser
 from directpose.cli.errors import UserError, errors_as_messages
 
 
@@ -67,9 +68,7 @@ def pair(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('first', help='JSON file of poses that tools/test.py --dump wrote')
     parser.add_argument('second', help='another file of poses, of the same images')
     parser.add_argument(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from directpose.cli.arguments import Parser
 from directpose.pictures import PictureError, find_pictures, read_picture
 
 _GAP = 6
@@ -50,9 +51,7 @@ def make_sheet(files: list[str], columns: int, width: int) -> Image.Image:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folder', type=Path, help='folder with the pictures')
     parser.add_argument('out', help='file to write the sheet to, such as sheet.jpg')
     parser.add_argument(

@@ -22,6 +22,7 @@ from mmpose.apis import init_model
 from PIL import Image, ImageDraw
 
 from directpose.analysis.kpalign_looks import Looks, locate_looks
+from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.errors import UserError
@@ -34,9 +35,7 @@ ZOOM = 2
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('image', help='picture with people')
     parser.add_argument('config', help='config file of a model with KPAlign')
     parser.add_argument('checkpoint', help='checkpoint file of the model')

@@ -12,14 +12,13 @@ import torch
 from mmengine.analysis import get_model_complexity_info
 
 from directpose.analysis import Subject, read_config
+from directpose.cli.arguments import Parser
 from directpose.cli.errors import UserError
 from directpose.cli.options import add_input_size
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         'config', help="config file, or a config of an installed package ('mmpose::...')"
     )

@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from directpose.analysis import VARIANTS, Subject, read_config
+from directpose.cli.arguments import Parser
 from directpose.cli.errors import UserError
 from directpose.cli.options import add_batch_size, add_cfg_options, add_device, add_input_size
 
@@ -38,9 +39,7 @@ def read_peak() -> int:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         'config',
         help="config file; for inference also a config of an installed package ('mmpose::...')",

@@ -15,14 +15,13 @@ import matplotlib.pyplot as plt
 import torch
 
 from directpose.analysis import VARIANTS, Subject, read_config, record_convolutions, time_in_turn
+from directpose.cli.arguments import Parser
 from directpose.cli.errors import UserError
 from directpose.cli.options import add_device
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file of a DirectPose model')
     parser.add_argument('out', help='file to write the picture to, such as cost.png')
     parser.add_argument(

@@ -22,6 +22,7 @@ from mmengine.config import Config
 
 from directpose.analysis import Subject, read_config, time_in_turn
 from directpose.apis import PRECISIONS
+from directpose.cli.arguments import Parser
 from directpose.cli.errors import UserError
 from directpose.cli.options import add_device
 
@@ -36,9 +37,7 @@ POSE_SIZE = (256, 192)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file of a DirectPose model')
     parser.add_argument('out', help='file to write the picture to, such as people_cost.png')
     parser.add_argument(

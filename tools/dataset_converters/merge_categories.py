@@ -14,15 +14,14 @@ from pathlib import Path
 
 import mmengine
 
+from directpose.cli.arguments import Parser
 from directpose.dataset_check import load_coco_json
 
 _SHARED = ('keypoints', 'skeleton')
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('ann', metavar='ANN', type=Path, help='annotation file')
     parser.add_argument('out', metavar='OUT', type=Path, help='annotation file to write')
     parser.add_argument('--name', required=True, help='name of the one category, such as animal')

@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from directpose.analysis import make_picture
+from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.errors import UserError, errors_as_messages
@@ -35,9 +36,7 @@ from directpose.pictures import find_pictures, read_size
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('out', help='file to write, .onnx')

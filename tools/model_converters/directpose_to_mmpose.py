@@ -18,6 +18,7 @@ import torch
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
+from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import check_weights
 from directpose.cli.config import load_config
 from directpose.cli.errors import UserError, errors_as_messages
@@ -135,9 +136,7 @@ def run(src: str, dst: str, config: str | None = None) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('src', help='checkpoint in the original format')
     parser.add_argument('dst', help='where to write the converted checkpoint')
     parser.add_argument(

@@ -15,6 +15,7 @@ import sys
 
 import torch
 
+from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.errors import UserError
 
@@ -77,9 +78,7 @@ def person_index(checkpoint: dict) -> int:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('src', help="checkpoint of MMDetection's FCOS")
     parser.add_argument('dst', help='where to write the converted checkpoint')
     args = parser.parse_args(argv)

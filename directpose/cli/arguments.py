@@ -1,0 +1,73 @@
+"""Command lines that say what is wrong with an argument, and what to write instead.
+
+Needs the standard library only.
+"""
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+
+
+class Parser(argparse.ArgumentParser):
+    """An ``ArgumentParser`` that names the nearest option for a misspelt one."""
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace=None):
+        """As ``ArgumentParser.parse_args``."""
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(self._describe(unknown))
+        return parsed
+
+    def _describe(self, unknown: list[str]) -> str:
+        options = [word.partition('=')[0] for word in unknown if word.startswith('-')]
+        if not options:
+            return f'{unknown[0]!r} is one argument too many'
+        nearest = get_close_matches(options[0], self._option_string_actions, n=1)
+        hint = f'; did you mean {nearest[0]}?' if nearest else ''
+        return f'there is no option {options[0]}{hint}'
+
+
+def whole_number(least: int = 1, most: int | None = None) -> Callable[[str], int]:
+    """The ``type`` of an argument that is a whole number in a range.
+
+    Args:
+        least (int): The least number. Defaults to 1.
+        most (int, optional): The greatest number.
+
+    Returns:
+        Callable: Turns a text into the number, or raises ``argparse.ArgumentTypeError``.
+    """
+    span = f'from {least}' if most is None else f'from {least} to {most}'
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least or (most is not None and number > most):
+            raise argparse.ArgumentTypeError(f'give a whole number {span}, not {text!r}')
+        return number
+
+    return read
+
+
+def score(text: str) -> float:
+    """The ``type`` of an argument that is a score.
+
+    Args:
+        text (str): A word of the command line.
+
+    Returns:
+        float: From 0 to 1.
+
+    Raises:
+        argparse.ArgumentTypeError: If the text is no such number.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f'give a number from 0 to 1, not {text!r}')
+    return number
