@@ -20,7 +20,7 @@ import numpy as np
 from mmpose.apis import MMPoseInferencer
 
 from directpose.apis import PRECISIONS, optimize_for_inference
-from directpose.cli.arguments import Parser
+from directpose.cli.arguments import Parser, score
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.device import check_device
@@ -45,9 +45,16 @@ def main() -> None:
     parser.add_argument('--device', help='such as cuda:0 or cpu; default: a GPU if there is one')
     parser.add_argument(
         '--score-thr',
-        type=float,
+        type=score,
         default=0.3,
         help='the least score of the people that are drawn; default: %(default)s',
+    )
+    parser.add_argument(
+        '--kpt-thr',
+        type=score,
+        default=0.0,
+        help='the least score of the keypoints that are drawn; a keypoint has the score of its '
+        'person if the model does not rate keypoints; default: %(default)s, which draws all',
     )
     parser.add_argument(
         '--max-pixels',
@@ -75,8 +82,7 @@ def main() -> None:
         check_weights(model, checkpoint, args.checkpoint)
     if args.optimize:
         optimize_for_inference(model, PRECISIONS[args.optimize], keep_freed_memory=True)
-    # a keypoint's score is its person's, and that is thresholded already
-    thresholds = dict(bbox_thr=args.score_thr, kpt_thr=0.0)
+    thresholds = dict(bbox_thr=args.score_thr, kpt_thr=args.kpt_thr)
     if pictures is None:
         frames = sum(1 for _ in inferencer(args.inputs, out_dir=args.out_dir, **thresholds))
         print(f'{frames} frames drawn into {args.out_dir}/visualizations')

@@ -34,13 +34,17 @@ class CSV:
 
     Args:
         path (Path): The file to write.
-        keypoint_names (list[str]): Two columns each.
+        keypoint_names (list[str]): Two columns each, ``NAME_x`` and ``NAME_y``.
+        rates_keypoints (bool): Whether each keypoint has two more columns: ``NAME_score`` and
+            ``NAME_hidden``.
     """
 
-    def __init__(self, path: Path, keypoint_names: list[str]) -> None:
+    def __init__(self, path: Path, keypoint_names: list[str], rates_keypoints: bool) -> None:
         self._file = path.open('w', encoding='utf-8', newline='')
         self._writer = csv.writer(self._file)
-        points = [f'{name}_{axis}' for name in keypoint_names for axis in 'xy']
+        self._rates_keypoints = rates_keypoints
+        columns = ('x', 'y', 'score', 'hidden') if rates_keypoints else ('x', 'y')
+        points = [f'{name}_{column}' for name in keypoint_names for column in columns]
         self._writer.writerow(
             ['source', 'frame', 'time', 'id', 'score', 'x1', 'y1', 'x2', 'y2', *points]
         )
@@ -49,9 +53,13 @@ class CSV:
         """Add the people of a picture; or of a frame, with its number and its time in seconds."""
         place = ['', ''] if frame is None else [frame, round(time, 4)]
         for person in poses.to_dict()['people']:
-            points = [number for point in person['keypoints'] for number in point]
+            points = person['keypoints']
+            if self._rates_keypoints:
+                ratings = zip(person['keypoint_scores'], person['keypoints_hidden'])
+                points = [[*point, *rating] for point, rating in zip(points, ratings)]
+            numbers = [number for point in points for number in point]
             self._writer.writerow(
-                [source, *place, person.get('id', ''), person['score'], *person['box'], *points]
+                [source, *place, person.get('id', ''), person['score'], *person['box'], *numbers]
             )
         self._file.flush()
 

@@ -76,6 +76,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='the least score of the people that are found; 0 finds all that the model proposes; '
         'default: %(default)s',
     )
+    parser.add_argument(
+        '--kpt-thr',
+        type=score,
+        default=0.0,
+        help='draw no keypoint whose score is below it; for models that rate keypoints; default: '
+        '%(default)s, which draws all',
+    )
     parser.add_argument('--boxes', action='store_true', help='draw boxes')
     parser.add_argument('--scores', action='store_true', help='write the scores')
     parser.add_argument(
@@ -112,6 +119,9 @@ class Predictor:
     def __init__(self, args: argparse.Namespace, sources: Sources) -> None:
         self.args = args
         self.model = DirectPose(args.model, score_thr=args.score_thr, threads=args.threads)
+        if args.kpt_thr > 0 and not self.model.rates_keypoints:
+            raise ValueError(f'--kpt-thr: the model {args.model} does not rate keypoints')
+        self.drawing = dict(boxes=args.boxes, scores=args.scores, kpt_thr=args.kpt_thr)
         try:
             args.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -124,7 +134,9 @@ class Predictor:
         self.drawn = 'drawn' in args.save
         makers = dict(
             jsonl=lambda: JSONLines(args.out / 'poses.jsonl'),
-            csv=lambda: CSV(args.out / 'poses.csv', self.model.keypoint_names),
+            csv=lambda: CSV(
+                args.out / 'poses.csv', self.model.keypoint_names, self.model.rates_keypoints
+            ),
             coco=lambda: COCO(args.out / 'poses.json'),
             yolo=lambda: YOLO(args.out / 'labels', self.names),
         )
@@ -188,11 +200,11 @@ class Predictor:
     def draw_picture(self, target: Path, poses: Poses, image) -> None:
         from PIL import Image
 
-        drawn = poses.draw(image, boxes=self.args.boxes, scores=self.args.scores)
+        drawn = poses.draw(image, **self.drawing)
         Image.fromarray(drawn[..., ::-1]).save(target, quality=92)
 
     def draw_frame(self, writer: VideoWriter, poses: Poses, frame: Frame) -> None:
-        drawn = poses.draw(frame.image, boxes=self.args.boxes, scores=self.args.scores)
+        drawn = poses.draw(frame.image, **self.drawing)
         writer.write(drawn, frame.time)
 
     def pass_over(self, message: str, number: int = 1) -> None:

@@ -85,6 +85,11 @@ class DirectPose:
         self.skeleton_links: list[list[int]] = self._settings['skeleton_links']
         """Pairs of keypoint indices to draw lines between."""
 
+    @property
+    def rates_keypoints(self) -> bool:
+        """Whether each keypoint has a score, and a probability of being hidden."""
+        return set(_RATINGS) <= set(self._outputs)
+
     def __getstate__(self) -> dict:
         return {name: value for name, value in vars(self).items() if name != '_session'}
 

@@ -195,17 +195,35 @@ class Poses(_Arrays):
             detection_confidence=self.scores,
         )
 
-    def draw(self, image: np.ndarray, boxes: bool = False, scores: bool = False) -> np.ndarray:
+    def draw(
+        self,
+        image: np.ndarray,
+        boxes: bool = False,
+        scores: bool = False,
+        kpt_thr: float = 0.0,
+    ) -> np.ndarray:
         """Draw the people.
 
         Args:
             image (np.ndarray): (H, W, 3) uint8, BGR.
             boxes (bool): Whether to draw the boxes. Defaults to False.
             scores (bool): Whether to write the scores. Defaults to False.
+            kpt_thr (float): Keypoints with a lower score are left out, and so are the lines that
+                end there. Defaults to 0, which draws all keypoints.
 
         Returns:
             np.ndarray: A new picture, (H, W, 3) uint8, BGR.
+
+        Raises:
+            ValueError: If ``kpt_thr`` is above 0, and the model does not rate keypoints.
         """
+        visibility = self.visibility
+        if kpt_thr > 0:
+            if self.keypoint_scores is None:
+                raise ValueError(
+                    'kpt_thr needs the scores of keypoints, and this model does not rate keypoints'
+                )
+            visibility = np.where(self.keypoint_scores >= kpt_thr, visibility, 0)
         labels = [''] * len(self.scores)
         if self.identities is not None:
             labels = [f'{identity} ' for identity in self.identities]
@@ -216,7 +234,7 @@ class Poses(_Arrays):
             self.keypoints,
             self.skeleton_links,
             self.keypoint_names or [''] * self.keypoints.shape[1],
-            visibility=self.visibility,
+            visibility=visibility,
             boxes=self.boxes if boxes else None,
             labels=[label.strip() for label in labels] if any(labels) else None,
             identities=self.identities,

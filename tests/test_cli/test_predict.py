@@ -21,9 +21,10 @@ from tests.tiny_model import tiny_file
 @pytest.fixture
 def run(tmp_path, capsys):
     """Predict with the tiny model; the exit status, and what was printed."""
-    model = tiny_file(tmp_path / 'tiny.onnx')
+    models = {rated: tiny_file(tmp_path / f'tiny-{rated}.onnx', rated) for rated in (False, True)}
 
-    def call(*args):
+    def call(*args, rates_keypoints=False):
+        model = models[rates_keypoints]
         status = main(['predict', *map(str, args), '--model', str(model), '--threads', '1'])
         printed = capsys.readouterr()
         return status, printed.out, printed.err
@@ -64,9 +65,31 @@ def test_a_folder_of_pictures(run, tmp_path):
     assert second['people'][0]['keypoints'][0] == pytest.approx([30, 30])
     rows = list(csv.DictReader((out / 'poses.csv').open()))
     assert [float(row['middle_x']) for row in rows] == pytest.approx([20, 30], abs=1)
+    assert list(rows[0])[-2:] == ['middle_x', 'middle_y']
     coco = json.loads((out / 'poses.json').read_text())
     assert len(coco['images']) == len(coco['annotations']) == 2
     assert coco['categories'][0]['keypoints'] == ['middle']
+
+
+def test_a_table_of_a_model_that_rates_keypoints(run, tmp_path):
+    """The table says of each keypoint how good it is, and how likely it is hidden."""
+    pictures, out = [write_picture(tmp_path / f'{i}.png', i) for i in (20, 30)], tmp_path / 'poses'
+    assert run(*pictures, '--out', out, '--save', 'csv', rates_keypoints=True)[0] == 0
+    rows = list(csv.DictReader((out / 'poses.csv').open()))
+    names = [f'middle_{column}' for column in ('x', 'y', 'score', 'hidden')]
+    assert list(rows[0])[-4:] == names
+    found = [[float(row[name]) for name in names] for row in rows]
+    assert found == [pytest.approx([20, 20, 0.2, 0.4]), pytest.approx([30, 30, 0.3, 0.6])]
+
+
+def test_keypoints_of_low_score_are_not_drawn_where_one_says_so(run, tmp_path):
+    pictures = [write_picture(tmp_path / f'{i}.png', i) for i in (20, 30)]
+    for threshold, drawn in ((0, [True, True]), (0.25, [False, True]), (0.35, [False, False])):
+        out = tmp_path / f'poses-{threshold}'
+        assert run(*pictures, '--kpt-thr', threshold, '--out', out, rates_keypoints=True)[0] == 0
+        spread = [np.ptp(np.asarray(Image.open(out / f'{i}.jpg'))) for i in (20, 30)]
+        assert [value > 40 for value in spread] == drawn
+        assert [len(line['people']) for line in lines(out / 'poses.jsonl')] == [1, 1]
 
 
 def test_nobody_is_an_answer(run, tmp_path, monkeypatch):
@@ -103,6 +126,7 @@ def test_patterns_and_several_sources(run, tmp_path):
         (['photo.jpg', '--out', 'photo.jpg/poses'], 'the folder cannot be made .*; choose another'),
         (['clip.mp4', '--save', 'coco'], 'are for pictures; use jsonl or csv'),
         ([''], "error: '': there is no such file or folder"),
+        (['photo.jpg', '--kpt-thr', '0.3'], 'tiny-False.onnx does not rate keypoints'),
     ],
 )
 def test_mistakes_are_named_before_anything_is_written(run, tmp_path, monkeypatch, args, message):

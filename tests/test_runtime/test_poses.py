@@ -66,6 +66,25 @@ def test_what_the_model_says_of_keypoints_goes_everywhere():
     assert (rated.draw(image) != two_people().draw(image)).any()  # rings
 
 
+def test_keypoints_of_low_score_are_drawn_as_if_they_were_not_there():
+    image = np.full((80, 100, 3), 128, np.uint8)
+    ratings = np.array([[0.9, 0.3, 0.1], [0.2, 0.1, 0.1]], np.float32)
+    rated = two_people(keypoint_scores=ratings)
+    kept = np.where(ratings[..., None] >= 0.3, rated.keypoints, np.nan)
+    drawn = rated.draw(image, kpt_thr=0.3)
+    assert (drawn == rated.replace(keypoints=kept).draw(image)).all()
+    assert (drawn != image).any() and (drawn != rated.draw(image)).any()
+    assert (rated.draw(image, kpt_thr=0.95) == image).all()
+    hidden = rated.replace(keypoints_hidden=np.array([[0.1, 0.9, 0.9], [0.9] * 3], np.float32))
+    assert (hidden.draw(image, kpt_thr=0.3) != drawn).any()  # a ring
+
+
+def test_a_threshold_for_keypoints_needs_their_scores():
+    image = np.full((80, 100, 3), 128, np.uint8)
+    with pytest.raises(ValueError, match='does not rate keypoints'):
+        two_people().draw(image, kpt_thr=0.3)
+
+
 def test_to_dict_can_be_written_as_json():
     found = json.loads(json.dumps(two_people(identities=np.array([7, 3])).to_dict()))
     assert (found['width'], found['height'], found['keypoint_names']) == (100, 80, NAMES)

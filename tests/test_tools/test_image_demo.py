@@ -112,6 +112,21 @@ def test_drawn_people_have_at_least_the_score_that_was_asked_for(checkpoint, pic
     ]
 
 
+def test_keypoints_of_low_score_are_not_drawn_where_one_says_so(checkpoint, pictures, tmp_path):
+    """The files of the predictions keep them."""
+    picture, changed = pictures / 'one.jpg', []
+    for threshold in (0, 0.999):
+        out = tmp_path / f'poses-{threshold}'
+        demo(picture, TINY, checkpoint, '--out-dir', out, '--kpt-thr', threshold)
+        drawn, given = (
+            cv2.imread(str(path)).astype(int) for path in (out / 'visualizations/one.jpg', picture)
+        )
+        changed.append((abs(drawn - given).max(axis=-1) > 40).mean())
+        people = json.loads((out / 'predictions/one.json').read_text())
+        assert people and len(people[0]['keypoints']) == 17
+    assert changed[0] > 0.05 and changed[1] < 0.01
+
+
 def test_one_broken_picture_does_not_cost_the_others(checkpoint, pictures, tmp_path, capsys):
     (pictures / 'one.png').write_bytes((pictures / 'one.jpg').read_bytes())  # the same stem
     whole = (pictures / 'two.jpg').read_bytes()
