@@ -11,7 +11,6 @@ drawn, and the exit status is 1.
 import argparse
 import mimetypes
 import sys
-import tempfile
 from pathlib import Path
 
 import mmcv
@@ -25,6 +24,7 @@ from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.device import check_device
 from directpose.cli.errors import UserError, errors_as_messages
+from directpose.cli.options import make_folder
 from directpose.pictures import (
     MAX_PIXELS,
     PictureError,
@@ -75,7 +75,8 @@ def main() -> None:
                 raise UserError(f'{path}: does not exist')
         load_config(args.config)  # refuses what is no Python
         pictures = list_pictures(args.inputs)
-        make_folders(args.out_dir)
+        for name in ('visualizations', 'predictions'):
+            make_folder(Path(args.out_dir, name), f'--out-dir {args.out_dir}')
         checkpoint = load_checkpoint_file(args.checkpoint)
         inferencer = MMPoseInferencer(args.config, args.checkpoint, device=args.device)
         model = inferencer.inferencer.model
@@ -116,19 +117,6 @@ def list_pictures(inputs: str) -> list[str] | None:
         return pictures
     is_video = (mimetypes.guess_type(inputs)[0] or '').startswith('video')
     return None if is_video else [inputs]
-
-
-def make_folders(out_dir: str) -> None:
-    """See that the results can be written, before the work."""
-    for name in ('visualizations', 'predictions'):
-        folder = Path(out_dir, name)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=folder).close()
-        except OSError as error:
-            raise UserError(
-                f'--out-dir {out_dir}: nothing can be written there ({error})'
-            ) from error
 
 
 def read(path: str, max_pixels: int) -> np.ndarray:

@@ -11,3 +11,12 @@ def test_every_test_that_the_page_names_exists():
     assert len(named) > 30
     for file, name in named:
         assert f'def {name}(' in (ROOT / 'tests' / file).read_text(), f'{file}::{name}'
+
+
+def test_every_row_names_a_test():
+    tables = re.findall(r'((?:^\|.*\n)+)', (ROOT / 'docs/en/reliability.md').read_text(), re.M)
+    tables = [table for table in tables if table.partition('\n')[0].endswith('| test |')]
+    assert len(tables) > 4
+    for table in tables:
+        for row in table.splitlines()[2:]:
+            assert '::test_' in row.split('|')[-2], row

@@ -24,7 +24,7 @@ from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file, state_dict_of
 from directpose.cli.display import choose_display
 from directpose.cli.errors import UserError, errors_as_messages
-from directpose.cli.options import add_cfg_options, add_data_root, add_launcher
+from directpose.cli.options import add_cfg_options, add_data_root, add_launcher, make_folder
 
 
 def parse_args() -> argparse.Namespace:
@@ -83,8 +83,19 @@ def build_config(args: argparse.Namespace) -> config.Config:
     return cfg
 
 
+def make_folders(args: argparse.Namespace, work_dir: str) -> None:
+    """See that all results can be written, before the work."""
+    make_folder(work_dir, f'--work-dir {work_dir}')
+    if args.show_dir is not None:
+        make_folder(args.show_dir, f'--show-dir {args.show_dir}')
+    for option, file in (('--out', args.out), ('--dump', args.dump)):
+        if file is not None:
+            make_folder(osp.dirname(file) or '.', f'{option} {file}')
+
+
 def run_test(args: argparse.Namespace) -> None:
     cfg = build_config(args)
+    make_folders(args, cfg.work_dir)
     checkpoint = load_checkpoint_file(args.checkpoint)
     is_main = launch.get_launched_rank(args.launcher) == 0
     with choose_display(args.quiet, osp.join(cfg.work_dir, 'test.log'), is_main) as hooks:

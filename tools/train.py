@@ -28,7 +28,7 @@ from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.display import choose_display
 from directpose.cli.errors import errors_as_messages
 from directpose.cli.lock import lock_work_dir
-from directpose.cli.options import add_cfg_options, add_data_root, add_launcher
+from directpose.cli.options import add_cfg_options, add_data_root, add_launcher, make_folder
 from directpose.cli.resume import find_resumable_checkpoint
 from directpose.engine.checkpoint_fit import check_resumable
 from directpose.engine.errors import TrainingInterrupted
@@ -93,6 +93,7 @@ def build_config(args: argparse.Namespace) -> config.Config:
     if args.amp is not None:
         config.enable_amp(cfg, args.amp)
     if args.show_dir is not None:
+        make_folder(args.show_dir, f'--show-dir {args.show_dir}')
         config.enable_drawing(cfg, args.show_dir)
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness', {}), seed=args.seed)

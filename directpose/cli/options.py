@@ -1,8 +1,12 @@
 """Options that several command lines have in common."""
 
 import argparse
+import tempfile
+from pathlib import Path
 
 from mmengine.config import DictAction
+
+from .errors import UserError
 
 
 class _Settings(DictAction):
@@ -79,3 +83,20 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--device', default='cpu', help='device to run on, such as cuda; default: %(default)s'
     )
+
+
+def make_folder(folder: str | Path, option: str) -> None:
+    """Make the folder of a result, and see before the work that it can be written to.
+
+    Args:
+        folder (str | Path): The folder, which may be there already.
+        option (str): The option that names the result, with its value, for messages.
+
+    Raises:
+        UserError: If nothing can be written to the folder.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(f'{option}: nothing can be written there ({error})') from error

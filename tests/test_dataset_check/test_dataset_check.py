@@ -627,6 +627,16 @@ def test_cut_off_images_are_found_by_decoding_only(sound):
     assert check(sound, decode=False) == []
 
 
+def test_links_that_lead_back_do_not_hold_the_search_for_a_missing_file(sound):
+    for name in ('here', 'again'):
+        (sound.images / name).symlink_to('.')
+    file = sound.images / '000000000001.jpg'
+    (sound.images / 'part').mkdir()
+    file.rename(sound.images / 'part' / file.name)
+    (one,) = check(sound)
+    assert one.kind == 'image-missing' and f'part/{file.name}' in one.message
+
+
 def test_area_is_optional(sound):
     for entry in sound.coco['annotations']:
         del entry['area']

@@ -7,6 +7,7 @@ from mmengine import Config
 from mmengine.runner import Runner
 
 import directpose  # noqa: F401, registers what the config names
+from directpose.cli.config import check_data
 from tests.coco_files import person, write_coco
 from tests.oracle import Oracle
 
@@ -15,8 +16,12 @@ CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/coco_keypoints_320
 
 def evaluate(work_dir, model, **dataset):
     cfg = Config.fromfile(CONFIG)
+    cfg.test_dataloader.dataset.update(dataset)
+    return run_test(cfg, work_dir, model)
+
+
+def run_test(cfg, work_dir, model):
     loader = cfg.test_dataloader
-    loader.dataset.update(dataset)
     loader.update(num_workers=0, persistent_workers=False)
     runner = Runner(
         model=model,
@@ -62,6 +67,47 @@ def test_nobody_found_is_no_error(tmp_path):
             return super()._poses(image, sample)[:0]
 
     assert evaluate(tmp_path / 'blind', Blind(), data_root=str(tmp_path))['coco/AP'] == 0
+
+
+def test_two_data_sets_are_scored_by_their_own_metrics(tmp_path):
+    """With the same ids in both, and a model that is right on one of them."""
+    keypoints = {i: (6 + 3 * i, 5 + 2 * (i % 7)) for i in range(17)}
+    folders = {'coco': tmp_path / 'own', 'Human-Art': tmp_path / 'art'}
+    for folder in folders.values():
+        people = [person(keypoints, 1, 1), person(keypoints, 2, 2)]
+        write_coco(folder, people, num_images=2, size=(81, 54), part='val2017')
+    cfg = Config.fromfile(CONFIG)
+    one = cfg.test_dataloader.dataset
+    pack = one.pipeline[-1]
+    pack.meta_keys = (*pack.meta_keys, 'dataset_name')
+    kinds = [dict(type='BottomupCocoDataset'), dict(type='HumanArtDataset')]
+    cfg.test_dataloader.dataset = dict(
+        type='CombinedDataset',
+        metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
+        datasets=[
+            dict(one, **kind, data_root=str(folder), pipeline=[])
+            for kind, folder in zip(kinds, folders.values())
+        ],
+        pipeline=one.pipeline,
+        test_mode=True,
+    )
+    metric = cfg.test_evaluator
+    cfg.test_evaluator = dict(
+        type='MultiDatasetEvaluator',
+        metrics=[dict(metric, prefix=name) for name in folders],
+        datasets=kinds,
+    )
+    check_data(cfg, ('test',))  # does not refuse it
+
+    class RightOnOne(Oracle):
+        def _poses(self, image, sample):
+            poses = super()._poses(image, sample)
+            poses.keypoints = poses.keypoints + 30 * (sample.dataset_name == 'Human-Art')
+            return poses
+
+    table = run_test(cfg, tmp_path / 'run', RightOnOne())
+    assert table['coco/AP'] == 1
+    assert table['Human-Art/AP'] < 0.2
 
 
 def test_ground_truth_of_drawn_people_scores_one(tmp_path, synthetic_coco):

@@ -104,6 +104,14 @@ def test_pictures_of_several_sizes_come_back_in_their_order(tmp_path):
     scores = [poses.scores.item() for poses in run.predict(images, batch_size=2)]
     np.testing.assert_allclose(scores, [0, 10, 20, 30, 40, 50])
     assert run.predict([]) == []
+    assert len(run.predict(image for image in images)) == len(images)
+
+
+@pytest.mark.parametrize('batch_size', [-1, 0, 2.5, None])
+def test_a_batch_size_that_is_none_is_refused(tmp_path, batch_size):
+    run = DirectPose(tiny_file(tmp_path / 'tiny.onnx'))
+    with pytest.raises(ValueError, match=f'batch_size must be .* but is {batch_size!r}'):
+        run.predict([], batch_size=batch_size)
 
 
 def test_every_form_of_a_picture_gives_the_same(tmp_path):

@@ -172,6 +172,13 @@ class TestMistakes:
         message = fails('test', TINY, 'x.pth', *options, '--out', tmp_path / 'metrics.txt')
         assert 'metrics.txt' in message and '.json' in message
 
+    @pytest.mark.parametrize('option', ['--work-dir', '--show-dir', '--out', '--dump'])
+    def test_output_that_cannot_be_written(self, fails, options, tmp_path, option):
+        (tmp_path / 'file').touch()
+        path = tmp_path / 'file' / 'poses.json'
+        message = fails('test', TINY, tmp_path / 'gone.pth', *options, option, path)
+        assert f'{option} {path}: nothing can be written there' in message
+
     def test_checkpoint_to_resume(self, fails, options, tmp_path):
         path = tmp_path / 'torn.pth'
         path.write_bytes(b'PK\x03\x04, and no more')
@@ -187,6 +194,19 @@ class TestMistakes:
         monkeypatch.delenv('SLURM_NTASKS', raising=False)
         message = fails('train', TINY, *options, '--launcher', 'slurm', '--total-batch-size', 32)
         assert 'slurm_*.sh' in message
+
+
+def test_what_only_validation_reads_is_looked_at_before_the_first_step(
+    run, options, synthetic_coco, tmp_path
+):
+    path = synthetic_coco / 'annotations/person_keypoints_val2017.json'
+    coco = json.loads(path.read_text())
+    del coco['annotations'][0]['area']
+    (tmp_path / 'val.json').write_text(json.dumps(coco))
+    change = f'val_dataloader.dataset.ann_file={tmp_path}/val.json'
+    with pytest.raises(SystemExit, match=r'val\.json(.|\n)*missing-area'):
+        run('train', TINY, *options, change, '--work-dir', tmp_path)
+    assert not list(tmp_path.glob('*.pth'))
 
 
 @pytest.mark.parametrize('spelling', ['--local_rank', '--local-rank'])
