@@ -9,10 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from directpose.__main__ import USAGE
 from directpose.cli import options
+from directpose.cli.web import EXAMPLES
+from directpose.runtime import DirectPose
 from tests.conftest import ROOT
 
 PAGES = [ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md')]
@@ -73,6 +76,19 @@ def test_python_snippets_compile_and_their_imports_resolve(page):
                     continue
                 imported = importlib.import_module(module)
                 assert name is None or hasattr(imported, name), f'{module} has no {name}'
+
+
+def test_steps_around_the_exported_file_are_those_of_the_runtime():
+    (source,) = (b for b in blocks(ROOT / 'docs/en/deployment.md', 'python') if 'image_sizes' in b)
+    model = DirectPose('directpose-tiny', score_thr=0.3, threads=1)
+    for path in EXAMPLES:
+        names: dict = {}
+        written = source.replace("'model.onnx'", repr(model.path))
+        exec(written.replace("'picture.jpg'", repr(str(path))), names)
+        poses = model(path)
+        assert len(poses.scores) == 3
+        np.testing.assert_allclose(names['keypoints'], poses.keypoints, atol=1e-3)
+        np.testing.assert_allclose(names['scores'][0][names['found']], poses.scores, atol=1e-6)
 
 
 def assert_known(arguments: list[str], source: str) -> None:
