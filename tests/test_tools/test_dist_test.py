@@ -1,6 +1,10 @@
 """However many processes test, the result is that of one."""
 
 import json
+import multiprocessing
+import os
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,10 +13,41 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import directpose  # noqa: F401, registers what the config names
+from tests.load_tool import run_tool
 
-from .test_dist_train import run_distributed
+from .test_dist_train import WORLD_SIZE, free_port, run_distributed
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_forked(log: Path, *args) -> None:
+    """Run tools/test.py in two processes, which have the imports of this one.
+
+    Args:
+        log (Path): A file for what the processes print.
+        *args: The arguments of the command line.
+    """
+    port = free_port()
+
+    def run(rank: int) -> None:
+        os.environ.update(
+            RANK=str(rank),
+            LOCAL_RANK=str(rank),
+            WORLD_SIZE=str(WORLD_SIZE),
+            MASTER_ADDR='127.0.0.1',
+            MASTER_PORT=port,
+        )
+        sys.stdout = sys.stderr = open(log, 'a', buffering=1)
+        sys.exit(run_tool('tools/test.py', *args, '--launcher', 'pytorch'))
+
+    context = multiprocessing.get_context('fork')
+    processes = [context.Process(target=run, args=(rank,)) for rank in range(WORLD_SIZE)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(300)
+        process.kill()
+    assert [process.exitcode for process in processes] == [0] * WORLD_SIZE, log.read_text()
 
 
 @pytest.mark.slow
@@ -66,11 +101,11 @@ val_dataloader = val_evaluator = None
     torch.save(dict(state_dict=runner.model.state_dict()), cfg.load_from)
     metrics = runner.test()
 
-    run_distributed(
-        'dist_test.sh',
-        config,
-        cfg.load_from,
-        2,
+    if model == 'directpose':
+        start = partial(run_distributed, 'dist_test.sh', config, cfg.load_from, 2)
+    else:
+        start = partial(run_forked, tmp_path / 'log', config, cfg.load_from)
+    start(
         '--work-dir',
         tmp_path / 'run',
         '--dump',

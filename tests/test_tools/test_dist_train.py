@@ -51,18 +51,21 @@ load_from = '{out}/start.pth'
 """
 
 
-def run_distributed(script: str, *args, processes: int = WORLD_SIZE) -> str:
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        return str(free.getsockname()[1])
+
+
+def run_distributed(script: str, *args) -> str:
     """Run one of tools/dist_*.sh to its end.
 
     Returns:
         str: What it printed.
     """
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
     done = subprocess.run(
         ['bash', str(ROOT / 'tools' / script), *map(str, args)],
-        env=dict(os.environ, PORT=str(port), PYTHON=sys.executable, CUDA_VISIBLE_DEVICES=''),
+        env=dict(os.environ, PORT=free_port(), PYTHON=sys.executable, CUDA_VISIBLE_DEVICES=''),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
