@@ -4,7 +4,6 @@ import hashlib
 import os.path as osp
 import pickle
 import re
-import zipfile
 from urllib.error import URLError
 from urllib.parse import urlparse
 
@@ -62,8 +61,13 @@ def read_checkpoint(
         f'{told}: damaged, it cannot be read; take another checkpoint, or train on from the last '
         'good one with --resume'
     )
+    try:
+        with open(path, 'rb') as file:
+            is_archive = file.read(4) == b'PK\x03\x04'
+    except OSError as error:
+        raise CheckpointError(f'{told}: cannot be opened ({error.strerror})') from error
     # where it is no archive at all, torch knows better what it is
-    if zipfile.is_zipfile(path) and not is_intact(path):
+    if is_archive and not is_intact(path):
         raise CheckpointError(damaged)
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)

@@ -209,6 +209,23 @@ def test_truncated_file_is_not_intact(last_checkpoint, share):
         load_checkpoint_file(str(last_checkpoint))
 
 
+def test_an_archive_whose_last_bytes_are_altered_is_refused_by_name_or_read(last_checkpoint):
+    """There, the archive says where its directory is, and of how many files it is one."""
+    content = last_checkpoint.read_bytes()
+    ends = set()
+    for at in range(1, 43):
+        altered = bytearray(content)
+        altered[-at] ^= 2
+        last_checkpoint.write_bytes(altered)
+        try:
+            load_checkpoint_file(str(last_checkpoint))
+            ends.add('read')
+        except UserError as error:
+            assert 'iter_4.pth: ' in str(error)
+            ends.add('refused')
+    assert 'refused' in ends
+
+
 def test_altered_tensor_is_damaged(last_checkpoint):
     """A flipped bit in the data of a tensor, which torch.load does not notice."""
     weight = torch.load(last_checkpoint)['state_dict']['backbone.0.weight']

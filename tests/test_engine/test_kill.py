@@ -14,22 +14,23 @@ from directpose.cli.resume import find_resumable_checkpoint
 from .toy import build, weights
 
 KILLS = 10
-ITERS = 100
+ITERS_PER_KILL = 10  # more than a kill waits for
 INTERVAL = 2
 
 
-def run(work_dir: Path, started=None) -> None:
+def run(work_dir: Path, iters: int, started=None) -> None:
     """Train with two workers as far as one gets, from the last good checkpoint on.
 
     Args:
         work_dir (Path): The run.
+        iters (int): Its length.
         started (multiprocessing.Event, optional): Set when training begins.
     """
     path, damaged = find_resumable_checkpoint(str(work_dir))
     assert not damaged
     runner = build(
         work_dir,
-        ITERS,
+        iters,
         resume=path is not None,
         load_from=path,
         # 5 MB with the optimiser's state, so that saving takes a while.
@@ -68,8 +69,10 @@ def being_written(work_dir: Path, begin: float) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(0)  # what it waits for has limits of its own
 def test_killed_at_random_moments(tmp_path, torture):
     kills = torture or KILLS
+    iters = kills * ITERS_PER_KILL
     # A server that has imported everything forks the runs.
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload([__name__])
@@ -77,17 +80,17 @@ def test_killed_at_random_moments(tmp_path, torture):
     whole.mkdir(), killed.mkdir()
 
     begin = time.monotonic()
-    uninterrupted = context.Process(target=run, args=(whole,))
+    uninterrupted = context.Process(target=run, args=(whole, iters))
     uninterrupted.start()
     uninterrupted.join()
     assert uninterrupted.exitcode == 0
-    pace = (time.monotonic() - begin) * INTERVAL / ITERS  # seconds to the next checkpoint
+    pace = (time.monotonic() - begin) * INTERVAL / iters  # seconds to the next checkpoint
 
     dice = random.Random(0)
     saved, torn_writes = [0], 0
     for kill in range(kills):
         started = context.Event()
-        process = context.Process(target=run, args=(killed, started))
+        process = context.Process(target=run, args=(killed, iters, started))
         process.start()
         assert started.wait(60)
         begin = time.time()
@@ -102,7 +105,7 @@ def test_killed_at_random_moments(tmp_path, torture):
         torn_writes += being_written(killed, begin)
         saved.append(newest(killed))
     assert torn_writes
-    resumed = context.Process(target=run, args=(killed,))
+    resumed = context.Process(target=run, args=(killed, iters))
     resumed.start()
     resumed.join()
     assert resumed.exitcode == 0
