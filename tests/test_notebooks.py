@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 
 import pytest
 
@@ -15,13 +16,25 @@ def code_cells(name: str) -> list[str]:
     return [''.join(cell['source']) for cell in cells if cell['cell_type'] == 'code']
 
 
-def run(name: str, without: str | None = None) -> dict:
-    """Run the code cells in one namespace, but for those with a text in them."""
+def run(name: str, without: str | None = None, **changes) -> dict:
+    """Run the code cells in one namespace.
+
+    Args:
+        name (str): The notebook, without its ending.
+        without (str, optional): Cells with this text in them are left out.
+        **changes: Other values of variables that the first cell sets.
+
+    Returns:
+        dict: The namespace.
+    """
     namespace: dict = {}
     for number, cell in enumerate(code_cells(name)):
         if without is not None and without in cell:
             continue
         exec(compile(cell, f'{name}.ipynb, code cell {number}', 'exec'), namespace)
+        if number == 0:
+            assert changes.keys() <= namespace.keys()
+            namespace.update(changes)
     return namespace
 
 
@@ -29,6 +42,14 @@ def run(name: str, without: str | None = None) -> dict:
 def test_no_outputs_are_stored(path):
     for cell in json.loads(path.read_text())['cells']:
         assert not cell.get('outputs') and cell.get('execution_count') is None
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda path: path.stem)
+def test_links_lead_somewhere(path):
+    cells = json.loads(path.read_text())['cells']
+    text = '\n'.join(''.join(c['source']) for c in cells if c['cell_type'] == 'markdown')
+    for target in re.findall(r'\]\(([^)\s]+)\)', text):
+        assert (path.parent / target).exists(), target
 
 
 def test_first_poses():
@@ -54,3 +75,15 @@ def test_export_and_video():
         assert (folder / 'poses.mp4').stat().st_size > 10_000
         assert (folder / 'predicted/clip.mp4').stat().st_size > 10_000
         assert len(found['people']) == pytest.approx(len(annotations), rel=0.1)
+        assert 0 < float(found['people'][0]['nose_score']) < 1
+
+
+@pytest.mark.slow
+def test_own_keypoints():
+    """The way to a trained model; the steps are too few for a good one."""
+    found = run('own_keypoints', STEPS=25)
+    folder, metrics = found['FOLDER'], found['metrics']
+    assert (folder / 'run/iter_25.pth').is_file()
+    assert len(list((folder / 'poses').iterdir())) == 40
+    assert 0 <= metrics['coco/AP'] <= metrics['coco/AP .5'] <= 1
+    assert found['pictures'][0].shape[2] == 3
