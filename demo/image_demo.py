@@ -19,7 +19,7 @@ import numpy as np
 from mmpose.apis import MMPoseInferencer
 
 from directpose.apis import PRECISIONS, optimize_for_inference
-from directpose.cli.arguments import Parser, score
+from directpose.cli.arguments import Parser, score, whole_number
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.device import check_device
@@ -58,7 +58,7 @@ def main() -> None:
     )
     parser.add_argument(
         '--max-pixels',
-        type=int,
+        type=whole_number(),
         default=MAX_PIXELS,
         help='a picture of more pixels is not read; default: %(default)s',
     )

@@ -6,6 +6,7 @@ from mmengine.runner import CheckpointLoader
 
 import directpose  # noqa: F401, registers directpose://
 from directpose import weights
+from directpose.engine.errors import CheckpointError
 
 NAME = 'efficientnet-lite0_imagenet'
 
@@ -34,6 +35,8 @@ def test_wrong_name_says_the_right_one() -> None:
         weights.find_weights('efficientnet-lite0_imagnet')
     with pytest.raises(ValueError, match='there are: .*efficientnet'):
         weights.find_weights('zzz')
+    with pytest.raises(CheckpointError, match=f"did you mean '{NAME}'"):
+        CheckpointLoader.load_checkpoint('directpose://efficientnet-lite0_imagnet')
 
 
 def test_altered_and_missing_files_are_refused(tmp_path, monkeypatch) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from directpose.cli.arguments import Parser
+from directpose.cli.arguments import Parser, whole_number
 from directpose.dataset_check import (
     COCO_METAINFO,
     QUANTILES,
@@ -40,7 +40,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--min-keypoints',
-        type=int,
+        type=whole_number(0),
         metavar='N',
         default=10,
         help='labelled keypoints an image needs for training, as min_labelled_keypoints in the '
@@ -58,7 +58,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--max-pixels',
-        type=int,
+        type=whole_number(),
         metavar='N',
         default=MAX_PIXELS,
         help='an image of more pixels is refused, as by max_pixels of the data set in the config '
@@ -66,7 +66,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--limit',
-        type=int,
+        type=whole_number(0),
         metavar='N',
         default=5,
         help='examples of a kind that are printed (default: %(default)s)',
@@ -111,6 +111,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         data = load_annotations(args.ann, args.images, args.metainfo)
+    except FileNotFoundError as error:
+        sys.exit(f'error: {error.filename or error}: there is no such file')
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     progress = partial(

@@ -23,7 +23,7 @@ import sys
 from mmengine.runner import Runner
 
 from directpose.cli import config, launch
-from directpose.cli.arguments import Parser
+from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.display import choose_display
 from directpose.cli.errors import errors_as_messages
@@ -49,7 +49,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--total-batch-size',
-        type=int,
+        type=whole_number(),
         metavar='N',
         help='images in an optimiser step over all processes; a process that gets more than the '
         "config's batch_size accumulates gradients",
@@ -66,7 +66,9 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help="scale the learning rate by the batch size over the config's base_batch_size",
     )
-    parser.add_argument('--seed', type=int, help='seed of all random numbers')
+    parser.add_argument(
+        '--seed', type=whole_number(0, 2**32 - 1), help='seed of all random numbers'
+    )
     parser.add_argument('--show-dir', help='folder for pictures of the poses in validation')
     add_cfg_options(parser, 'train_dataloader.batch_size=2')
     parser.add_argument(

@@ -35,7 +35,7 @@ def named_model(name: str) -> tuple[str, str]:
     root = next(
         p for p in (_PACKAGE / '.mim', _PACKAGE.parent) if (p / 'model-index.yml').is_file()
     )
-    models = {}
+    models: dict[str, tuple[str, str]] = {}
     for metafile in load(root / 'model-index.yml')['Import']:
         for model in load(root / metafile)['Models']:
             if 'Weights' in model:

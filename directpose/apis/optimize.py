@@ -50,7 +50,7 @@ def estimator_of(model: nn.Module) -> nn.Module:
             (:class:`~directpose.models.PoseTTAModel`), or inside both.
     """
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
+        model = model.get_submodule('module')
     return model
 
 
@@ -99,12 +99,13 @@ def optimize_for_inference(
     parts = [part for name, part in estimator.named_children() if name != 'data_preprocessor']
     for part in parts:
         if getattr(part, 'heatmap_head', None) is not None:
-            part.heatmap_head = None
-    estimator.requires_grad_(False).to(memory_format=torch.channels_last)
+            part.register_module('heatmap_head', None)
+    # The annotations of torch 2.11 lack this form of `to`.
+    estimator.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if dtype is not None:
         for part in parts:
             part.to(dtype)
-        _cast_inputs(estimator.backbone, dtype)
+        _cast_inputs(estimator.get_submodule('backbone'), dtype)
     if keep_freed_memory:
         memory.keep_freed_memory()
     if compile:

@@ -5,14 +5,14 @@ Needs the standard library only.
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from difflib import get_close_matches
 
 
 class Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` that names the nearest option for a misspelt one."""
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace=None):
+    def parse_args(self, args=None, namespace=None):
         """As ``ArgumentParser.parse_args``."""
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:

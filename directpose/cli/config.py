@@ -2,7 +2,8 @@
 
 import os.path as osp
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.config import config as mmengine_config
@@ -47,8 +48,8 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
         cfg.merge_from_dict(cfg_options)
     check_spelling(cfg, path)
     for split in ('train', 'val', 'test'):
-        loader = cfg.get(f'{split}_dataloader') or {}
-        if loader.get('num_workers') == 0:
+        loader = cfg.get(f'{split}_dataloader')
+        if loader and loader.get('num_workers') == 0:
             loader.persistent_workers = False  # torch refuses it: there are no workers
     if work_dir is not None:
         cfg.work_dir = work_dir
@@ -69,11 +70,12 @@ def _describe_reading_error(error: Exception, path: str) -> str:
     if osp.abspath(file) != osp.abspath(path):
         where += f' of its base {file}'
     # MMEngine's error of an import does not have the reason.
-    while isinstance(error, ImportError) and error.__context__ is not None:
-        error = error.__context__
-    reason = str(error).strip().partition('\n')[0]
+    cause: BaseException = error
+    while isinstance(cause, ImportError) and cause.__context__ is not None:
+        cause = cause.__context__
+    reason = str(cause).strip().partition('\n')[0]
     return (
-        f'{path}: this config cannot be read, for {where} raises {type(error).__name__}: {reason} '
+        f'{path}: this config cannot be read, for {where} raises {type(cause).__name__}: {reason} '
         '(DIRECTPOSE_TRACEBACK=1 shows where this comes from)'
     )
 
@@ -150,13 +152,20 @@ def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
         splits (tuple[str, ...]): Which of train, val and test to check.
 
     Raises:
-        UserError: If one is missing, or if MMPose's ``MultiDatasetEvaluator`` could not tell the
-            data sets apart.
+        UserError: If one is missing, if the config has no data at all, or if MMPose's
+            ``MultiDatasetEvaluator`` could not tell the data sets apart.
     """
+    for name in ('model', f'{splits[0]}_dataloader'):
+        if cfg.get(name) is None:
+            raise UserError(
+                f'{cfg.filename}: the config has no {name}; name a config of '
+                'configs/directpose/, or one with such a config as its _base_'
+            )
     for split in splits:
         _check_evaluator(cfg, split)
         for dataset in _datasets(cfg.get(f'{split}_dataloader')):
             root = dataset.get('data_root') or ''
+            wanted: list[tuple[str, Any, Callable[[str], bool]]]
             wanted = [('annotation file', dataset.get('ann_file'), osp.isfile)]
             wanted += [
                 ('image folder', prefix, osp.isdir)
@@ -311,8 +320,10 @@ def enable_drawing(cfg: Config, out_dir: str) -> None:
         out_dir (str): Where the pictures go.
 
     Raises:
-        UserError: If the config has no such hook.
+        UserError: If the config has no such hook, or if the place is a file.
     """
+    if osp.isfile(out_dir):
+        raise UserError(f'--show-dir {out_dir}: this is a file; give a folder')
     if 'visualization' not in cfg.get('default_hooks', {}):
         raise UserError(
             f'{cfg.filename}: --show-dir needs a hook named `visualization` in '

@@ -41,7 +41,7 @@ class _Time(ProgressColumn):
     """Time that a task still takes, or has taken."""
 
     def render(self, task: Task) -> Text:
-        if task.finished:
+        if task.finished_time is not None:
             return Text(f'in {timedelta(seconds=int(task.finished_time))}')
         if task.time_remaining is None:
             return Text('')
@@ -75,8 +75,8 @@ class ProgressHook(Hook):
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._training: Task | None = None
-        self._running: Task | None = None
+        self._training: Task
+        self._running: Task
         self._printed = time.monotonic()
 
     # The stages ---------------------------------------------------------
@@ -88,7 +88,7 @@ class ProgressHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: dict | None = None,
+        data_batch: dict,
         outputs: dict | None = None,
     ) -> None:
         loss = runner.message_hub.get_scalar('train/loss').mean(50)
@@ -104,20 +104,20 @@ class ProgressHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: Sequence | None = None,
+        data_batch: dict,
+        outputs: Sequence,
     ) -> None:
         self._advance(self._running, len(outputs))
 
     after_test_iter = after_val_iter
 
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Print the first two metrics, such as AP and AP50, in place of the bar."""
         self.bars.remove_task(self._running.id)
         first = [f'{name} {value:.3f}' for name, value in list(metrics.items())[:2]]
         self.screen.print(f'After {runner.iter} iterations:', ', '.join(first), markup=False)
 
-    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Print all metrics, five on a line, each under its name."""
         table = Table(box=None, show_header=False)
         for start in range(0, len(metrics), 5):

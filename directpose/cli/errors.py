@@ -46,7 +46,7 @@ def errors_as_messages(config: str = 'the config') -> Iterator[None]:
     except Exception as error:
         if isinstance(error, _FOR_PEOPLE):
             # An error in a worker of a data loader comes as the text of its whole traceback.
-            message = str(error).rpartition(f'.{type(error).__name__}: ')[2].strip()
+            message: str | None = str(error).rpartition(f'.{type(error).__name__}: ')[2].strip()
         else:
             message = describe_build_error(error, config)
         if message is None or os.environ.get('DIRECTPOSE_TRACEBACK') == '1':

@@ -56,8 +56,10 @@ def set_launcher(cfg: Config, launcher: str) -> None:
         launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
 
     Raises:
-        UserError: If another launcher than 'pytorch' is used on the CPU.
+        UserError: If the process was not started by this launcher, or if another one than
+            'pytorch' is used on the CPU.
     """
+    get_launched_world_size(launcher)  # refuses a process that no launcher has started
     cfg.launcher = launcher
     if launcher == 'none' or get_device() != 'cpu':
         return

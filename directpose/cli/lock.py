@@ -3,6 +3,7 @@
 import os
 import os.path as osp
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,10 +11,8 @@ import mmengine
 
 from .errors import UserError
 
-try:
+if sys.platform != 'win32':
     import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 LOCK_FILE = '.train.lock'
 
@@ -33,7 +32,7 @@ def lock_work_dir(work_dir: str, rank: int = 0) -> Iterator[None]:
     Raises:
         UserError: If another training holds the folder, or if it cannot be written to.
     """
-    if rank or fcntl is None:
+    if rank or sys.platform == 'win32':
         yield
         return
     path = osp.join(work_dir, LOCK_FILE)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
+from .arguments import whole_number
 from .errors import UserError
 
 
@@ -64,7 +65,7 @@ def add_input_size(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--input-size',
         nargs=2,
-        type=int,
+        type=whole_number(32),
         default=(800, 1216),
         metavar=('H', 'W'),
         help='input pixels, multiples of 32; default: 800 1216',
@@ -74,7 +75,10 @@ def add_input_size(parser: argparse.ArgumentParser) -> None:
 def add_batch_size(parser: argparse.ArgumentParser) -> None:
     """Add ``--batch-size``."""
     parser.add_argument(
-        '--batch-size', type=int, default=1, help='images in a batch; default: %(default)s'
+        '--batch-size',
+        type=whole_number(),
+        default=1,
+        help='images in a batch; default: %(default)s',
     )
 
 

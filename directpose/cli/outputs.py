@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 from directpose.runtime import Poses, coco_file
 
@@ -19,8 +20,8 @@ class JSONLines:
 
     def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
         """Add a picture; or a frame, with its number and its time in seconds."""
-        line = dict(source=source)
-        if frame is not None:
+        line: dict[str, Any] = dict(source=source)
+        if time is not None:
             line.update(frame=frame, time=round(time, 4))
         self._file.write(json.dumps({**line, **poses.to_dict()}, ensure_ascii=False) + '\n')
         self._file.flush()
@@ -51,7 +52,7 @@ class CSV:
 
     def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
         """Add the people of a picture; or of a frame, with its number and its time in seconds."""
-        place = ['', ''] if frame is None else [frame, round(time, 4)]
+        place = ('', '') if time is None else (frame, round(time, 4))
         for person in poses.to_dict()['people']:
             points = person['keypoints']
             if self._rates_keypoints:
@@ -75,7 +76,8 @@ class COCO:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._pictures = path, []
+        self._path = path
+        self._pictures: list[tuple[str, Poses]] = []
 
     def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
         """Add a picture."""
@@ -104,3 +106,6 @@ class YOLO:
 
     def close(self) -> None:
         pass
+
+
+Output = JSONLines | CSV | COCO | YOLO

@@ -14,8 +14,8 @@ import argparse
 import os
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import Full, Queue
 from threading import Event, Thread
@@ -26,7 +26,7 @@ from directpose.runtime import DirectPose, Poses, PoseTracker
 from directpose.runtime.video import Camera, Frame, Video, VideoError, VideoWriter
 
 from .arguments import Parser, score, whole_number
-from .outputs import COCO, CSV, YOLO, JSONLines
+from .outputs import COCO, CSV, YOLO, JSONLines, Output
 from .sources import Sources, find_sources
 
 FORMATS = ('drawn', 'jsonl', 'csv', 'coco', 'yolo')
@@ -132,7 +132,7 @@ class Predictor:
         self.names = dict(zip([*sources.pictures, *map(str, sources.videos)], names))
         self.pictures = self.frames = self.people = self.broken = 0
         self.drawn = 'drawn' in args.save
-        makers = dict(
+        makers: dict[str, Callable[[], Output]] = dict(
             jsonl=lambda: JSONLines(args.out / 'poses.jsonl'),
             csv=lambda: CSV(
                 args.out / 'poses.csv', self.model.keypoint_names, self.model.rates_keypoints
@@ -179,7 +179,8 @@ class Predictor:
                     self.record(str(source), poses, frame)
                     if self.drawn and writer is None:
                         sound = source if isinstance(source, str) else None
-                        writer = VideoWriter(target, poses.size, video.rate, sound)
+                        height, width = frame.image.shape[:2]
+                        writer = VideoWriter(target, (width, height), video.rate, sound)
                     if self.drawn:
                         background.run(self.draw_frame, writer, poses, frame)
                     progress.show(frame.index + 1)
@@ -230,7 +231,8 @@ class _InBackground:
     """Run functions one after the other in a thread; a few may wait, and errors come back."""
 
     def __enter__(self) -> '_InBackground':
-        self._pool, self._waiting = ThreadPoolExecutor(1), deque()
+        self._pool = ThreadPoolExecutor(1)
+        self._waiting: deque[Future] = deque()
         return self
 
     def run(self, function, *args) -> None:
@@ -245,9 +247,10 @@ class _InBackground:
                 future.result()
 
 
-def _ahead(items: Iterable) -> Iterator:
+def _ahead(items: Iterable) -> Generator:
     """Go through an iterable in a thread, a few items ahead."""
-    queue, stop, end = Queue(AHEAD), Event(), object()
+    queue: Queue[tuple] = Queue(AHEAD)
+    stop, end = Event(), object()
 
     def put(item) -> bool:
         while not stop.is_set():

@@ -44,14 +44,15 @@ def find_resumable_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
             candidates.append(last)
             folders.append(osp.dirname(last))
     saved = [
-        path
+        (number, path)
         for folder in folders
         for kind in ('iter', 'epoch')
         for path in glob(osp.join(escape(folder), f'{kind}_*.pth'))
-        if _iteration(path) is not None
+        if (number := _iteration(path)) is not None
     ]
-    candidates += sorted(saved, key=_iteration, reverse=True)
-    damaged = []
+    saved.sort(key=lambda one: one[0], reverse=True)
+    candidates += [path for _, path in saved]
+    damaged: list[str] = []
     for path in dict.fromkeys(candidates):
         if is_intact(path):
             return path, damaged

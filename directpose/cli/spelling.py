@@ -3,6 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -43,7 +44,8 @@ def check_options(cfg: Config, options: Iterable[str]) -> None:
         UserError: If all of a name but its last part is not in the config.
     """
     for option in options:
-        node, path = cfg, []
+        node: Any = cfg
+        path: list[str] = []
         *parents, _ = names = option.split('.')
         for name in parents or names:
             if isinstance(node, (list, tuple)) and name.lstrip('-').isdigit():
@@ -83,6 +85,12 @@ def check_spelling(cfg: Config, path: str) -> None:
         if isinstance(loader, dict):
             known = set(inspect.signature(DataLoader).parameters) | _LOADER
             _compare(f'{split}_dataloader', set(loader), known, path)
+    kind = (cfg.get('optim_wrapper') or {}).get('optimizer', {}).get('type')
+    if isinstance(kind, str) and registry.OPTIMIZERS.get(kind) is None:
+        # MMEngine's own error does not name it.
+        known = set(registry.OPTIMIZERS.parent.module_dict)
+        place = 'optim_wrapper.optimizer.type'
+        raise UserError(f'{path}: {place}: there is no {kind}; {_hint(kind, known)}')
     model = cfg.get('model') or {}
     if str((model.get('head') or {}).get('type')).startswith('DirectPose'):
         _compare('model.test_cfg', set(model.get('test_cfg') or ()), _TEST_CFG, path)
@@ -109,9 +117,12 @@ def _compare(place: str, names: set[str], known: set[str], path: str) -> None:
 
 
 def _refuse(place: str, name: str, known: set[str], path: str) -> None:
+    raise UserError(f'{path}: nothing reads the setting {place}; {_hint(name, known)}')
+
+
+def _hint(name: str, known: set[str]) -> str:
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f'did you mean {nearest[0]}?' if nearest else f'there are {", ".join(sorted(known))}'
-    raise UserError(f'{path}: nothing reads the setting {place}; {hint}')
+    return f'did you mean {nearest[0]}?' if nearest else f'there are {", ".join(sorted(known))}'
 
 
 def _typed_dicts(place: str, node: object) -> Iterator[tuple[str, dict]]:
@@ -155,7 +166,7 @@ def _arguments_of_class(cls: type) -> tuple[set[str], bool]:
     for base in cls.__mro__:
         if '__init__' not in vars(base):
             continue
-        parameters = inspect.signature(base.__init__).parameters.values()
+        parameters = inspect.signature(vars(base)['__init__']).parameters.values()
         known |= {
             one.name for one in parameters if one.kind is not one.VAR_KEYWORD and one.name != 'self'
         }

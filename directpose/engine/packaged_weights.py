@@ -4,6 +4,7 @@ from mmengine.runner import CheckpointLoader
 
 from directpose.weights import find_weights
 
+from .errors import CheckpointError
 from .read_checkpoint import read_checkpoint
 
 PREFIX = 'directpose://'
@@ -23,7 +24,10 @@ def load_from_package(filename: str, map_location: str | None = None) -> dict:
         dict: The content of the file, tensors and plain values only.
 
     Raises:
-        ValueError: See :func:`~directpose.weights.find_weights`.
+        CheckpointError: If the package has no weights of this name, or if their file is damaged.
     """
-    path = find_weights(filename.removeprefix(PREFIX))
+    try:
+        path = find_weights(filename.removeprefix(PREFIX))
+    except ValueError as error:
+        raise CheckpointError(f'{filename}: {error}') from error
     return read_checkpoint(str(path), map_location, address=filename)

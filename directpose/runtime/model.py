@@ -22,7 +22,7 @@ _OUTPUTS = ('keypoints', 'scores', 'boxes')
 _RATINGS = ('keypoint_scores', 'keypoints_hidden')
 """What a file whose model rates keypoints has besides."""
 
-_SETTINGS = dict(
+_SETTINGS: dict[str, Any] = dict(
     short_side=int,
     max_long_side=int,
     pad_size_divisor=int,
@@ -70,7 +70,7 @@ class DirectPose:
         session_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = find_model(model)
-        self._session_arguments = dict(
+        self._session_arguments: dict[str, Any] = dict(
             providers=list(providers), threads=threads, options=dict(session_options or {})
         )
         self._session = open_session(self.path, **self._session_arguments)
@@ -134,14 +134,14 @@ class DirectPose:
         groups = defaultdict(list)
         for index, image in enumerate(images):
             groups[self._padded_shape(self._input_size(image))].append(index)
-        poses = [None] * len(images)
+        poses: dict[int, Poses] = {}
         for shape, members in groups.items():
             for start in range(0, len(members), batch_size):
                 batch = members[start : start + batch_size]
                 found = self._predict_batch([images[index] for index in batch], shape)
                 for index, one in zip(batch, found):
                     poses[index] = one
-        return poses
+        return [poses[index] for index in range(len(images))]
 
     def _input_size(self, image: np.ndarray) -> tuple[int, int]:
         """Width and height that the picture is resized to."""
@@ -198,9 +198,7 @@ class DirectPose:
             for image, size, one in zip(images, sizes, zip(*outputs))
         ]
 
-    def _to_poses(
-        self, image: np.ndarray, size: tuple[int, int], rows: dict[str, np.ndarray]
-    ) -> Poses:
+    def _to_poses(self, image: np.ndarray, size: tuple[int, int], rows: dict[str, Any]) -> Poses:
         """Poses of a picture from the rows of its outputs, of which some only fill up."""
         poses = Poses(**rows).select(rows['scores'] >= 0)
         if self._settings['nms'] is not None:
@@ -233,7 +231,7 @@ def _read_settings(path: str, metadata: Mapping[str, str]) -> dict:
     except (ValueError, RecursionError) as error:
         raise ValueError(f'{path}: its metadata "{METADATA_KEY}" is not JSON; {remedy}') from error
     for name, kind in _SETTINGS.items():
-        value = settings.get(name, ...) if isinstance(settings, dict) else ...
+        value: Any = settings.get(name, ...) if isinstance(settings, dict) else ...
         wrong = not isinstance(value, kind) or isinstance(value, bool)
         if wrong or (kind is int and value < 1):
             told = 'lacks' if value is ... else f'has {value!r} for'

@@ -20,7 +20,7 @@ def nms(
     """
     areas = np.prod(boxes[:, 2:] - boxes[:, :2] + offset, axis=1)  # (n, )
     order = np.argsort(-scores, kind='stable')
-    keep = []
+    keep: list[int] = []
     while len(order) and len(keep) < max_per_img:
         best, order = order[0], order[1:]
         keep.append(best)

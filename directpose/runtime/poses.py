@@ -37,6 +37,13 @@ class Poses(_Arrays):
             hidden. None where the model does not rate keypoints.
     """
 
+    size: tuple[int, int] | None
+    keypoint_names: Sequence[str]
+    skeleton_links: Sequence[Sequence[int]]
+    identities: np.ndarray | None
+    keypoint_scores: np.ndarray | None
+    keypoints_hidden: np.ndarray | None
+
     def __new__(
         cls,
         keypoints: np.ndarray,
@@ -237,7 +244,7 @@ class Poses(_Arrays):
             visibility=visibility,
             boxes=self.boxes if boxes else None,
             labels=[label.strip() for label in labels] if any(labels) else None,
-            identities=self.identities,
+            identities=None if self.identities is None else self.identities.tolist(),
         )
 
 
@@ -258,9 +265,16 @@ def coco_file(pictures: Sequence[tuple[str, Poses]]) -> dict:
 
     Returns:
         dict: To be written with ``json.dump``.
+
+    Raises:
+        ValueError: If the size of a picture is not known.
     """
-    images, annotations, category = [], [], coco_category((), ())
+    images: list[dict] = []
+    annotations: list[dict] = []
+    category = coco_category((), ())
     for image_id, (file_name, poses) in enumerate(pictures, start=1):
+        if poses.size is None:
+            raise ValueError(f'{file_name}: its size is not known; set `size` of Poses')
         width, height = poses.size
         images.append(dict(id=image_id, file_name=file_name, width=width, height=height))
         annotations += poses.to_coco(image_id, first_id=len(annotations) + 1)

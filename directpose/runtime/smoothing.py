@@ -24,8 +24,7 @@ class OneEuroFilter:
     ) -> None:
         self.min_cutoff, self.beta, self.speed_cutoff = min_cutoff, beta, speed_cutoff
         self._time: float | None = None
-        self._value: np.ndarray | None = None
-        self._speed: np.ndarray | None = None
+        self._value = self._speed = np.zeros(0)
 
     def __call__(self, value: np.ndarray, time: float, scale: float) -> np.ndarray:
         """Filter the next value.
@@ -38,9 +37,10 @@ class OneEuroFilter:
         Returns:
             np.ndarray: (K, 2) smooth keypoints in pixels.
         """
-        if self._time is None or time <= self._time:
-            if self._time is None:
-                self._time, self._value, self._speed = time, value, np.zeros_like(value)
+        if self._time is None:
+            self._time, self._value, self._speed = time, value, np.zeros_like(value)
+            return value
+        if time <= self._time:
             return self._value
         elapsed = time - self._time
         speed = (value - self._value) / elapsed / scale  # sizes a second

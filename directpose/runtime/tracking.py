@@ -81,15 +81,16 @@ class PoseTracker:
                 if allowed[row, column]:
                     matched[column] = self._people[row]
         smoothed = np.array(poses.keypoints)
+        identities = np.empty(len(matched), dtype=np.int64)
         for i, person in enumerate(matched):
             if person is None:
-                person = matched[i] = _Person(self._next_identity)
+                person = _Person(self._next_identity, keypoints[i], time)
                 self._people.append(person)
                 self._next_identity += 1
             person.see(keypoints[i], time)
+            identities[i] = person.identity
             if self.smooth:
                 smoothed[i] = person.filter(keypoints[i], time, scale=_size(keypoints[i]))
-        identities = np.array([person.identity for person in matched], dtype=np.int64)
         return poses.replace(keypoints=smoothed, identities=identities)
 
     def _oks(self, expected: np.ndarray, found: np.ndarray) -> np.ndarray:
@@ -105,11 +106,11 @@ class PoseTracker:
 class _Person:
     """What is known of one person: where the last pose was, and how fast it moved."""
 
-    def __init__(self, identity: int) -> None:
+    def __init__(self, identity: int, keypoints: np.ndarray, time: float) -> None:
         self.identity = identity
         self.filter = OneEuroFilter()
-        self.time = 0.0
-        self.keypoints: np.ndarray | None = None  # (K, 2)
+        self.time = time
+        self.keypoints = keypoints  # (K, 2)
         self.velocity = np.zeros(2)  # pixels a second
 
     def at(self, time: float) -> np.ndarray:
@@ -118,7 +119,7 @@ class _Person:
 
     def see(self, keypoints: np.ndarray, time: float) -> None:
         """Take in the pose of a frame."""
-        if self.keypoints is not None and time > self.time:
+        if time > self.time:
             # The median over the keypoints: a swinging arm does not move the person.
             moved = np.median(keypoints - self.keypoints, axis=0) / (time - self.time)
             self.velocity += 0.5 * (moved - self.velocity)

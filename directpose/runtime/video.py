@@ -6,9 +6,9 @@ PyAV brings its own FFmpeg. A camera is read with OpenCV.
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike, fspath
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,8 @@ class VideoError(ValueError):
     """A video or camera that cannot be read. The message names it."""
 
 
-class Frame(NamedTuple):
+@dataclass(frozen=True)
+class Frame:
     """A frame of a video."""
 
     image: np.ndarray

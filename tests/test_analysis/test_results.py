@@ -252,6 +252,12 @@ def test_command_writes_numbers_and_pictures(crowd, tmp_path, capsys):
         assert cv2.imread(str(out / name)).std() > 10
 
 
+def test_an_output_that_is_a_file_is_refused_before_the_work(crowd, tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(SystemExit, match='this is a file; give a folder'):
+        tool.main([*crowd, '--out-dir', str(tmp_path / 'file')])
+
+
 def test_nobody_predicted(write, tmp_path, capsys):
     files = write([annotation(1, 1, POSE)], [])
     cv2.imwrite(str(tmp_path / '1.png'), np.full((300, 400, 3), 90, np.uint8))

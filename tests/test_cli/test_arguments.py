@@ -3,7 +3,7 @@
 import pytest
 
 from directpose.cli.arguments import Parser, score, whole_number
-from directpose.cli.options import add_cfg_options
+from directpose.cli.options import add_cfg_options, add_input_size
 
 
 @pytest.fixture
@@ -15,6 +15,7 @@ def parser():
     made.add_argument('--port', type=whole_number(1, 65535))
     made.add_argument('--score-thr', type=score)
     add_cfg_options(made)
+    add_input_size(made)
     return made
 
 
@@ -40,6 +41,7 @@ def test_right_arguments_are_read(parser):
         ('--score-thr nan', "argument --score-thr: give a number from 0 to 1, not 'nan'"),
         ('--score-thr high', "argument --score-thr: give a number from 0 to 1, not 'high'"),
         ('--cfg-options a=1 a.jpg', "'a.jpg' is no setting of the form KEY=VALUE; write what"),
+        ('--input-size 0 64', "argument --input-size: give a whole number from 32, not '0'"),
         ('--cfg-options =1', "'=1' is no setting of the form KEY=VALUE"),
         ('--cfg-options a=[1,2', 'argument --cfg-options: Imbalanced brackets exist in [1,2'),
     ],

@@ -151,6 +151,13 @@ def test_check_data(cfg, tmp_path):
     config.check_data(cfg, ('train', 'val'))
 
 
+def test_a_config_that_lacks_a_part_is_named(cfg):
+    for name in ('train_dataloader', 'model'):
+        cfg[name] = None
+        with pytest.raises(UserError, match=f'the config has no {name}; name a config of'):
+            config.check_data(cfg, ('train', 'val'))
+
+
 def test_data_sets_that_an_evaluator_would_mix_up_are_refused(cfg):
     metric = dict(type='CocoMetric')
     own, other = dict(type='BottomupCocoDataset'), dict(type='OCHumanDataset')
@@ -216,6 +223,9 @@ def test_tta_that_the_config_lacks(cfg):
 
 
 def test_drawing(cfg, tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(UserError, match='this is a file; give a folder'):
+        config.enable_drawing(cfg, str(tmp_path / 'file'))
     config.enable_drawing(cfg, str(tmp_path))
     assert cfg.default_hooks.visualization == dict(
         type='PoseComparisonHook', enable=True, interval=1, out_dir=str(tmp_path)

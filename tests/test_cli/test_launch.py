@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from directpose.cli import launch
 from directpose.cli.errors import UserError
@@ -42,6 +43,12 @@ def test_no_thread_is_left_to_abort_the_process(tmp_path):
         timeout=120,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_a_process_that_no_launcher_has_started_is_refused(monkeypatch):
+    monkeypatch.delenv('WORLD_SIZE', raising=False)
+    with pytest.raises(UserError, match=r'needs WORLD_SIZE in the environment; start with tools'):
+        launch.set_launcher(Config(), 'pytorch')
 
 
 def look_for_different_checkpoints(rank, store):

@@ -77,5 +77,8 @@ def test_a_misspelt_name_in_the_file_is_refused(tmp_path):
             config.write_text(re.sub('^val_evaluator', 'val_evalutor', text, flags=re.MULTILINE))
         with pytest.raises(UserError, match=message):
             load_config(str(config))
+    config.write_text(start + "optim_wrapper = dict(optimizer=dict(type='Adma'))")
+    with pytest.raises(UserError, match=r'optim_wrapper.optimizer.type: there is no Adma; did you'):
+        load_config(str(config))
     config.write_text(start + 'my_own_value = 5\nnorm_cfg = dict(type="BN", requires_grad=True)')
     load_config(str(config))

@@ -111,11 +111,21 @@ def test_names_are_printed_as_they_are(tmp_path, capsys):
 def test_unusable_input_is_one_clear_line(tmp_path):
     file = tmp_path / 'ann.json'
     file.write_text('{"images": [')
-    for ann_file, message in ((file, 'is not a JSON file'), ('none.json', 'none.json')):
+    for ann_file, message in (
+        (file, 'is not a JSON file'),
+        ('none.json', 'none.json: there is no such file'),
+    ):
         with pytest.raises(SystemExit, match=message) as exit_:
             main([str(ann_file), str(tmp_path)])
         # A text is printed to stderr, with status 1.
         assert exit_.value.code.startswith('error: ')
+
+
+@pytest.mark.parametrize('option', ['--min-keypoints', '--max-pixels', '--limit'])
+def test_numbers_below_zero_are_refused(option, capsys):
+    with pytest.raises(SystemExit, match='^2$'):
+        main(['ann.json', 'images', option, '-1'])
+    assert f'argument {option}: give a whole number from' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('part', ['train', 'val'])

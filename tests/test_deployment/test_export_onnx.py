@@ -269,6 +269,7 @@ def test_wrong_paths_are_named(folder, tmp_path):
         ((TINY, tmp_path / 'no.pth', tmp_path / 'm.onnx'), 'no.pth'),
         ((TINY, folder / 'model.pth', tmp_path / 'no' / 'm.onnx'), 'there is no folder'),
         ((TINY, folder / 'model.pth', tmp_path), 'is a folder'),
+        ((TINY, folder / 'model.pth', tmp_path / 'm.pt'), 'end the name with .onnx'),
     ):
         with pytest.raises(SystemExit, match=message):
             main([str(arg) for arg in argv])

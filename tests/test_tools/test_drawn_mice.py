@@ -67,3 +67,11 @@ def test_seed_decides_on_every_byte(mice, tmp_path):
         bytes_ = (mice / name).read_bytes()
         assert (tmp_path / 'again' / name).read_bytes() == bytes_
         assert (tmp_path / 'other' / name).read_bytes() != bytes_
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path, monkeypatch, capsys):
+    (tmp_path / 'file').touch()
+    monkeypatch.setattr('sys.argv', ['make_drawn_mice.py', str(tmp_path / 'file')])
+    with pytest.raises(SystemExit, match='^2$'):
+        tool.main()
+    assert 'is a file; name a folder' in capsys.readouterr().err

@@ -27,7 +27,7 @@ from directpose.analysis.calibration import Bin, plot_calibration
 from directpose.analysis.keypoint_errors import KINDS, KeypointErrors
 from directpose.analysis.people_errors import OKS, Group, PeopleErrors
 from directpose.analysis.results import Results
-from directpose.cli.arguments import Parser
+from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.errors import UserError
 from directpose.drawing import draw_poses
 
@@ -56,7 +56,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--worst',
-        type=int,
+        type=whole_number(),
         default=12,
         help='number of pictures on this sheet; default: %(default)s',
     )
@@ -208,6 +208,8 @@ def write(args: argparse.Namespace, keypoints: KeypointErrors, people: PeopleErr
 
 
 def analyze(args: argparse.Namespace) -> None:
+    if args.out_dir and os.path.isfile(args.out_dir):
+        raise UserError(f'--out-dir {args.out_dir}: this is a file; give a folder')
     try:
         results = Results(args.results, args.annotations, dict(from_file=args.metainfo))
     except (ValueError, FileNotFoundError) as error:

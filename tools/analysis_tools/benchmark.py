@@ -31,7 +31,7 @@ from directpose.analysis import (
     time_in_turn,
     write_picture,
 )
-from directpose.cli.arguments import Parser
+from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.errors import UserError
 from directpose.cli.options import add_batch_size, add_device, add_input_size
 
@@ -62,7 +62,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--people',
         nargs='+',
-        type=int,
+        type=whole_number(0),
         default=[1, 100],
         metavar='N',
         help='numbers of people in the pictures that are decoded; default: 1 100',
@@ -72,7 +72,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--train', action='store_true', help='time a training step too')
     parser.add_argument(
-        '--rounds', type=int, default=10, help='how often each is timed; default: %(default)s'
+        '--rounds',
+        type=whole_number(),
+        default=10,
+        help='how often each is timed; default: %(default)s',
     )
     add_device(parser)
     parser.add_argument('--out', help='JSON file to write the figures to')

@@ -25,7 +25,7 @@ from mmpose.structures import PoseDataSample
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
-from directpose.cli.arguments import Parser
+from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.config import check_data, load_config, set_data_root
 from directpose.cli.errors import UserError
 from directpose.cli.options import add_cfg_options
@@ -41,12 +41,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('--out-dir', required=True, help='folder to write the pictures to')
     parser.add_argument(
-        '--number', type=int, default=20, help='number of pictures to draw; default: %(default)s'
+        '--number',
+        type=whole_number(),
+        default=20,
+        help='number of pictures to draw; default: %(default)s',
     )
     parser.add_argument('--data-root', help="folder of the data that replaces the config's")
     parser.add_argument(
         '--seed',
-        type=int,
+        type=whole_number(0),
         default=0,
         help='seed of the choice of pictures and of their augmentation; default: %(default)s',
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from directpose.cli.arguments import Parser
+from directpose.cli.arguments import Parser, whole_number
 from directpose.pictures import PictureError, find_pictures, read_picture
 
 _GAP = 6
@@ -55,17 +55,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument('folder', type=Path, help='folder with the pictures')
     parser.add_argument('out', help='file to write the sheet to, such as sheet.jpg')
     parser.add_argument(
-        '--columns', type=int, default=3, help='pictures in a row; default: %(default)s'
+        '--columns', type=whole_number(), default=3, help='pictures in a row; default: %(default)s'
     )
     parser.add_argument(
         '--number',
-        type=int,
+        type=whole_number(),
         default=12,
         help='number of pictures on the sheet, the first ones by name; default: %(default)s',
     )
     parser.add_argument(
         '--width',
-        type=int,
+        type=whole_number(),
         default=512,
         help='width of each picture on the sheet in pixels; default: %(default)s',
     )

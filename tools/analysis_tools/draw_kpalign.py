@@ -22,7 +22,7 @@ from mmpose.apis import init_model
 from PIL import Image, ImageDraw
 
 from directpose.analysis.kpalign_looks import Looks, locate_looks
-from directpose.cli.arguments import Parser
+from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.errors import UserError
@@ -48,7 +48,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--people',
-        type=int,
+        type=whole_number(),
         default=3,
         help='largest number of people to draw; default: %(default)s',
     )

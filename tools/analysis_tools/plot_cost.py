@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from directpose.analysis import VARIANTS, Subject, read_config, record_convolutions, time_in_turn
-from directpose.cli.arguments import Parser
+from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.errors import UserError
 from directpose.cli.options import add_device
 
@@ -27,7 +27,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--sizes',
         nargs='+',
-        type=int,
+        type=whole_number(32),
         default=[320, 640, 960, 1216],
         metavar='S',
         help='long sides in input pixels, multiples of 32; default: 320 640 960 1216',
@@ -35,7 +35,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--people',
         nargs='+',
-        type=int,
+        type=whole_number(0),
         default=[0, 1, 10, 30, 100],
         metavar='N',
         help='people in a picture of the largest size; default: 0 1 10 30 100',
@@ -47,7 +47,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='how the model runs; default: %(default)s',
     )
     parser.add_argument(
-        '--rounds', type=int, default=10, help='how often each is timed; default: %(default)s'
+        '--rounds',
+        type=whole_number(),
+        default=10,
+        help='how often each is timed; default: %(default)s',
     )
     add_device(parser)
     return parser.parse_args(argv)

@@ -22,7 +22,7 @@ from mmengine.config import Config
 
 from directpose.analysis import Subject, read_config, time_in_turn
 from directpose.apis import PRECISIONS
-from directpose.cli.arguments import Parser
+from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.errors import UserError
 from directpose.cli.options import add_device
 
@@ -43,7 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--input-size',
         nargs=2,
-        type=int,
+        type=whole_number(32),
         default=[320, 320],
         metavar=('H', 'W'),
         help='input of DirectPose and of the detector, in pixels; default: 320 320',
@@ -51,7 +51,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--people',
         nargs='+',
-        type=int,
+        type=whole_number(0),
         default=[0, 1, 2, 5, 10, 20],
         metavar='N',
         help='people in a picture; default: 0 1 2 5 10 20',
@@ -63,7 +63,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='how the models run; default: %(default)s',
     )
     parser.add_argument(
-        '--rounds', type=int, default=10, help='how often each is timed; default: %(default)s'
+        '--rounds',
+        type=whole_number(),
+        default=10,
+        help='how often each is timed; default: %(default)s',
     )
     add_device(parser)
     return parser.parse_args(argv)

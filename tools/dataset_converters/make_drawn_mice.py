@@ -165,6 +165,8 @@ def main() -> None:
     args = parser.parse_args()
     if min(args.train, args.val) < 1 or args.seed < 0:
         parser.error('--train and --val must be at least 1, and --seed at least 0')
+    if args.out.is_file():
+        parser.error(f'{args.out} is a file; name a folder')
     write_mice(args.out, args.train, args.val, args.seed)
     print(f'{args.out}: {args.train} pictures to train on, {args.val} to validate on')
 

@@ -104,6 +104,8 @@ def main(argv: list[str] | None = None) -> None:
             raise UserError(f'{out}: there is no folder {out.parent}')
         if out.is_dir():
             raise UserError(f'{out} is a folder; give the name of a file in it')
+        if out.suffix != '.onnx':
+            raise UserError(f'{out}: end the name with .onnx')
         calibration = None if args.int8 is None else calibration_pictures(args.int8)
         cfg = load_config(args.config)
         resize = read_resize(cfg.test_dataloader.dataset.pipeline)
