@@ -110,6 +110,11 @@ def test_images_without_anybody_are_kept_as_negatives_on_demand(sound):
     assert len(read(ann_file, images, filter_cfg=rule)) == 2
     dataset = read(ann_file, images, filter_cfg=dict(rule, keep_negatives=True))
     assert [dataset.get_data_info(k)['img_id'] for k in range(3)] == [1, 2, 3]
+    somebody, nobody = dataset.get_data_info(0), dataset.get_data_info(2)
+    assert somebody.keys() == nobody.keys()
+    for key in ('bbox', 'bbox_score', 'keypoints', 'keypoints_visible', 'area', 'category_id'):
+        assert nobody[key].shape == (0, *somebody[key].shape[1:]), key
+        assert nobody[key].dtype == somebody[key].dtype, key
     dataset.pipeline.transforms = [
         *RECIPE,
         RandomFlip(prob=1.0),

@@ -13,6 +13,7 @@ from directpose.datasets.transforms import ShortSideResize
 from directpose.deployment import export_onnx, verify_onnx
 from directpose.models.merge_views import upright_poses
 from directpose.models.scored_kpalign import ScoredKPAlign
+from directpose.models.targets import PositiveTargets
 from directpose.runtime import DirectPose
 from tests.deformable_kpalign import deformable_kpalign
 
@@ -104,6 +105,24 @@ def test_losses_are_those_of_a_loop():
     for name, terms in (('loss_keypoint_score', score_terms), ('loss_hidden', hidden_terms)):
         wanted = torch.tensor(sum(terms) / len(terms))
         torch.testing.assert_close(losses[name].detach(), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_the_loss_of_one_labelled_keypoint_is_not_divided_further(monkeypatch):
+    """The number of keypoints, by which a loss is divided, is taken as 1 where there is none."""
+    head = score_head()
+    maps = head(features())
+    targets = head.get_targets(maps[0], maps[1], [TWO, NOBODY])
+
+    def loss(times):
+        """The loss of one keypoint of the first location, so many times."""
+        rows = PositiveTargets(*[field[[0] * times] for field in targets])
+        hidden = torch.zeros_like(rows.visible)
+        hidden[:, 3] = 1
+        rows = rows._replace(visible=hidden, visibility=hidden)
+        monkeypatch.setattr(head, 'get_targets', lambda *args: rows)
+        return head.loss_by_feat(*maps, [TWO, NOBODY])['loss_hidden']
+
+    torch.testing.assert_close(loss(1), loss(3))
 
 
 def test_the_scores_teach_nothing_else():

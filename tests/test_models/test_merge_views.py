@@ -187,6 +187,17 @@ def test_ground_truth_stays_in_original_pixels(cfg, ann_file):
         np.testing.assert_array_equal(views[0].gt_instances.keypoints, plain.gt_instances.keypoints)
 
 
+def test_mirrored_views_are_left_out_once(cfg):
+    """The second call must not take the views of every second size."""
+    views = TRANSFORMS.build(
+        dict(cfg.tta_views, transforms=cfg.test_dataloader.dataset.pipeline, scales=(1, 0.5))
+    )
+    assert len(views.subroutines) == 4
+    for _ in range(2):
+        views.turn_flip_off()
+        assert len(views.subroutines) == 2
+
+
 def test_other_mirrors_are_refused():
     view = PoseDataSample(metainfo=dict(img_path='a.jpg', flip=True, flip_direction='vertical'))
     view.pred_instances = InstanceData()
