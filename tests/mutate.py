@@ -1,8 +1,8 @@
-"""Change one thing at a time in a module of directpose/models, and see whether tests fail.
+"""Change one thing at a time in a module of the package, and see whether tests fail.
 
 ::
 
-    python tests/mutate.py box_head 20 tests/test_models/test_head_options.py
+    python tests/mutate.py directpose/models/box_head.py 20 tests/test_models/test_head_options.py
 
 A change swaps an operator, a comparison or a condition, adds 1 to a number, or leaves out an
 argument, a call without arguments or a statement. Annotations and messages stay. Each change runs
@@ -123,7 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('module', help='a module of directpose/models, such as box_head')
+    parser.add_argument('module', type=Path, help='the file of a module of the package')
     parser.add_argument('number', type=int, help='the largest number of changes, drawn at random')
     parser.add_argument('tests', nargs='+', help='the tests that are to find them')
     args = parser.parse_args()
@@ -134,9 +134,9 @@ def main() -> None:
     import mmpose.apis  # noqa: F401
     import onnx  # noqa: F401
 
-    path = f'{ROOT}/directpose/models/{args.module}.py'
-    name = f'directpose.models.{args.module}'
-    source = Path(path).read_text()
+    path = args.module.resolve()
+    name = '.'.join(path.relative_to(ROOT).with_suffix('').parts)
+    source = path.read_text()
     tree = ast.parse(source)
     kept = left_alone(tree)
     nodes = list(ast.walk(tree))
@@ -149,7 +149,7 @@ def main() -> None:
     total = len(sites)
     random.Random(0).shuffle(sites)
     sites = sorted(sites[: args.number])
-    if not tests_pass(Changed(name, path, tree), args.tests):
+    if not tests_pass(Changed(name, str(path), tree), args.tests):
         sys.exit('error: the tests fail without any change')
     found = 0
     for i, k, what in sites:
@@ -157,12 +157,12 @@ def main() -> None:
         node = list(ast.walk(changed))[i]
         list(changes(node))[k][1](node)
         ast.fix_missing_locations(changed)
-        if tests_pass(Changed(name, path, changed), args.tests):
+        if tests_pass(Changed(name, str(path), changed), args.tests):
             text = (ast.get_source_segment(source, nodes[i]) or '').splitlines()[0]
             print(f'not found: {path}:{nodes[i].lineno}: {what}: {text}', flush=True)
         else:
             found += 1
-    print(f'{args.module}: found {found} of {len(sites)} changes, out of {total} possible ones')
+    print(f'{name}: found {found} of {len(sites)} changes, out of {total} possible ones')
 
 
 if __name__ == '__main__':
