@@ -1,4 +1,4 @@
-# The small model that comes with the package, on drawn people.
+# The small model that comes with the package, on drawn people: the first part of its training.
 _base_ = [
     '../_base_/models/directpose_efficientnet-lite0_fpn.py',
     '../_base_/datasets/synthetic_keypoints_256.py',

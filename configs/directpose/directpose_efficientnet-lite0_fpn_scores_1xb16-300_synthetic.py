@@ -1,5 +1,5 @@
 # A score for each keypoint of the small model: the rest of the model stays as it is.
-_base_ = './directpose_efficientnet-lite0_fpn_1xb16-6k_synthetic.py'
+_base_ = './directpose_efficientnet-lite0_fpn_crop256_1xb16-5k_synthetic.py'
 
 model = dict(
     init_cfg=[dict(type='Pretrained', checkpoint='directpose://directpose-tiny')],

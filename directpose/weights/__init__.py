@@ -11,8 +11,8 @@ _FOLDER = Path(__file__).parent
 
 # SHA-256 of each file. The model cards in docs/en say what each file is and whose it is.
 DIGESTS = {
-    'directpose-tiny.onnx': '08907e82566240658f83d5705e0426ad85fe5dd18fb926573f6c072bad24dde1',
-    'directpose-tiny.pth': '778bd0f1a9a1f045a57ca2b955eea00e19cbb061e502c79737e5a1849221e692',
+    'directpose-tiny.onnx': '6aca77ed37b18252f45ff3d2d414d33852459285bc64a40c9b9ddeb365d12b72',
+    'directpose-tiny.pth': '5c5151a46c899cee9c2656bc05829192e9a443065619a07750ea74b228f0bcd6',
     'efficientnet-lite0_imagenet.pth': (
         '56083e2dc06edd9367e0e8687c6af55424f8fa44b5976b55df1d1a5b163919da'
     ),
