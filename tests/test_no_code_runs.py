@@ -119,6 +119,7 @@ READERS = {
     'tools/analysis_tools/compare_poses.py': 'poses',
     'tools/analysis_tools/draw_kpalign.py': 'picture',
     'tools/analysis_tools/get_memory.py': None,  # the kernel's file on the process
+    'tools/analysis_tools/plot_people_cost.py': None,  # a config of MMDetection's zoo
     'tools/check_env.py': None,  # the lock of the repository
     'tools/dataset_converters/make_coco_subset.py': 'annotations',
     'tools/dataset_converters/merge_categories.py': 'annotations',

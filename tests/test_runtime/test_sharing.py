@@ -19,7 +19,7 @@ TURNS = 3
 
 @pytest.fixture
 def model():
-    return DirectPose('directpose-tiny', score_thr=0.05, threads=2)
+    return DirectPose('directpose-tiny', score_thr=0.01, threads=2)
 
 
 @pytest.fixture
