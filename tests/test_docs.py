@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from synthetic import command
 
 from directpose.__main__ import USAGE
 from directpose.cli import options
@@ -146,7 +147,8 @@ def test_options_of_tools_are_known(script):
     files = [ROOT / script, ROOT / CALLED.get(script, script)]
     source = '\n'.join(file.read_text() for file in files)
     for shared in set(re.findall(r'\badd_\w+(?=\(parser)', source)):
-        source += inspect.getsource(getattr(options, shared))
+        module = options if hasattr(options, shared) else command
+        source += inspect.getsource(getattr(module, shared))
     for name, arguments in tool_commands():
         if name == script and script != 'tools/run_tests.sh':  # its arguments are pytest's
             assert_known(arguments, source)

@@ -83,6 +83,7 @@ ROWS = [
     ('annotations', 'tools/dataset_converters/make_coco_subset.py {evil} {data}/val2017 {out}/a'),
     ('annotations', 'tools/dataset_converters/merge_categories.py {evil} {out}/a.json --name x'),
     ('settings', 'tools/dataset_converters/make_synthetic_coco.py {out}/drawn --train 1 --val 1'),
+    ('picture', 'tools/dataset_converters/make_rendered_coco.py {out}/a --backgrounds {folder}'),
 ]
 
 # Command lines that read no file of a user's.
@@ -123,7 +124,8 @@ READERS = {
     'tools/check_env.py': None,  # the lock of the repository
     'tools/dataset_converters/make_coco_subset.py': 'annotations',
     'tools/dataset_converters/merge_categories.py': 'annotations',
-    'tools/dataset_converters/synthetic/writer.py': 'settings',
+    'tools/dataset_converters/rendered/backgrounds.py': 'picture',
+    'tools/dataset_converters/synthetic/coco_files.py': 'settings',
     'tools/deployment/export_onnx.py': 'checkpoint',
 }
 

@@ -19,6 +19,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from synthetic import write_dataset
 from synthetic.backdrop import sample_thing
+from synthetic.coco_files import mask_to_polygons
 from synthetic.figure import (
     KEYPOINT_NAMES,
     dress,
@@ -30,7 +31,6 @@ from synthetic.render import Solid, paint
 from synthetic.scene import MAX_PEOPLE, Item, compose, draw_picture
 from synthetic.skeleton import place, sample_proportions
 from synthetic.walk import draw_walk, walking_pose
-from synthetic.writer import mask_to_polygons
 
 from tests.load_tool import load_tool
 

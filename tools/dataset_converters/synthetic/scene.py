@@ -69,10 +69,11 @@ class Person:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn picture, BGR uint8 of shape (H, W, 3), and who is seen."""
+    """BGR uint8 of shape (H, W, 3), who is seen, and the quality (0 to 100) of the JPEG file."""
 
     image: np.ndarray
     people: list[Person]
+    jpeg_quality: int = 92
 
 
 def draw_picture(

@@ -1,0 +1,82 @@
+"""The camera: from metres to pixels and back, and what its rays hit."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+NOBODY = -1
+"""Stands for a person's number where nobody is seen."""
+
+# Nearer points, or those behind the camera, count as this far, in metres.
+_NEAREST = 0.05
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera without tilt, above the ground and the origin, that looks along +y.
+
+    Attributes:
+        width (int): Of the picture in pixels.
+        height (int): Of the picture in pixels.
+        focal (float): Focal length in pixels.
+        horizon (float): Row of what is as high as the camera.
+        elevation (float): Above the ground, in metres.
+    """
+
+    width: int
+    height: int
+    focal: float
+    horizon: float
+    elevation: float
+
+    @property
+    def position(self) -> np.ndarray:
+        """In metres. Shape (3, ), float32."""
+        return np.array((0, 0, self.elevation), np.float32)
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Columns and rows of points, a pixel reaching from its number to the next.
+
+        Args:
+            points (np.ndarray): In metres. Shape (N, 3).
+
+        Returns:
+            np.ndarray: Shape (N, 2).
+        """
+        scale = self.focal / np.maximum(points[:, 1], _NEAREST)
+        column = self.width / 2 + points[:, 0] * scale
+        row = self.horizon + (self.elevation - points[:, 2]) * scale
+        return np.stack((column, row), axis=1)
+
+    def rays(self, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Directions from the camera, 1 m long along y: a hit's distance is its depth.
+
+        Args:
+            columns (np.ndarray): Whole numbers are borders of pixels. (N, ).
+            rows (np.ndarray): Shape (N, ).
+
+        Returns:
+            np.ndarray: Shape (N, 3), float32.
+        """
+        right = (columns - self.width / 2) / self.focal
+        down = (rows - self.horizon) / self.focal
+        return np.stack((right, np.ones(len(right)), -down), axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What the rays of a picture hit, at the pixels' middles.
+
+    Attributes:
+        owner (np.ndarray): Number of the person, or ``NOBODY``. (H, W), int.
+        depth (np.ndarray): Distance along y in metres, infinite where there
+            is nobody. Shape (H, W).
+        triangle (np.ndarray): Number of the triangle hit. (H, W), int.
+        weights (np.ndarray): Of the triangle's corners at the point hit.
+            Shape (H, W, 3).
+    """
+
+    owner: np.ndarray
+    depth: np.ndarray
+    triangle: np.ndarray
+    weights: np.ndarray

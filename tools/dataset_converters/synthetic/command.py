@@ -1,0 +1,67 @@
+"""What the command lines that make data sets have in common."""
+
+import argparse
+import os
+from collections.abc import Callable
+
+from rich.progress import Progress
+
+
+def add_dataset_options(parser: argparse.ArgumentParser, example: str, size: int) -> None:
+    """Add the arguments that say where, how many, how large, and by how many processes.
+
+    Args:
+        parser (argparse.ArgumentParser): Gets the arguments.
+        example (str): A folder to write, for the help.
+        size (int): Default of ``--size``.
+    """
+    parser.add_argument('out', metavar='OUT', help=f'folder to write, for example {example}')
+    parser.add_argument(
+        '--train', type=int, default=1000, metavar='N', help='pictures (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--val', type=int, default=100, metavar='M', help='pictures (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--size',
+        type=int,
+        default=size,
+        metavar='S',
+        help='long side of the pictures in pixels (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, metavar='X', help='at least 0 (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        metavar='W',
+        help='processes that draw; the files are the same with any number (default: the cores of '
+        'this machine, %(default)s)',
+    )
+
+
+def run(
+    write: Callable[..., dict[str, dict[str, int]]], parser: argparse.ArgumentParser, out: str
+) -> None:
+    """Write a data set with a progress bar, and print how much of what it holds.
+
+    Args:
+        write (callable): Writes the data set; takes ``progress`` as
+            ``write_coco`` does, and returns what that returns.
+        parser (argparse.ArgumentParser): Prints what ``write`` refuses, and
+            exits.
+        out (str): The folder, for the printed lines.
+    """
+    with Progress() as bar:
+        task = bar.add_task('Making pictures', total=None)
+        try:
+            splits = write(
+                progress=lambda done, total: bar.update(task, completed=done, total=total)
+            )
+        except (ValueError, FileExistsError, ModuleNotFoundError) as error:
+            bar.stop()
+            parser.error(str(error))
+    for split, counts in splits.items():
+        print(f'{out}: {split}:', ', '.join(f'{n} {name}' for name, n in counts.items()))
