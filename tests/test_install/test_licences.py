@@ -5,6 +5,7 @@ from contextlib import suppress
 from importlib import metadata
 
 from packaging.utils import canonicalize_name
+from rendered.anatomy import PACKAGES as RENDERING
 
 from tests.conftest import ROOT
 
@@ -53,8 +54,10 @@ def stated_licence(name: str) -> str:
 
 
 def test_every_locked_package_is_listed_and_no_other() -> None:
-    # Not in the lock: what directpose_stack completes, and what --compile-mmcv installs.
-    assert set(read_table()) == LOCKED | {'xtcocotools', 'mmcv'}
+    # Not in the lock: what directpose_stack completes, what --compile-mmcv installs, and what the
+    # renderer of people needs.
+    optional = {'xtcocotools', 'mmcv', *RENDERING}
+    assert set(read_table()) == LOCKED | optional
 
 
 def test_licences_are_what_the_packages_state() -> None:
