@@ -149,7 +149,7 @@ def test_a_worker_that_dies_ends_the_training_by_name(tmp_path):
         )
     # The word of the death may come some iterations later, when older checkpoints are gone.
     last = Path((tmp_path / 'last_checkpoint').read_text())
-    assert last.is_file() and last.parent == tmp_path
+    assert last.is_file() and int(last.stem.removeprefix('iter_')) >= 2
 
 
 class Sample:
