@@ -86,6 +86,18 @@ def test_the_tool_needs_backgrounds(tmp_path, capsys, name, message):
     assert not (tmp_path / 'out').exists()
 
 
+def test_what_is_no_background_is_named(folder, tmp_path, capsys):
+    (tmp_path / '0.png').write_bytes((folder / '0.png').read_bytes())
+    (tmp_path / 'notes.txt').write_text('no picture')
+    (tmp_path / 'more').mkdir()
+    paths, _ = find_backgrounds(tmp_path)
+    assert paths == [str(tmp_path / '0.png')]
+    assert capsys.readouterr().err.splitlines() == [
+        f'no background: {tmp_path / "more"} is no picture',
+        f'no background: {tmp_path / "notes.txt"} is no picture',
+    ]
+
+
 def test_other_backgrounds_have_another_digest(folder, tmp_path):
     paths, digest = find_backgrounds(folder)
     assert [Path(path).name for path in paths] == ['0.png', '1.png', '2.png']

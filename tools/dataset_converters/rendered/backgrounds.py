@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from functools import lru_cache
 
 import cv2
@@ -16,6 +17,8 @@ _LONG_SIDE = 1100
 def find_backgrounds(folder: str | os.PathLike) -> tuple[list[str], str]:
     """List a folder's pictures, each of which must at least begin like a picture.
 
+    Other entries of the folder are named on the error stream, and left out.
+
     Args:
         folder (str | os.PathLike): The folder.
 
@@ -29,7 +32,9 @@ def find_backgrounds(folder: str | os.PathLike) -> tuple[list[str], str]:
     """
     if not os.path.isdir(folder):
         raise ValueError(f'--backgrounds: {os.fspath(folder)} is no folder')
-    paths, _ = find_pictures(folder)
+    paths, others = find_pictures(folder)
+    for name in others:
+        print(f'no background: {os.path.join(folder, name)} is no picture', file=sys.stderr)
     if not paths:
         raise ValueError(
             f'--backgrounds: {os.fspath(folder)} holds no picture; '
