@@ -67,17 +67,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def draw_picture(
-    model: DirectPose, path: str, score_thr: float, boxes: bool, scores: bool, folder: str
+    model: DirectPose, path: str, folder: str, score_thr: float, **drawing
 ) -> tuple[np.ndarray, list[str]]:
     """Find and draw the people of a picture.
 
     Args:
         model (DirectPose): Any exported model.
         path (str): The picture.
-        score_thr (float): People with a lower score are left out.
-        boxes (bool): Whether to draw boxes.
-        scores (bool): Whether to write scores.
         folder (str): Where ``poses.png`` and ``poses.json`` go.
+        score_thr (float): People with a lower score are left out.
+        **drawing: How to draw, as :meth:`directpose.runtime.Poses.draw` takes it.
 
     Returns:
         tuple: The drawn picture (H, W, 3) in RGB, and the paths of the two files.
@@ -90,7 +89,7 @@ def draw_picture(
     image = read_picture(path, max_pixels=MAX_PIXELS)
     poses = model(image)
     poses = poses.select(poses.scores >= score_thr)
-    drawn = np.ascontiguousarray(poses.draw(image, boxes=boxes, scores=scores)[..., ::-1])
+    drawn = np.ascontiguousarray(poses.draw(image, **drawing)[..., ::-1])
     files = [os.path.join(folder, name) for name in ('poses.png', 'poses.json')]
     Image.fromarray(drawn).save(files[0])
     Path(files[1]).write_text(json.dumps(poses.to_dict(), indent=1))
@@ -133,22 +132,25 @@ def build_page(args: argparse.Namespace):
 
     model = DirectPose(args.model)
 
-    def on_picture(path, score_thr, boxes, scores):
+    def on_picture(path, score_thr, kpt_thr, boxes, scores):
         if path is None:
             return None, None
         # The page's server deletes its own folder when it ends.
         folder = tempfile.mkdtemp(dir=os.environ['GRADIO_TEMP_DIR'])
         try:
-            return draw_picture(model, path, score_thr, boxes, scores, folder)
+            return draw_picture(
+                model, path, folder, score_thr, kpt_thr=kpt_thr, boxes=boxes, scores=scores
+            )
         except PictureError as error:
             raise gradio.Error(str(error).replace(path, 'this file')) from error
 
-    def on_clip(path, score_thr, boxes, scores):
+    def on_clip(path, score_thr, kpt_thr, boxes, scores):
         if path is None:
             raise gradio.Error('choose a clip first')
         folder = Path(tempfile.mkdtemp(dir=os.environ['GRADIO_TEMP_DIR']))
         options = ['--boxes'] * boxes + ['--scores'] * scores
-        options += ['--score-thr', str(score_thr), '--max-frames', str(args.max_frames)]
+        options += ['--score-thr', str(score_thr), '--kpt-thr', str(kpt_thr)]
+        options += ['--max-frames', str(args.max_frames)]
         command = [path, '--model', args.model, '--out', str(folder), '--track', *options]
         try:
             video, lines = draw_clip(command, folder)
@@ -163,6 +165,14 @@ def build_page(args: argparse.Namespace):
         gradio.Markdown(text)
         with gradio.Row():
             score_thr = gradio.Slider(0, 1, value=predict.SCORE_THR, step=0.01, label='least score')
+            kpt_thr = gradio.Slider(
+                0,
+                1,
+                value=0,
+                step=0.01,
+                label='least keypoint score',
+                visible=model.rates_keypoints,
+            )
             boxes = gradio.Checkbox(label='boxes')
             scores = gradio.Checkbox(label='scores')
         with gradio.Tab('Picture'), gradio.Row():
@@ -189,8 +199,9 @@ def build_page(args: argparse.Namespace):
             with gradio.Column():
                 video = gradio.Video(label='poses', interactive=False, buttons=['download'])
                 clip_files = gradio.File(label='download', file_count='multiple', interactive=False)
-        settings = [score_thr, boxes, scores]
-        for change in (picture.change, score_thr.release, boxes.change, scores.change):
+        settings = [score_thr, kpt_thr, boxes, scores]
+        releases = (score_thr.release, kpt_thr.release)
+        for change in (picture.change, *releases, boxes.change, scores.change):
             change(on_picture, [picture, *settings], [drawn, files], api_name=False)
         start.click(on_clip, [clip, *settings], [video, clip_files], api_name=False)
     return page

@@ -39,14 +39,14 @@ def picture(tmp_path):
 
 
 def test_picture_is_drawn_and_written(model, picture, tmp_path):
-    drawn, files = web.draw_picture(DirectPose(model), str(picture), 0, True, False, str(tmp_path))
+    drawn, files = web.draw_picture(DirectPose(model), str(picture), str(tmp_path), 0, boxes=True)
     assert drawn.shape == (32, 64, 3) and (drawn > 1).any()
     np.testing.assert_array_equal(np.asarray(Image.open(files[0])), drawn)
     assert len(json.loads(Path(files[1]).read_text())['people']) == 1
 
 
 def test_people_with_a_lower_score_are_left_out(model, picture, tmp_path):
-    drawn, files = web.draw_picture(DirectPose(model), str(picture), 1, True, True, str(tmp_path))
+    drawn, files = web.draw_picture(DirectPose(model), str(picture), str(tmp_path), 1, scores=True)
     assert (drawn <= 1).all()
     assert json.loads(Path(files[1]).read_text())['people'] == []
 
@@ -62,10 +62,10 @@ def test_what_is_no_picture_is_refused(model, tmp_path, monkeypatch, picture):
     hostile = tmp_path / 'hostile.jpg'
     hostile.write_text('<script>alert(1)</script>')
     with pytest.raises(PictureError):
-        web.draw_picture(DirectPose(model), str(hostile), 0, False, False, str(tmp_path))
+        web.draw_picture(DirectPose(model), str(hostile), str(tmp_path), 0)
     monkeypatch.setattr(web, 'MAX_PIXELS', 100)
     with pytest.raises(PictureError):
-        web.draw_picture(DirectPose(model), str(picture), 0, False, False, str(tmp_path))
+        web.draw_picture(DirectPose(model), str(picture), str(tmp_path), 0)
 
 
 def test_without_gradio_the_remedy_is_named(monkeypatch, capsys):
@@ -78,7 +78,7 @@ def test_examples_are_drawn_people_whom_the_model_finds(tmp_path):
     assert len(web.EXAMPLES) == 2
     model = DirectPose('directpose-tiny', threads=1)
     for path in web.EXAMPLES:
-        _, files = web.draw_picture(model, str(path), 0.6, False, False, str(tmp_path))
+        _, files = web.draw_picture(model, str(path), str(tmp_path), 0.6)
         assert len(json.loads(Path(files[1]).read_text())['people']) == 3
 
 
