@@ -1,5 +1,5 @@
 # A score for each keypoint of the small model: the rest of the model stays as it is.
-_base_ = './directpose_efficientnet-lite0_fpn_crop256_1xb16-5k_synthetic.py'
+_base_ = './directpose_efficientnet-lite0_fpn_crop256_2xb16-4k_rendered.py'
 
 model = dict(
     init_cfg=[dict(type='Pretrained', checkpoint='directpose://directpose-tiny')],
@@ -7,7 +7,9 @@ model = dict(
         type='DirectPoseScoreHead', scores_alone=True, keypoint_branch=dict(type='ScoredKPAlign')
     ),
 )
-train_dataloader = dict(dataset=dict(keep_visibility=True))
+drawn = dict(_base_.drawn, keep_visibility=True)
+rendered = dict(_base_.rendered, keep_visibility=True)
+train_dataloader = dict(dataset=dict(datasets=[drawn, rendered]))
 find_unused_parameters = True
 
 max_iters = 300
@@ -18,3 +20,4 @@ param_scheduler = [
 ]
 optim_wrapper = dict(optimizer=dict(lr=1e-2))
 custom_hooks = []
+auto_scale_lr = dict(base_batch_size=16)

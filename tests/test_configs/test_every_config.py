@@ -63,8 +63,10 @@ def make_runner(synthetic_coco, tmp_path):
         for split in ('train', 'val', 'test'):
             loader = cfg[f'{split}_dataloader']
             loader.update(num_workers=0, persistent_workers=False, pin_memory=False)
-            loader.dataset.data_root = str(tmp_path / split)
-            write_data(loader.dataset, synthetic_coco)
+            for number, dataset in enumerate(loader.dataset.get('datasets', [loader.dataset])):
+                dataset.data_root = str(tmp_path / f'{split}{number}')
+                dataset.indices = None
+                write_data(dataset, synthetic_coco)
         return Runner.from_cfg(cfg)
 
     return make

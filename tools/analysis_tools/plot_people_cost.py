@@ -104,7 +104,7 @@ def main(argv: list[str] | None = None) -> None:
     figure, axes = plt.subplots(figsize=(6, 4), layout='constrained')
     axes.plot(people, ours, 'o-', label=Path(args.config).stem)
     axes.plot(people, theirs, 's--', label='RTMDet-nano + RTMPose-t')
-    axes.set(xlabel='people in the picture', ylabel='ms', xlim=(0, None), ylim=(0, None))
+    axes.set(xlabel='people in the picture', ylabel='ms', xticks=people, ylim=(0, None))
     axes.set_title(
         f'{args.variant}, {args.device}, input {args.input_size[0]} x {args.input_size[1]}'
     )
