@@ -23,8 +23,8 @@ run again: training starts anew. Shows progress and results alone; the whole log
 in $work.
 
   --images DIR  draws poses on the pictures in DIR as well, with the model that comes with
-                the package. It was trained on drawn people alone: do not expect poses on
-                photographs.
+                the package. It never saw photographs of people: on photographs it finds
+                people in full view, roughly, and misses many.
 EOF
 }
 

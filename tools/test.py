@@ -58,7 +58,7 @@ def build_config(args: argparse.Namespace) -> config.Config:
     """Read the config and make of it what the command line says."""
     cfg = config.load_config(args.config, args.cfg_options, args.work_dir)
     if args.data_root is not None:
-        config.set_data_root(cfg, args.data_root)
+        config.set_data_root(cfg, args.data_root, ('test',))
     config.check_data(cfg, ('test',))
     if args.tta:
         config.enable_tta(cfg)

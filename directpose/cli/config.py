@@ -92,18 +92,21 @@ def _datasets(node) -> Iterator[ConfigDict]:
             yield from _datasets(value)
 
 
-def set_data_root(cfg: Config, data_root: str | list[str]) -> None:
-    """Move all datasets, and the annotation files of their metrics, to other folders.
+def set_data_root(
+    cfg: Config, data_root: str | list[str], splits: tuple[str, ...] = ('train', 'val', 'test')
+) -> None:
+    """Move datasets, and the annotation files of their metrics, to other folders.
 
     Args:
         cfg (Config): The config, changed in place.
         data_root (str | list[str]): The folder that has what the config expects under its
-            ``data_root``; or, where the config has several, an 'OLD=NEW' for each that moves.
+            ``data_root``; or, where the datasets have several, an 'OLD=NEW' for each that moves.
+        splits (tuple[str, ...]): Which of train, val and test to move; a test does not need the
+            data of the training.
 
     Raises:
         UserError: If one folder is given for several, or an 'OLD' is none of the config's.
     """
-    splits = ('train', 'val', 'test')
     datasets = {split: list(_datasets(cfg.get(f'{split}_dataloader'))) for split in splits}
     roots = {
         osp.normpath(dataset.data_root)

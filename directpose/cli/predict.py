@@ -57,7 +57,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--model',
         default=TINY,
         help='an exported model, .onnx, or the name of one that comes with the package; '
-        'default: %(default)s, which finds drawn people alone',
+        'default: %(default)s, which never saw photographs of people',
     )
     parser.add_argument('--out', type=Path, default=Path('poses'), help='default: %(default)s')
     parser.add_argument(
@@ -223,7 +223,10 @@ class Predictor:
             text += f', {self.broken} broken and passed over'
         text += f'; results are in {self.args.out}'
         if (self.pictures or self.frames) and not self.people and self.args.model == TINY:
-            text += f'\n{TINY} finds drawn people alone; for photographs, name a model with --model'
+            text += (
+                f'\n{TINY} never saw photographs of people and misses many there; '
+                'name a model for them with --model'
+            )
         return text
 
 

@@ -39,7 +39,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--model',
         default=predict.TINY,
         help='an exported model, .onnx, or the name of one that comes with the package; '
-        'default: %(default)s, which finds drawn people alone',
+        'default: %(default)s, which never saw photographs of people',
     )
     parser.add_argument(
         '--host',
@@ -161,7 +161,10 @@ def build_page(args: argparse.Namespace):
     with gradio.Blocks(title='DirectPose', analytics_enabled=False) as page:
         text = '# DirectPose\nFind people and their keypoints. Files stay on this machine.'
         if args.model == predict.TINY:
-            text += f' {predict.TINY} finds drawn people alone, and no people on photographs.'
+            text += (
+                f' {predict.TINY} learned from drawn and rendered people. On photographs it misses '
+                'many, and takes things for people.'
+            )
         gradio.Markdown(text)
         with gradio.Row():
             score_thr = gradio.Slider(0, 1, value=predict.SCORE_THR, step=0.01, label='least score')

@@ -11,8 +11,8 @@ _FOLDER = Path(__file__).parent
 
 # SHA-256 of each file. The model cards in docs/en say what each file is and whose it is.
 DIGESTS = {
-    'directpose-tiny.onnx': '6aca77ed37b18252f45ff3d2d414d33852459285bc64a40c9b9ddeb365d12b72',
-    'directpose-tiny.pth': '5c5151a46c899cee9c2656bc05829192e9a443065619a07750ea74b228f0bcd6',
+    'directpose-tiny.onnx': 'cd25cf09696bb3cd10e1df7eac29c7832f04665b91c1c1c3422f9186ab46ae55',
+    'directpose-tiny.pth': 'a136eabf13d8d1f01af912e18a891a63c902b9b1f8f13a5bbd709bcece12deec',
     'efficientnet-lite0_imagenet.pth': (
         '56083e2dc06edd9367e0e8687c6af55424f8fa44b5976b55df1d1a5b163919da'
     ),

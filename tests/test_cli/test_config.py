@@ -129,6 +129,16 @@ def test_one_of_several_folders_moves(cfg):
     assert datasets[1].dataset.data_root == 'data/coco/'
 
 
+def test_data_root_of_the_test_alone(cfg):
+    """Several folders of training data do not matter to a test."""
+    cfg.train_dataloader.dataset.datasets[0].data_root = 'data/crowdpose'
+    config.set_data_root(cfg, '/new', ('test',))
+    datasets = cfg.train_dataloader.dataset.datasets
+    assert datasets[0].data_root == 'data/crowdpose'
+    assert datasets[1].dataset.data_root == 'data/coco/'
+    assert cfg.test_dataloader.dataset.data_root == '/new'
+
+
 def test_a_folder_whose_name_has_an_equals_sign(cfg):
     config.set_data_root(cfg, '/runs/a=b')
     assert cfg.test_dataloader.dataset.data_root == '/runs/a=b'

@@ -160,10 +160,10 @@ def test_the_small_model_says_what_it_is_for(tmp_path, capsys):
     """Whoever tries a photograph learns why nobody is found; who has another model does not."""
     picture = write_picture(tmp_path / 'grey.png')
     assert main(['predict', str(picture), '--out', str(tmp_path)]) == 0
-    assert 'directpose-tiny finds drawn people alone' in capsys.readouterr().out
+    assert 'directpose-tiny never saw photographs of people' in capsys.readouterr().out
     model = str(tiny_file(tmp_path / 'tiny.onnx'))
     assert main(['predict', str(picture), '--out', str(tmp_path), '--model', model]) == 0
-    assert 'drawn people' not in capsys.readouterr().out
+    assert 'directpose-tiny' not in capsys.readouterr().out
 
 
 def test_an_error_while_drawing_is_not_lost(run, tmp_path, monkeypatch):

@@ -126,7 +126,7 @@ def draw(
 def browse(args: argparse.Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options)
     if args.data_root is not None:
-        set_data_root(cfg, args.data_root)
+        set_data_root(cfg, args.data_root, ('train',))
     check_data(cfg, ('train',))
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
