@@ -130,6 +130,8 @@ class Results:
             found = self.coco.loadRes(predictions) if predictions else COCO()
             evaluation = COCOeval(self.coco, found, 'keypoints')
             evaluation.params.kpt_oks_sigmas = self.sigmas
+            # A file may list categories that nobody has, and COCO matches each category alone.
+            evaluation.params.catIds = [self.category]
             if thresholds is not None:
                 evaluation.params.iouThrs = np.asarray(thresholds)
             evaluation.evaluate()

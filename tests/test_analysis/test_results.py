@@ -49,7 +49,7 @@ def prediction(image, pose, score):
 def write(tmp_path):
     """Write annotations and predictions, and give the two files."""
 
-    def write(annotations, predictions, num_images=2):
+    def write(annotations, predictions, num_images=2, other_categories=()):
         images = [
             dict(id=i, file_name=f'{i}.png', width=400, height=300)
             for i in range(1, num_images + 1)
@@ -58,7 +58,7 @@ def write(tmp_path):
         data = dict(
             images=images,
             annotations=annotations,
-            categories=[dict(id=1, name='person', keypoints=names)],
+            categories=[*other_categories, dict(id=1, name='person', keypoints=names)],
         )
         files = tmp_path / 'results.keypoints.json', tmp_path / 'annotations.json'
         files[0].write_text(json.dumps(predictions))
@@ -213,6 +213,18 @@ def test_default_threshold_has_the_best_f1(crowd):
     assert errors.score_thr == 0.7
     assert len(errors.found) == 3
     assert errors.worst_pictures() == [(1, 1, 0), (2, 1, 0)]
+
+
+def test_a_category_that_nobody_has_changes_nothing(write):
+    """Some annotation tools write a category 0 that stands for all others, and has no people."""
+    files = write(
+        [annotation(1, 1, POSE)],
+        [prediction(1, POSE, 0.9)],
+        other_categories=[dict(id=0, name='people', supercategory='none')],
+    )
+    results = Results(*files, COCO)
+    assert results.match(0.5).person_of == {0: 1}
+    assert results.average_precision() == pytest.approx(1)
 
 
 def test_calibration(crowd):
