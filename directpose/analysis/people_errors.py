@@ -158,15 +158,9 @@ def _ranks(images: list[int], scores: np.ndarray) -> np.ndarray:
 
 
 def _boxes(people: list[dict]) -> np.ndarray:
-    """Return the annotated boxes (n, 4) as x1, y1, x2, y2.
-
-    A person without an annotated box gets the box of the keypoints.
-    """
-    boxes = _pose_boxes(people)
-    for box, person in zip(boxes, people):
-        if 'bbox' in person:
-            x, y, width, height = person['bbox']
-            box[:] = x, y, x + width, y + height
+    """Return the annotated boxes (n, 4) as x1, y1, x2, y2."""
+    boxes = np.array([person['bbox'] for person in people], dtype=np.float64).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
     return boxes
 
 

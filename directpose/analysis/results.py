@@ -17,6 +17,10 @@ MAX_DETECTIONS = 20
 """COCO's metric takes only this many predictions of a picture, those with the best scores."""
 
 
+_FIELDS = ('area', 'bbox', 'iscrowd', 'num_keypoints')
+"""What COCO's metric reads of each annotated person besides the keypoints."""
+
+
 class Match(NamedTuple):
     """The result of COCO's matching at one threshold of OKS, over all pictures."""
 
@@ -102,6 +106,12 @@ class Results:
                         f'{name}: entry {number} is of the picture {entry["image_id"]}, which '
                         f'{ann_file} does not have; give the annotations that belong together'
                     )
+        for number, entry in enumerate(data['annotations']):
+            if lacking := [field for field in _FIELDS if entry.get(field) is None]:
+                raise ValueError(
+                    f"{ann_file}: entry {number} lacks {', '.join(lacking)}, which COCO's metric "
+                    'reads; tools/check_dataset.py says what to write'
+                )
         annotated = {entry['category_id'] for entry in data['annotations']}
         if len(annotated) > 1:
             raise ValueError(

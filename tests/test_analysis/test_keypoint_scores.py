@@ -91,3 +91,8 @@ def test_poses_without_scores_are_refused(files, capsys):
         json.dump(poses, file)
     with pytest.raises(tool.UserError, match='have no scores of keypoints'):
         tool.main(files)
+
+
+def test_a_metainfo_file_that_is_not_there_is_named(files):
+    with pytest.raises(tool.UserError, match='no_such'):
+        tool.main([*files, '--metainfo', 'no_such.py'])

@@ -298,6 +298,15 @@ def test_predictions_that_do_not_fit_are_refused(write, changes, message):
         tool.main([*files])
 
 
+@pytest.mark.parametrize('field', ['area', 'bbox', 'iscrowd', 'num_keypoints'])
+def test_annotations_that_the_metric_cannot_read_are_refused(write, field):
+    """CrowdPose has no areas, for one."""
+    annotations = broken(annotation(1, 1, POSE), **{field: None})
+    files = write(annotations, [prediction(1, POSE, 0.5)])
+    with pytest.raises(SystemExit, match=f'annotations.json: entry 0 lacks {field}, which COCO'):
+        tool.main([*files])
+
+
 def test_files_of_another_kind_are_refused(write, tmp_path):
     results, annotations = write([annotation(1, 1, POSE)], [])
     with pytest.raises(SystemExit, match='not an annotation file of COCO'):

@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         results = Results(args.poses, args.annotations, dict(from_file=args.metainfo))
         found = match_keypoint_scores(results)
-    except ValueError as error:
+    except (ValueError, FileNotFoundError) as error:
         raise UserError(str(error)) from error
     bins, error = calibrate(found.scores, found.similarities)
     print('score       keypoints  mean score  mean similarity')
