@@ -7,6 +7,9 @@ from typing import Any
 
 from directpose.runtime import Poses, coco_file
 
+_NO_TEXT = 'backslashreplace'
+"""What becomes of bytes in a file's name that are no text: an escape, as JSON has them."""
+
 
 class JSONLines:
     """A line for each picture or frame, written at once.
@@ -16,7 +19,7 @@ class JSONLines:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open('w', encoding='utf-8')
+        self._file = path.open('w', encoding='utf-8', errors=_NO_TEXT)
 
     def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
         """Add a picture; or a frame, with its number and its time in seconds."""
@@ -41,7 +44,7 @@ class CSV:
     """
 
     def __init__(self, path: Path, keypoint_names: list[str], rates_keypoints: bool) -> None:
-        self._file = path.open('w', encoding='utf-8', newline='')
+        self._file = path.open('w', encoding='utf-8', errors=_NO_TEXT, newline='')
         self._writer = csv.writer(self._file)
         self._rates_keypoints = rates_keypoints
         columns = ('x', 'y', 'score', 'hidden') if rates_keypoints else ('x', 'y')

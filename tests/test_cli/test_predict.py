@@ -104,6 +104,22 @@ def test_nobody_is_an_answer(run, tmp_path, monkeypatch):
     assert (out / 'dark.jpg').exists()
 
 
+def test_a_file_name_that_is_no_text_does_not_end_the_run(run, tmp_path):
+    """Linux takes any bytes, as old archives have them."""
+    folder, out = tmp_path / 'photos', tmp_path / 'poses'
+    folder.mkdir()
+    name = os.fsdecode(b'caf\xe9.png')
+    for path in (folder / name, folder / 'd.png'):
+        write_picture(path)
+    assert run(folder, '--out', out, '--save', 'drawn', 'jsonl', 'csv', 'coco', 'yolo')[0] == 0
+    assert [line['source'] for line in lines(out / 'poses.jsonl')] == [
+        f'{folder}/{name}', f'{folder}/d.png',
+    ]  # fmt: skip
+    rows = list(csv.DictReader((out / 'poses.csv').open()))
+    assert [row['source'] for row in rows] == [f'{folder}/caf\\udce9.png', f'{folder}/d.png']
+    assert (out / name).with_suffix('.jpg').is_file()
+
+
 def test_patterns_and_several_sources(run, tmp_path):
     for name in ('b.png', 'a.png', 'c.bmp'):
         write_picture(tmp_path / name)
