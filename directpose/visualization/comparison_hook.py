@@ -19,8 +19,9 @@ class PoseComparisonHook(PoseVisualizationHook):
     ``interval`` iterations of validation and every image in testing, both in original pixels,
     by the runner's visualizer.
 
-    In testing, pictures are written to ``out_dir`` under the names of their images. In
-    distributed testing only the first process draws: its share of the images.
+    Pictures are written to ``out_dir`` under the names of their images; those of a validation
+    into a folder of its own there, ``iter_N`` after N iterations. Of several processes only the
+    first one draws: its share of the images.
 
     Args:
         enable (bool): Whether to draw at all. Defaults to False.
@@ -28,9 +29,9 @@ class PoseComparisonHook(PoseVisualizationHook):
         score_thr (float): The least score of the people that are drawn. Defaults to 0.3.
         show (bool): Whether to show each picture in a window. Defaults to False.
         wait_time (float): Seconds to show it. Defaults to 0.
-        out_dir (str, optional): Where to write the pictures of testing, as it stands, or from
-            the current directory if relative. Without it they go to the visualizer's
-            backends. Defaults to None.
+        out_dir (str, optional): Where to write the pictures, as it stands, or from the current
+            directory if relative. Without it they go to the visualizer's backends. Defaults to
+            None.
         backend_args (dict, optional): Where to read the images from, as in MMEngine's
             ``fileio``. Defaults to None.
     """
@@ -50,7 +51,7 @@ class PoseComparisonHook(PoseVisualizationHook):
         step = runner.iter + batch_idx
         if self.enable and step % self.interval == 0:
             self._visualizer.set_dataset_meta(runner.val_evaluator.dataset_meta)
-            self._draw('val_img', outputs[0], step)
+            self._draw('val_img', outputs[0], step, self._file(outputs[0], f'iter_{runner.iter}'))
 
     def after_test_iter(
         self,
@@ -65,22 +66,21 @@ class PoseComparisonHook(PoseVisualizationHook):
         self._visualizer.set_dataset_meta(runner.test_evaluator.dataset_meta)
         for data_sample in outputs:
             self._test_index += 1
-            out_file = None
-            if self.out_dir is not None:
-                out_file = osp.join(self.out_dir, self._file_name(data_sample))
-            self._draw('test_img', data_sample, self._test_index, out_file)
+            self._draw('test_img', data_sample, self._test_index, self._file(data_sample))
 
-    def _file_name(self, data_sample: PoseDataSample) -> str:
-        """The image's own name; with its id where two directories have one of that name."""
-        name = osp.basename(data_sample.img_path)
-        if name in self._written:
-            stem, suffix = osp.splitext(name)
-            name = f'{stem}_{data_sample.img_id}{suffix}'
-        self._written.add(name)
-        return name
+    def _file(self, data_sample: PoseDataSample, folder: str = '') -> str | None:
+        """The image's own name in ``out_dir``; with its id where two images have one name."""
+        if self.out_dir is None:
+            return None
+        path = osp.join(self.out_dir, folder, osp.basename(data_sample.img_path))
+        if path in self._written:
+            stem, suffix = osp.splitext(path)
+            path = f'{stem}_{data_sample.img_id}{suffix}'
+        self._written.add(path)
+        return path
 
     def _draw(
-        self, name: str, data_sample: PoseDataSample, step: int, out_file: str | None = None
+        self, name: str, data_sample: PoseDataSample, step: int, out_file: str | None
     ) -> None:
         image_bytes = fileio.get(data_sample.img_path, backend_args=self.backend_args)
         image = mmcv.imfrombytes(image_bytes, channel_order='rgb')

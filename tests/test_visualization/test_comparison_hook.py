@@ -90,11 +90,11 @@ def test_out_dir_is_taken_as_it_stands(data_root, monkeypatch):
 
 
 def test_images_of_one_name_do_not_replace_each_other(data_root):
-    runner = make_runner(data_root, score=0.9, batch_size=2, enable=True, out_dir='unused')
+    runner = make_runner(data_root, score=0.9, batch_size=2, enable=True, out_dir='drawn')
     hook = next(h for h in runner.hooks if isinstance(h, PoseComparisonHook))
     samples = [dict(img_path='a/1.jpg', img_id=7), dict(img_path='b/1.jpg', img_id=8)]
     samples = [type('Sample', (), sample) for sample in samples]
-    assert [hook._file_name(sample) for sample in samples] == ['1.jpg', '1_8.jpg']
+    assert [hook._file(sample) for sample in samples] == ['drawn/1.jpg', 'drawn/1_8.jpg']
 
 
 def test_validation_draws_the_first_image_at_its_interval(data_root):
@@ -103,6 +103,20 @@ def test_validation_draws_the_first_image_at_its_interval(data_root):
     pictures = list((data_root / 'work_dir').rglob('*.png'))
     assert len(pictures) == 1  # of two iterations
     assert halves(pictures[0])
+
+
+def test_validations_draw_into_a_folder_each(data_root):
+    """As tools/train.py --show-dir wants it: none writes over the pictures of another."""
+    out = data_root / 'pictures'
+    runner = make_runner(data_root, score=0.9, enable=True, interval=1, out_dir=str(out))
+    runner.val()
+    hook = next(h for h in runner.hooks if isinstance(h, PoseComparisonHook))
+    names = ['000000000001.jpg', '000000000002.jpg']
+    assert sorted(path.name for path in (out / 'iter_0').iterdir()) == names
+    assert halves(out / 'iter_0' / names[0])
+    assert not list((data_root / 'work_dir').rglob('*.png'))
+    sample = type('Sample', (), dict(img_path=f'val2017/{names[0]}', img_id=1))
+    assert hook._file(sample, 'iter_5') == str(out / 'iter_5' / names[0])
 
 
 def test_nothing_is_drawn_unless_enabled(data_root):
