@@ -169,8 +169,6 @@ OTHERS = (
     '... is not in the mmpose::model registry',
     "KeyError: 'area'",
     'CUDA out of memory',
-    '<urlopen error ...>',
-    'loss: nan',
 )
 
 
