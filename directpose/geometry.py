@@ -44,7 +44,7 @@ def box_of_keypoints(
 
     Returns:
         np.ndarray: (n, 4) as x1, y1, x2, y2. Where nothing is labelled within the image the box
-        is empty: x1 = x2 or y1 = y2.
+        is empty: x2 <= x1 or y2 <= y1.
     """
     w, h = size
     labelled = labelled[..., None]  # (n, K, 1)
