@@ -1,14 +1,20 @@
-"""Checkpoints that a command line is given: read, or refused with an error for people."""
+"""Checkpoints of command lines: read, or refused with an error for people, and written."""
 
+import os.path as osp
+from io import BytesIO
+
+import torch
 from mmengine.runner import CheckpointLoader
+from torch import Tensor
 
+from directpose.engine.atomic_backend import AtomicLocalBackend
 from directpose.engine.checkpoint_fit import check_weights
 from directpose.engine.errors import CheckpointError
 from directpose.engine.read_checkpoint import read_all_checkpoints_safely, state_dict_of
 
 from .errors import UserError
 
-__all__ = ['check_weights', 'load_checkpoint_file', 'state_dict_of']
+__all__ = ['check_weights', 'load_checkpoint_file', 'save_weights', 'state_dict_of']
 
 
 def load_checkpoint_file(path: str) -> dict:
@@ -32,3 +38,21 @@ def load_checkpoint_file(path: str) -> dict:
         return CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='silent')
     except CheckpointError as error:
         raise UserError(str(error)) from error
+
+
+def save_weights(weights: dict[str, Tensor], path: str) -> None:
+    """Write a checkpoint that holds weights and nothing else, whole or not at all.
+
+    Args:
+        weights (dict[str, Tensor]): The weights by their names.
+        path (str): The file. Its folder is made if there is none.
+
+    Raises:
+        UserError: If the path is a folder.
+        DiskError: If the file cannot be written.
+    """
+    if osp.isdir(path):
+        raise UserError(f'{path} is a folder; give the name of a file in it')
+    with BytesIO() as buffer:
+        torch.save(dict(state_dict=weights), buffer)
+        AtomicLocalBackend().put(buffer.getvalue(), path)

@@ -56,6 +56,29 @@ def test_outputs_are_those_of_fcos(fcos, model, tmp_path, meta, capsys):
     torch.testing.assert_close(list(centernesses), list(wanted_centerness))
 
 
+PARTS = (
+    'backbone.conv1.weight', 'neck.fpn_convs.0.conv.weight', 'bbox_head.cls_convs.0.conv.weight',
+    'bbox_head.conv_cls.weight', 'bbox_head.conv_centerness.weight',
+)  # fmt: skip
+
+
+def test_the_folder_of_the_result_is_made(tmp_path):
+    """docs/en/reproduce.md writes into work_dirs, which a fresh clone lacks."""
+    source, result = tmp_path / 'fcos.pth', tmp_path / 'work_dirs/start.pth'
+    torch.save({name: torch.ones(2, 1, 1, 1) for name in PARTS}, source)
+    tool.main([str(source), str(result)])
+    assert len(torch.load(result, weights_only=True)['state_dict']) == len(PARTS) + 1  # a bias
+
+
+def test_a_result_that_cannot_be_written_is_named(tmp_path):
+    source = tmp_path / 'fcos.pth'
+    torch.save({name: torch.ones(2, 1, 1, 1) for name in PARTS}, source)
+    with pytest.raises(SystemExit, match='is a folder; give the name of a file in it'):
+        tool.main([str(source), str(tmp_path)])
+    with pytest.raises(SystemExit, match=r'fcos\.pth/start\.pth: cannot be written'):
+        tool.main([str(source), str(source / 'start.pth')])
+
+
 def test_config_sees_what_fcos_saw():
     cfg = get_config('mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py')
     ours = Config.fromfile(CONFIG).model

@@ -11,7 +11,6 @@ inference does not need, may be missing.
 
 import argparse
 import re
-from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -19,10 +18,9 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 from directpose.cli.arguments import Parser
-from directpose.cli.checkpoint import check_weights
+from directpose.cli.checkpoint import check_weights, save_weights
 from directpose.cli.config import load_config
 from directpose.cli.errors import UserError, errors_as_messages
-from directpose.engine.atomic_backend import AtomicLocalBackend
 from directpose.engine.read_checkpoint import read_checkpoint
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs/directpose'
@@ -112,22 +110,19 @@ def run(src: str, dst: str, config: str | None = None) -> None:
         config (str, optional): Config of the model. Defaults to the released model's.
 
     Raises:
-        UserError: If there is no folder for the result, or no such config.
+        UserError: If the folder of the result is missing, if the result is a folder itself, or if
+            there is no such config.
         CheckpointError: If the source cannot be read, or is not the whole model.
         DiskError: If the result cannot be written.
     """
     if not Path(dst).parent.is_dir():
         raise UserError(f'{dst}: there is no folder {Path(dst).parent}; make it first')
-    if Path(dst).is_dir():
-        raise UserError(f'{dst} is a folder; give the name of a file in it')
     checkpoint = read_checkpoint(src, key='model')
     converted, unused = convert(checkpoint['model'])
     cfg = load_config(config or guess_config(converted))
     init_default_scope(cfg.default_scope)
     check_weights(MODELS.build(cfg.model), dict(state_dict=converted), src)
-    with BytesIO() as buffer:
-        torch.save(dict(state_dict=converted), buffer)
-        AtomicLocalBackend().put(buffer.getvalue(), dst)
+    save_weights(converted, dst)
     print(f'{len(converted)} tensors written to {dst}')
     if not any('heatmap_head' in name for name in converted):
         print('The heatmap branch is missing: the file is for inference, not for training.')

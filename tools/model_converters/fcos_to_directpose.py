@@ -11,13 +11,12 @@ centerness. The keypoint tower, KPAlign and the heatmap branch start anew. The r
 
 import argparse
 import re
-import sys
 
 import torch
 
 from directpose.cli.arguments import Parser
-from directpose.cli.checkpoint import load_checkpoint_file
-from directpose.cli.errors import UserError
+from directpose.cli.checkpoint import load_checkpoint_file, save_weights, state_dict_of
+from directpose.cli.errors import UserError, errors_as_messages
 
 # MMDetection's name as a pattern, and the name here
 RULES = [
@@ -82,14 +81,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument('src', help="checkpoint of MMDetection's FCOS")
     parser.add_argument('dst', help='where to write the converted checkpoint')
     args = parser.parse_args(argv)
-    try:
+    with errors_as_messages():
         checkpoint = load_checkpoint_file(args.src)
-        converted = convert(checkpoint['state_dict'], person_index(checkpoint))
-    except UserError as error:
-        sys.exit(f'error: {error}')
-    except ValueError as error:
-        sys.exit(f'error: {args.src}: not a checkpoint of FCOS with a GN head: {error}')
-    torch.save(dict(state_dict=converted), args.dst)
+        try:
+            converted = convert(state_dict_of(checkpoint), person_index(checkpoint))
+        except ValueError as error:
+            raise UserError(
+                f'{args.src}: not a checkpoint of FCOS with a GN head: {error}'
+            ) from error
+        save_weights(converted, args.dst)
     print(f'{len(converted)} tensors written to {args.dst}; the keypoint tower starts anew')
 
 
