@@ -128,13 +128,27 @@ def read_picture(path: str | PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarr
     with _open(path, max_pixels) as image:
         _check_end(path, image.format)
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode == 'F':
-            raise PictureError(f'{path}: its pixels are fractions; save it with 8 bits a channel')
-        if upright.mode.startswith('I'):  # 16 bits of grey, which convert() would cut off at 255
-            grey = (np.asarray(upright).clip(0, 65535) >> 8).astype(np.uint8)  # (H, W)
-            return np.repeat(grey[..., None], 3, axis=2)
-        return np.ascontiguousarray(np.asarray(upright.convert('RGB'))[..., ::-1])
+        return pixels_of(ImageOps.exif_transpose(image))
+
+
+def pixels_of(picture) -> np.ndarray:
+    """Convert a picture of Pillow's to an array as OpenCV has it, without its alpha channel.
+
+    Args:
+        picture (PIL.Image.Image): In any mode. 16 bits a channel become 8.
+
+    Returns:
+        np.ndarray: (H, W, 3) uint8, BGR.
+
+    Raises:
+        ValueError: If the pixels are fractions, whose range nobody knows.
+    """
+    if picture.mode == 'F':
+        raise ValueError('its pixels are fractions; save it with 8 bits a channel')
+    if picture.mode.startswith('I'):  # 16 bits of grey, which convert() would cut off at 255
+        grey = (np.asarray(picture).clip(0, 65535) >> 8).astype(np.uint8)  # (H, W)
+        return np.repeat(grey[..., None], 3, axis=2)
+    return np.ascontiguousarray(np.asarray(picture.convert('RGB'))[..., ::-1])
 
 
 def _check_end(path: str | PathLike, file_format: str) -> None:

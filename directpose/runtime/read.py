@@ -5,7 +5,7 @@ from os import PathLike
 
 import numpy as np
 
-from directpose.pictures import read_picture
+from directpose.pictures import pixels_of, read_picture
 
 
 def read(picture) -> np.ndarray:
@@ -17,7 +17,7 @@ def read(picture) -> np.ndarray:
             - a file, which is turned upright as its EXIF data say;
             - an array of uint8: (H, W, 3) in BGR as OpenCV reads it, (H, W, 4) in BGRA, (H, W)
               or (H, W, 1) in grey. It may be read-only and have any strides;
-            - a PIL picture, which is taken as it is.
+            - a PIL picture, which is not turned. 16 bits a channel become 8.
 
     Returns:
         np.ndarray: (H, W, 3) uint8, BGR.
@@ -29,7 +29,7 @@ def read(picture) -> np.ndarray:
         return read_picture(picture)
     pil = sys.modules.get('PIL.Image')  # imported already where there is a picture of Pillow
     if pil is not None and isinstance(picture, pil.Image):
-        return np.asarray(picture.convert('RGB'))[..., ::-1]
+        return pixels_of(picture)
     if not isinstance(picture, np.ndarray):
         raise ValueError(
             f'the picture is {type(picture).__name__}; give a path, a PIL picture, or an array '

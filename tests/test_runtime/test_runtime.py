@@ -145,6 +145,16 @@ def test_grey_pictures_are_taken(tmp_path):
         np.testing.assert_array_equal(run(form).scores, expected)
 
 
+def test_a_grey_pil_picture_of_16_bits_is_what_its_file_is(tmp_path):
+    """Pillow itself would cut off all that is above 255, which leaves a white picture."""
+    run = DirectPose(tiny_file(tmp_path / 'tiny.onnx'))
+    Image.fromarray(np.full((32, 32), 20 << 8, np.uint16)).save(tmp_path / 'deep.png')
+    with Image.open(tmp_path / 'deep.png') as picture:
+        assert picture.mode.startswith('I')
+        for form in (picture, picture.convert('I'), tmp_path / 'deep.png'):
+            np.testing.assert_allclose(run(form).scores, [20])
+
+
 @pytest.mark.parametrize(
     'image, message',
     [
@@ -152,6 +162,7 @@ def test_grey_pictures_are_taken(tmp_path):
         ('picture.jpg', 'picture.jpg: there is no such file'),
         (np.zeros((10, 10, 2), np.uint8), r'\(10, 10, 2\) uint8'),
         (np.zeros((10, 10, 3)), 'float64'),
+        (Image.new('F', (10, 10)), 'its pixels are fractions'),
         (np.zeros((0, 10, 3), np.uint8), r'\(0, 10, 3\)'),
     ],
 )
