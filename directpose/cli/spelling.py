@@ -30,6 +30,8 @@ _BUT_ALSO = {
 }
 # What DirectPoseHead reads of `model.test_cfg`, a dict without a type.
 _TEST_CFG = {'cls_thr', 'max_per_img', 'nms', 'nms_pre', 'score_thr'}
+# What MMPose reads of it, for heads that predict heatmaps.
+_OF_HEATMAPS = {'flip_test', 'multiscale_test'}
 _LOADER = {'batch_sampler', 'collate_fn', 'dataset', 'num_batch_per_epoch', 'sampler'}
 
 
@@ -74,7 +76,8 @@ def check_spelling(cfg: Config, path: str) -> None:
         path (str): Its file, for messages.
 
     Raises:
-        UserError: If a name is unknown, with the nearest one that is known.
+        UserError: If a name is unknown, with the nearest one that is known, or if ``test_cfg`` asks
+            for an average of heatmaps.
     """
     lacking = set(inspect.signature(Runner).parameters) - set(cfg)
     for name in sorted(set(cfg) - _runner_names()):
@@ -93,7 +96,14 @@ def check_spelling(cfg: Config, path: str) -> None:
         raise UserError(f'{path}: {place}: there is no {kind}; {_hint(kind, known)}')
     model = cfg.get('model') or {}
     if str((model.get('head') or {}).get('type')).startswith('DirectPose'):
-        _compare('model.test_cfg', set(model.get('test_cfg') or ()), _TEST_CFG, path)
+        test_cfg = model.get('test_cfg') or {}
+        for name in sorted(_OF_HEATMAPS & set(test_cfg)):
+            if test_cfg[name]:
+                raise UserError(
+                    f'{path}: model.test_cfg.{name} averages heatmaps, which DirectPose does not '
+                    'have; take the setting out, and test with tools/test.py --tta'
+                )
+        _compare('model.test_cfg', set(test_cfg) - _OF_HEATMAPS, _TEST_CFG, path)
     for name, node in cfg.items():
         if name.endswith('_cfg') and name not in _runner_names():
             continue  # an intermediate value, of a layer most likely

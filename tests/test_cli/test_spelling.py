@@ -61,6 +61,13 @@ def test_what_is_not_in_the_config_but_is_read_may_be_set(option):
     load_config(TINY, {option: 1})
 
 
+@pytest.mark.parametrize('name', ['flip_test', 'multiscale_test'])
+def test_averages_of_heatmaps_are_refused_with_what_to_do_instead(name):
+    with pytest.raises(UserError, match=f'model.test_cfg.{name} averages heatmaps.* --tta'):
+        load_config(TINY, {f'model.test_cfg.{name}': True})
+    load_config(TINY, {f'model.test_cfg.{name}': False})  # as MMPose's configs say it
+
+
 def test_a_misspelt_name_in_the_file_is_refused(tmp_path):
     config = tmp_path / 'mine.py'
     start = f"_base_ = '{ROOT / TINY}'\n"
