@@ -98,8 +98,7 @@ def main() -> None:
             continue
         (result,) = inferencer(image, return_vis=True, **thresholds)
         drawn = mmcv.rgb2bgr(result['visualization'][0])
-        ending = Path(path).suffix or '.jpg'
-        mmcv.imwrite(drawn, f'{args.out_dir}/visualizations/{name}{ending}')
+        mmcv.imwrite(drawn, f'{args.out_dir}/visualizations/{name}.jpg')
         mmengine.dump(result['predictions'][0], f'{args.out_dir}/predictions/{name}.json', indent=2)
     print(f'{len(pictures) - len(broken)} pictures drawn into {args.out_dir}/visualizations')
     if broken:

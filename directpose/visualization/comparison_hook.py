@@ -19,9 +19,9 @@ class PoseComparisonHook(PoseVisualizationHook):
     ``interval`` iterations of validation and every image in testing, both in original pixels,
     by the runner's visualizer.
 
-    Pictures are written to ``out_dir`` under the names of their images; those of a validation
-    into a folder of its own there, ``iter_N`` after N iterations. Of several processes only the
-    first one draws: its share of the images.
+    Pictures are written to ``out_dir`` as JPEG, under the names of their images; those of a
+    validation into a folder of its own there, ``iter_N`` after N iterations. Of several processes
+    only the first one draws: its share of the images.
 
     Args:
         enable (bool): Whether to draw at all. Defaults to False.
@@ -72,10 +72,10 @@ class PoseComparisonHook(PoseVisualizationHook):
         """The image's own name in ``out_dir``; with its id where two images have one name."""
         if self.out_dir is None:
             return None
-        path = osp.join(self.out_dir, folder, osp.basename(data_sample.img_path))
+        name = osp.splitext(osp.basename(data_sample.img_path))[0]
+        path = osp.join(self.out_dir, folder, f'{name}.jpg')
         if path in self._written:
-            stem, suffix = osp.splitext(path)
-            path = f'{stem}_{data_sample.img_id}{suffix}'
+            path = osp.join(self.out_dir, folder, f'{name}_{data_sample.img_id}.jpg')
         self._written.add(path)
         return path
 

@@ -144,6 +144,18 @@ def test_one_broken_picture_does_not_cost_the_others(checkpoint, pictures, tmp_p
     assert len(list((out / 'visualizations').iterdir())) == 3
 
 
+@pytest.mark.parametrize('ending', ['jfif', 'pgm', 'png'])
+def test_what_is_drawn_is_a_jpeg(checkpoint, pictures, tmp_path, ending):
+    """OpenCV reads JFIF and grey PGM, and cannot write a coloured picture as one of these."""
+    source = tmp_path / f'one.{ending}'
+    image = cv2.imread(str(pictures / 'one.jpg'), cv2.IMREAD_GRAYSCALE)
+    kind = 'jpg' if ending == 'jfif' else ending
+    source.write_bytes(cv2.imencode(f'.{kind}', image)[1].tobytes())
+    demo(source, TINY, checkpoint, '--out-dir', tmp_path, '--device', 'cpu')
+    drawn = tmp_path / 'visualizations/one.jpg'
+    assert drawn.read_bytes().startswith(b'\xff\xd8') and cv2.imread(str(drawn)) is not None
+
+
 def test_a_picture_without_ending_is_drawn(checkpoint, pictures, tmp_path):
     (pictures / 'one.jpg').rename(tmp_path / 'picture')
     demo(tmp_path / 'picture', TINY, checkpoint, '--out-dir', tmp_path, '--device', 'cpu')

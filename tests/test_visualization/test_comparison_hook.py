@@ -92,9 +92,11 @@ def test_out_dir_is_taken_as_it_stands(data_root, monkeypatch):
 def test_images_of_one_name_do_not_replace_each_other(data_root):
     runner = make_runner(data_root, score=0.9, batch_size=2, enable=True, out_dir='drawn')
     hook = next(h for h in runner.hooks if isinstance(h, PoseComparisonHook))
-    samples = [dict(img_path='a/1.jpg', img_id=7), dict(img_path='b/1.jpg', img_id=8)]
-    samples = [type('Sample', (), sample) for sample in samples]
-    assert [hook._file(sample) for sample in samples] == ['drawn/1.jpg', 'drawn/1_8.jpg']
+    paths = {7: 'a/1.jpg', 8: 'b/1.jpg', 9: 'a/1.png', 10: 'a/2.jfif'}
+    samples = [type('Sample', (), dict(img_path=path, img_id=i)) for i, path in paths.items()]
+    assert [hook._file(sample) for sample in samples] == [
+        'drawn/1.jpg', 'drawn/1_8.jpg', 'drawn/1_9.jpg', 'drawn/2.jpg',
+    ]  # fmt: skip
 
 
 def test_validation_draws_the_first_image_at_its_interval(data_root):
