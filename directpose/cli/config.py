@@ -120,8 +120,8 @@ def set_data_root(
             if dataset.get('data_root'):
                 old = osp.normpath(dataset.data_root)
                 dataset.data_root = moves.get(old, dataset.data_root)
-        metrics = cfg.get(f'{split}_evaluator') or []
-        for metric in metrics if isinstance(metrics, (list, tuple)) else [metrics]:
+        # A metric with an annotation file is found as a data set is, in whatever holds it.
+        for metric in _datasets(cfg.get(f'{split}_evaluator')):
             ann_file = metric.get('ann_file')
             for old, new in moves.items():
                 if ann_file and osp.abspath(ann_file).startswith(osp.abspath(old) + osp.sep):

@@ -101,6 +101,20 @@ def test_data_root_of_all_datasets(cfg):
     assert cfg.test_evaluator.ann_file == '/new/a/val.json'
 
 
+def test_annotations_of_metrics_move_that_an_evaluator_holds(cfg):
+    cfg.test_evaluator = dict(
+        type='MultiDatasetEvaluator',
+        metrics=[
+            dict(type='CocoMetric', ann_file='data/coco/a/val.json'),
+            dict(type='CocoMetric', ann_file='data/coco/a/more.json'),
+        ],
+        datasets=[dict(type='CocoDataset'), dict(type='CocoDataset')],
+    )
+    config.set_data_root(cfg, '/new')
+    files = [metric.ann_file for metric in cfg.test_evaluator.metrics]
+    assert files == ['/new/a/val.json', '/new/a/more.json']
+
+
 def test_annotations_of_a_metric_that_lie_elsewhere_stay(cfg):
     cfg.test_evaluator = [dict(type='CocoMetric', ann_file='data/coco_other/a/val.json')]
     config.set_data_root(cfg, '/new')
