@@ -195,9 +195,12 @@ class Results:
         return Match(person_of, ignored)
 
     def people(self, image_id: int) -> list[dict]:
-        """Return the annotated people of a picture who have labelled keypoints and are no crowd."""
+        """Return the annotated people of a picture whom COCO counts.
+
+        These are no crowd, and ``num_keypoints`` of the file says that they have keypoints.
+        """
         annotations = self.coco.imgToAnns.get(image_id, [])
-        return [a for a in annotations if not a.get('iscrowd') and any(a['keypoints'][2::3])]
+        return [a for a in annotations if not a['iscrowd'] and a['num_keypoints']]
 
 
 def _as_results(entries: object) -> object:

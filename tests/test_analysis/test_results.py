@@ -215,6 +215,17 @@ def test_default_threshold_has_the_best_f1(crowd):
     assert errors.worst_pictures() == [(1, 1, 0), (2, 1, 0)]
 
 
+def test_people_are_those_whom_coco_counts(write):
+    """``num_keypoints`` decides, also where it is not the number of labelled keypoints."""
+    uncounted = annotation(1, 1, POSE, num_keypoints=0)
+    counted = annotation(2, 2, POSE, visible=0, num_keypoints=17)
+    results = Results(*write([uncounted, counted], [prediction(2, POSE, 0.9)]), COCO)
+    errors = PeopleErrors(results)
+    assert [person['image_id'] for person in errors.annotated] == [2]
+    assert len(errors.found) == 1 and errors.worst_pictures() == []
+    assert (KeypointErrors(results).kinds == -1).all()
+
+
 def test_a_category_that_nobody_has_changes_nothing(write):
     """Some annotation tools write a category 0 that stands for all others, and has no people."""
     files = write(
