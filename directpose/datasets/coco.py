@@ -2,6 +2,7 @@
 
 import logging
 import os.path as osp
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -106,6 +107,8 @@ class BottomupCocoDataset(CocoDataset):
             )
         self.keep_visibility = keep_visibility
         self.use_area, self.max_pixels = use_area, max_pixels
+        # Metainfo that stands in the config itself has no file to name in a message.
+        self._metainfo_file = (kwargs.get('metainfo') or self.METAINFO).get('from_file', 'FILE')
         super().__init__(data_mode=data_mode, filter_cfg=filter_cfg, **kwargs)
         if self.test_mode:  # MMPose's metric reads the path from here
             key = f'{self.metainfo["dataset_name"]}_ann_file'
@@ -189,11 +192,21 @@ class BottomupCocoDataset(CocoDataset):
                 [
                     f"'{self.ann_file}' cannot be used:",
                     *describe(errors, limit=3),
-                    f'tools/check_dataset.py {self.ann_file} {self.data_prefix["img"] or "."} '
-                    'lists all that it finds.',
+                    f'{self._check_command()} lists all that it finds.',
                 ]
             )
         )
+
+    def _check_command(self) -> str:
+        """The command line that checks the data as this data set does."""
+        words = ['tools/check_dataset.py', self.ann_file, self.data_prefix['img'] or '.']
+        if self._metainfo_file != CocoDataset.METAINFO['from_file']:
+            words += ['--metainfo', self._metainfo_file]
+        if not self.use_area:
+            words.append('--no-area')
+        if self.max_pixels != MAX_PIXELS:
+            words += ['--max-pixels', str(self.max_pixels)]
+        return shlex.join(words)
 
     def _parse(self, data: KeypointAnnotations) -> tuple[list[dict], list[dict]]:
         """Convert the people and the images of the file to MMPose's form."""

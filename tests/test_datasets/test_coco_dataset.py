@@ -195,6 +195,26 @@ def test_number_of_keypoints_must_be_that_of_the_metainfo(tmp_path, test_mode):
     assert 'has 34 keypoints' in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ('settings', 'options'),
+    [
+        ({}, ''),
+        (
+            dict(metainfo=dict(from_file='configs/_base_/datasets/crowdpose.py'), use_area=False),
+            ' --metainfo configs/_base_/datasets/crowdpose.py --no-area',
+        ),
+        (dict(metainfo=two_points(True), max_pixels=10), ' --metainfo FILE --max-pixels 10'),
+    ],
+)
+def test_the_command_that_an_error_names_checks_as_the_data_set_does(tmp_path, settings, options):
+    """Without the options it would find an error in each annotation that has none."""
+    ann_file = write_coco(tmp_path, [person({}, num=1)])
+    with pytest.raises(ValueError, match='cannot be used') as error:
+        build(tmp_path, **settings)
+    command = f'tools/check_dataset.py {ann_file} {tmp_path}/train2017{options}'
+    assert str(error.value).endswith(f'{command} lists all that it finds.')
+
+
 def test_category_must_be_that_of_mmposes_results(tmp_path):
     write_coco(tmp_path, [person(points(12), 7, category_id=3)])
     with pytest.raises(ValueError, match=r'annotation 7 of image 1 .* category_id 3'):
