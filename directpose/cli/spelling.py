@@ -107,8 +107,8 @@ def check_spelling(cfg: Config, path: str) -> None:
     for name, node in cfg.items():
         if name.endswith('_cfg') and name not in _runner_names():
             continue  # an intermediate value, of a layer most likely
-        for place, typed in _typed_dicts(name, node):
-            known, is_open = _arguments(typed['type'])
+        for place, typed, kind in _typed_dicts(name, node):
+            known, is_open = _arguments(kind)
             unknown = set(typed) - known - _ALWAYS - _BUT_ALSO.get(name, set())
             if known and not is_open:
                 _compare(place, unknown, known, path)
@@ -135,17 +135,26 @@ def _hint(name: str, known: set[str]) -> str:
     return f'did you mean {nearest[0]}?' if nearest else f'there are {", ".join(sorted(known))}'
 
 
-def _typed_dicts(place: str, node: object) -> Iterator[tuple[str, dict]]:
-    """The dicts with a type below a setting, apart from those that PyTorch layers are made of."""
+def _typed_dicts(
+    place: str, node: object, scope: str | None = None
+) -> Iterator[tuple[str, dict, object]]:
+    """The dicts with a type below a setting, each with the type's name in its scope.
+
+    Those that PyTorch layers are made of are left out. A scope holds for all that is below it.
+    """
     if isinstance(node, dict):
+        scope = node.get('_scope_', scope)
         if 'type' in node:
-            yield place, node
+            kind = node['type']
+            if scope is not None and isinstance(kind, str) and '.' not in kind:
+                kind = f'{scope}.{kind}'
+            yield place, node, kind
         for key, value in node.items():
-            if not str(key).endswith('_cfg') and key not in ('plugins', 'metainfo'):
-                yield from _typed_dicts(f'{place}.{key}', value)
+            if not str(key).endswith('_cfg') and key not in ('dcn', 'metainfo', 'plugins'):
+                yield from _typed_dicts(f'{place}.{key}', value, scope)
     elif isinstance(node, (list, tuple)):
         for index, value in enumerate(node):
-            yield from _typed_dicts(f'{place}.{index}', value)
+            yield from _typed_dicts(f'{place}.{index}', value, scope)
 
 
 def _arguments(kind: object) -> tuple[set[str], bool]:

@@ -89,3 +89,21 @@ def test_a_misspelt_name_in_the_file_is_refused(tmp_path):
         load_config(str(config))
     config.write_text(start + 'my_own_value = 5\nnorm_cfg = dict(type="BN", requires_grad=True)')
     load_config(str(config))
+
+
+def test_arguments_are_those_of_the_class_of_the_scope(tmp_path):
+    """MMPose has a ResNet too, without deformable convolutions."""
+    config = tmp_path / 'mine.py'
+    backbone = (
+        "type='ResNet', _scope_='mmdet', depth=18, "
+        "dcn=dict(type='DCNv2', deform_groups=1, fallback_on_stride=False)"
+    )
+    for stages in ('stage_with_dcn', 'stage_with_dcm'):
+        config.write_text(
+            f"_base_ = '{ROOT / TINY}'\n"
+            f'model = dict(backbone=dict(_delete_=True, {backbone}, {stages}=(False,) * 4))\n'
+        )
+        if stages == 'stage_with_dcn':
+            load_config(str(config))
+    with pytest.raises(UserError, match='backbone.stage_with_dcm; did you mean stage_with_dcn'):
+        load_config(str(config))
