@@ -4,8 +4,8 @@
     python demo/image_demo.py PICTURE_OR_FOLDER CONFIG CHECKPOINT --out-dir poses
 
 writes ``poses/visualizations/*.jpg`` with the drawn poses and ``poses/predictions/*.json`` with
-the keypoints in pixels of the picture. A picture that cannot be read is named, the others are
-drawn, and the exit status is 1.
+the keypoints in pixels of the picture. If a picture cannot be read, its name is printed, the other
+pictures are drawn, and the exit status is 1.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument(
         'checkpoint', help='checkpoint file of the model, or its address (https://...)'
     )
-    parser.add_argument('--out-dir', default='poses', help='default: %(default)s')
+    parser.add_argument('--out-dir', default='poses', help='folder to write; default: %(default)s')
     parser.add_argument('--device', help='such as cuda:0 or cpu; default: a GPU if there is one')
     parser.add_argument(
         '--score-thr',
@@ -54,7 +54,8 @@ def main() -> None:
         type=score,
         default=0.0,
         help='the least score of the keypoints that are drawn; a keypoint has the score of its '
-        'person if the model does not rate keypoints; default: %(default)s, which draws all',
+        'person if the model does not rate keypoints; default: %(default)s, which draws all '
+        'keypoints',
     )
     parser.add_argument(
         '--max-pixels',
@@ -65,7 +66,7 @@ def main() -> None:
     parser.add_argument(
         '--optimize',
         choices=PRECISIONS,
-        help='prepare the model for speed, to compute in this precision',
+        help='prepare the model for speed, and compute in this precision',
     )
     args = parser.parse_args()
     with errors_as_messages(args.config):
@@ -112,7 +113,7 @@ def list_pictures(inputs: str) -> list[str] | None:
         if not pictures:
             raise UserError(f'{inputs} has no pictures')
         if others:
-            print(f'{len(others)} other entries of {inputs} are passed over, such as {others[0]}')
+            print(f'{len(others)} other entries of {inputs} are skipped, such as {others[0]}')
         return pictures
     is_video = (mimetypes.guess_type(inputs)[0] or '').startswith('video')
     return None if is_video else [inputs]

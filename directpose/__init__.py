@@ -1,8 +1,8 @@
 """DirectPose (arXiv 1911.07451) as a plugin for OpenMMLab.
 
 Importing this package registers its parts in MMPose's registries, so a config needs only
-``custom_imports = dict(imports=['directpose'])``. Where MMPose is not installed nothing is
-registered, and the parts that live without it (``directpose.runtime``) still work.
+``custom_imports = dict(imports=['directpose'])``. Without MMPose nothing is registered. The parts
+that do not need MMPose, such as ``directpose.runtime``, then still work.
 """
 
 import sys
@@ -17,7 +17,7 @@ def _is_a_command_without_torch(arguments: list[str]) -> bool:
 
     Args:
         arguments (list[str]): ``sys.orig_argv``. After Python's own name it is
-            ``-m directpose COMMAND ...``, or the path of the installed script and the same.
+            ``-m directpose COMMAND ...``, or the path of the installed script and ``COMMAND ...``.
     """
     _, *rest = arguments
     if rest[:2] == ['-m', 'directpose']:

@@ -25,8 +25,8 @@ usage: directpose COMMAND ...
   check    check a data set in COCO's format
   web      a page in the browser that shows poses
 
-`directpose COMMAND --help` says more. predict needs numpy, Pillow and ONNX Runtime only;
-train, test, export and check need torch and OpenMMLab.
+`directpose COMMAND --help` says more. predict needs only numpy, Pillow and ONNX Runtime; web needs
+Gradio too; train, test, export and check need torch and OpenMMLab.
 """
 
 

@@ -1,8 +1,9 @@
 """Draw poses on a picture. Needs Pillow and numpy only.
 
-Lines and dots grow with the person, not with the picture. The left side of a body is orange and
-its right side is blue, which all kinds of colour vision tell apart. The rim of the lines has one
-tint for each person. A hidden joint is a ring, and an unlabelled one is not drawn.
+Lines and dots grow with the person, not with the picture. The left side of a body is orange and its
+right side is blue. People with any kind of colour vision can tell these two colours apart. The rim
+of the lines has one tint for each person. A hidden keypoint is a ring, and an unlabelled keypoint
+is not drawn.
 """
 
 import re
@@ -127,8 +128,8 @@ def _draw_person(
 ) -> None:
     """Draw into the part of the picture where the person is.
 
-    That part is enlarged before and reduced after it, so that thin lines have smooth edges and
-    pixels where nothing is drawn keep their values.
+    This part is enlarged before the drawing and reduced after it, so that thin lines have smooth
+    edges. Pixels where nothing is drawn keep their values.
     """
     from PIL import Image, ImageDraw
 

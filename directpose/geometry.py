@@ -14,9 +14,9 @@ def short_side_resize(
     Args:
         size (tuple[int, int]): Width and height before the resize.
         short_side (int): Length of the short side after it.
-        max_long_side (int): Where the long side would exceed this, the short side is shortened
-            so that it does not (up to the rounding). An image so thin that its short side
-            becomes one pixel has a long side of this length, which changes its shape.
+        max_long_side (int): The largest length of the long side (up to rounding). If needed, the
+            short side becomes shorter for it. If an image is so thin that its short side becomes
+            one pixel, the long side has this length, which changes the shape.
 
     Returns:
         tuple[int, int]: Width and height after the resize.

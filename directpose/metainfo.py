@@ -1,4 +1,4 @@
-"""What the keypoints are: MMPose's metainfo, and what holds where it says nothing."""
+"""Metainfo, which describes the keypoints of a data set, and defaults for what it lacks."""
 
 import logging
 
@@ -14,14 +14,14 @@ def parse_metainfo(metainfo: dict) -> dict:
     """Parse metainfo as MMPose does, and give keypoints without sigmas a default.
 
     A sigma says how exactly people label a keypoint, relative to the square root of the
-    instance's area. Losses and COCO's metric compare keypoints by it. MMPose's own metainfo has
-    an empty list of them where nobody has measured, which its metric cannot score.
+    instance's area. Losses and COCO's metric need the sigmas. Some of MMPose's metainfo has an
+    empty list of sigmas, with which its metric cannot score.
 
     Args:
         metainfo (dict): ``dict(from_file=...)`` or the fields themselves.
 
     Returns:
-        dict: As of MMPose's ``parse_pose_metainfo``; ``sigmas`` has an entry for each keypoint.
+        dict: What ``parse_pose_metainfo`` of MMPose returns, with a sigma for each keypoint.
 
     Raises:
         ValueError: If the number of sigmas is neither 0 nor that of keypoints.

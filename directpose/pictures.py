@@ -1,4 +1,4 @@
-"""Pictures in files: found, measured before they are decoded, decoded, and refused by name.
+"""Find picture files, read their sizes before they are decoded, and decode them.
 
 Needs Pillow and numpy only.
 """
@@ -34,9 +34,10 @@ def find_pictures(folder: str | PathLike) -> tuple[list[str], list[str]]:
         folder (str | PathLike): The folder.
 
     Returns:
-        tuple[list[str], list[str]]: The paths of the pictures, by name; and the names of all
-        other entries, which have no picture's ending (``Thumbs.db``) or are folders. A broken
-        link with a picture's ending is among the pictures: reading it raises an error.
+        tuple[list[str], list[str]]: The paths of the pictures, in the order of their names, and the
+        names of all other entries, which are folders or have no ending of a picture
+        (``Thumbs.db``). A broken link with such an ending counts as a picture, and reading it
+        raises an error.
 
     Raises:
         OSError: If the folder cannot be listed.
@@ -52,9 +53,9 @@ def find_pictures(folder: str | PathLike) -> tuple[list[str], list[str]]:
 def result_names(paths: Sequence[str | PathLike]) -> list[str]:
     """Give each picture a name for its result, without an ending and without doubles.
 
-    The name is that of the file without its ending. Where another picture has taken the name
-    (``a.jpg`` and ``a.png``), it is the file's whole name, and if need be a number after it.
-    Names that differ in upper and lower case only count as the same.
+    The name is that of the file without its ending. If another picture already has this name
+    (``a.jpg`` and ``a.png``), it is the whole name of the file, followed by a number if needed.
+    Names that differ only in upper and lower case count as the same.
 
     Args:
         paths (Sequence[str | PathLike]): The pictures.
@@ -83,8 +84,8 @@ def read_size(
         path (str | PathLike): The picture.
         max_pixels (int): A picture of more pixels is refused. Defaults to ``MAX_PIXELS``.
         decode (bool): Whether to decode the picture too, which finds a file that is cut off.
-            Where the format allows, it is decoded at 1/8 of its size: faster, and still in need
-            of all of its data. Defaults to False.
+            If the format allows, the picture is decoded at 1/8 of its size, which is faster and
+            still needs all of its data. Defaults to False.
 
     Returns:
         tuple: Width and height, and the orientation (1 to 8, 1 is upright).
@@ -111,7 +112,7 @@ def read_size(
 def read_picture(path: str | PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Read a picture as OpenCV reads it: upright, in colour, without its alpha channel.
 
-    Of an animation it is the first picture. 16 bits a channel become 8.
+    For an animation this is the first picture. Channels of 16 bits become 8 bits.
 
     Args:
         path (str | PathLike): The picture.
@@ -132,10 +133,10 @@ def read_picture(path: str | PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarr
 
 
 def pixels_of(picture) -> np.ndarray:
-    """Convert a picture of Pillow's to an array as OpenCV has it, without its alpha channel.
+    """Convert a picture of Pillow to an array as OpenCV has it, without its alpha channel.
 
     Args:
-        picture (PIL.Image.Image): In any mode. 16 bits a channel become 8.
+        picture (PIL.Image.Image): In any mode. Channels of 16 bits become 8 bits.
 
     Returns:
         np.ndarray: (H, W, 3) uint8, BGR.
@@ -144,7 +145,7 @@ def pixels_of(picture) -> np.ndarray:
         ValueError: If the pixels are fractions, whose range nobody knows.
     """
     if picture.mode == 'F':
-        raise ValueError('its pixels are fractions; save it with 8 bits a channel')
+        raise ValueError('its pixels are fractions; save it with 8 bits for each channel')
     if picture.mode.startswith('I'):  # 16 bits of grey, which convert() would cut off at 255
         grey = (np.asarray(picture).clip(0, 65535) >> 8).astype(np.uint8)  # (H, W)
         return np.repeat(grey[..., None], 3, axis=2)

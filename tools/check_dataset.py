@@ -27,8 +27,8 @@ _COLOURS = {'error': 'red', 'warning': 'yellow', 'note': 'cyan'}
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(
         description=__doc__,
-        epilog='The exit status is 1 if there are errors, else 0: warnings and notes (what is '
-        'left out on purpose) do not count.',
+        epilog='The exit status is 1 if there are errors, else 0. Warnings, and notes on what is '
+        'left out on purpose, do not count.',
     )
     parser.add_argument('ann', help='annotation file, for example person_keypoints_train.json')
     parser.add_argument('images', help='folder that file_name in ANN is relative to')
@@ -36,32 +36,32 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--metainfo',
         metavar='FILE',
         default=COCO_METAINFO,
-        help="metainfo file, or the name of one of MMPose's, as crowdpose.py (default: COCO's)",
+        help="metainfo file, or the name of one of MMPose's, like crowdpose.py (default: COCO's)",
     )
     parser.add_argument(
         '--min-keypoints',
         type=whole_number(0),
         metavar='N',
         default=10,
-        help='labelled keypoints an image needs for training, as min_labelled_keypoints in the '
+        help='labelled keypoints that an image needs for training: min_labelled_keypoints of the '
         'config (default: %(default)s)',
     )
     parser.add_argument(
         '--no-area',
         action='store_true',
-        help='the metric is set to use_area=False (CrowdPose): do without `area`',
+        help='do not ask for `area`; for data whose metric has use_area=False (CrowdPose)',
     )
     parser.add_argument(
         '--headers-only',
         action='store_true',
-        help='do not decode the images: faster, but does not find those that are cut off',
+        help='do not decode the images: faster, but images that are cut off are not found',
     )
     parser.add_argument(
         '--max-pixels',
         type=whole_number(),
         metavar='N',
         default=MAX_PIXELS,
-        help='an image of more pixels is refused, as by max_pixels of the data set in the config '
+        help='refuse images of more pixels: max_pixels of the data set in the config '
         '(default: %(default)s)',
     )
     parser.add_argument(
@@ -69,7 +69,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         type=whole_number(0),
         metavar='N',
         default=5,
-        help='examples of a kind that are printed (default: %(default)s)',
+        help='number of examples to print of each kind (default: %(default)s)',
     )
     parser.add_argument('--json', metavar='FILE', help='write all findings and the summary here')
     return parser.parse_args(argv)

@@ -7,8 +7,8 @@
 
 Prints versions, and runs what is compiled (MMCV's operators, xtcocotools' masks,
 OpenCV's JPEG codec) on inputs whose results are known by hand. After a failed check the
-next ones run in a new process, so a broken or crashing package hides no other. For each
-failure the command that mends it is printed, and the exit status is 1.
+next checks run in a new process, so one broken package does not hide another. For each
+failure the tool prints the command that mends it, and the exit status is 1.
 """
 
 import argparse
@@ -242,16 +242,16 @@ def check_gpu() -> str:
             ['nvidia-smi', '-L'], capture_output=True, check=False
         ).stdout.startswith(b'GPU'):
             return (
-                f'nvidia-smi sees one, torch does not: its CUDA {torch.version.cuda} may need '
-                'a newer driver. Everything runs on the CPU'
+                f'nvidia-smi sees a GPU, torch does not: CUDA {torch.version.cuda} of torch may '
+                'need a newer driver. Everything runs on the CPU'
             )
         return 'none, everything runs on the CPU'
     from mmcv.ops import get_compiling_cuda_version, sigmoid_focal_loss
 
     if get_compiling_cuda_version() == 'not available':
         raise RuntimeError(
-            'MMCV was compiled without CUDA, so its operators fail on the GPU; remove it, and the '
-            'remedy gives MMCV the operators of torchvision, which run on the GPU'
+            'MMCV was compiled without CUDA, so its operators fail on the GPU; the remedy removes '
+            'MMCV and installs it with the operators of torchvision, which run on the GPU'
         )
     run_shared_operators('cuda')
     # Logit 0 is probability 0.5: alpha * 0.5 ** gamma * ln 2 for the class,

@@ -34,12 +34,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='where the log goes')
     add_data_root(parser)
     parser.add_argument(
-        '--tta', action='store_true', help='merge the poses of several sizes and mirrored images'
+        '--tta', action='store_true', help='merge the poses of several sizes and of mirrored images'
     )
     parser.add_argument(
         '--optimize',
         choices=PRECISIONS,
-        help='prepare the model for speed, to compute in this precision',
+        help='prepare the model for speed, and compute in this precision',
     )
     parser.add_argument('--out', help='file for the metrics, .json')
     parser.add_argument('--dump', help='file for the predictions, .json')
@@ -48,14 +48,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--quiet',
         action='store_true',
-        help='show a bar and the metrics alone; the rest goes to test.log in the work directory',
+        help='show a bar and the metrics only; the rest goes to test.log in the work directory',
     )
     add_launcher(parser)
     return parser.parse_args()
 
 
 def build_config(args: argparse.Namespace) -> config.Config:
-    """Read the config and make of it what the command line says."""
+    """Read the config and change what the command line says."""
     cfg = config.load_config(args.config, args.cfg_options, args.work_dir)
     if args.data_root is not None:
         config.set_data_root(cfg, args.data_root, ('test',))
@@ -84,7 +84,7 @@ def build_config(args: argparse.Namespace) -> config.Config:
 
 
 def make_folders(args: argparse.Namespace, work_dir: str) -> None:
-    """See that all results can be written, before the work."""
+    """Check before the work that all results can be written."""
     make_folder(work_dir, f'--work-dir {work_dir}')
     if args.show_dir is not None:
         make_folder(args.show_dir, f'--show-dir {args.show_dir}')

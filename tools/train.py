@@ -8,11 +8,11 @@ On the 8 GPUs of a machine, with the batch of the paper on any number of them::
 
     bash tools/dist_train.sh configs/directpose/CONFIG.py 8 --total-batch-size 32
 
-On several machines see tools/dist_train.sh and tools/slurm_train.sh. After an interruption, the
-same line with ``--resume`` goes on from the last checkpoint.
+For several machines see tools/dist_train.sh and tools/slurm_train.sh. After an interruption, the
+same command with ``--resume`` goes on from the last checkpoint.
 
-SIGTERM and Ctrl-C let the step end, save its checkpoint, and end with the signal's exit status;
-another one after five seconds ends at once.
+After SIGTERM or Ctrl-C the current step ends, its checkpoint is saved, and the exit status is that
+of the signal. A second signal ends the process at once, if it comes five seconds later.
 """
 
 import argparse
@@ -45,7 +45,8 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from this checkpoint, or from the last good one in the work directory',
+        help='go on from this checkpoint, or without a value from the last good one of the work '
+        'directory',
     )
     parser.add_argument(
         '--total-batch-size',
@@ -59,12 +60,12 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='fp16',
         choices=['fp16', 'bf16'],
-        help='automatic mixed precision: fp16 on GPUs, the default, or bf16 also on CPUs',
+        help='train in mixed precision: fp16 (the default, on GPUs only) or bf16 (also on CPUs)',
     )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help="scale the learning rate by the batch size over the config's base_batch_size",
+        help="multiply the learning rate by the batch size divided by the config's base_batch_size",
     )
     parser.add_argument(
         '--seed', type=whole_number(0, 2**32 - 1), help='seed of all random numbers'
@@ -74,14 +75,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--quiet',
         action='store_true',
-        help='show bars and results alone; the rest goes to train.log in the work directory',
+        help='show bars and results only; the rest goes to train.log in the work directory',
     )
     add_launcher(parser)
     return parser.parse_args()
 
 
 def build_config(args: argparse.Namespace) -> config.Config:
-    """Read the config and make of it what the command line says."""
+    """Read the config and change what the command line says."""
     cfg = config.load_config(args.config, args.cfg_options, args.work_dir)
     if args.data_root is not None:
         config.set_data_root(cfg, args.data_root)
@@ -107,7 +108,7 @@ def set_resume(cfg: config.Config, checkpoint: str) -> None:
     if checkpoint == 'auto':
         checkpoint, damaged = find_resumable_checkpoint(cfg.work_dir)
         for path in damaged:
-            print(f'{path} is damaged and is passed over.')
+            print(f'{path} is damaged and is skipped.')
         if checkpoint is None:
             print(f'{cfg.work_dir} has no checkpoint to resume: training starts anew.')
             return

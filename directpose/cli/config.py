@@ -18,11 +18,11 @@ from .spelling import check_options, check_spelling
 def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None = None) -> Config:
     """Read a config, override settings in it and decide on the work directory.
 
-    A config is a Python program that reading it runs: read your own, or read it first.
+    A config is a Python program, and reading it runs it. Look at a config before you use it.
 
     Args:
         path (str): A config file.
-        cfg_options (dict, optional): Settings by dotted names, which go before the file's.
+        cfg_options (dict, optional): Settings by dotted names, which replace those of the file.
         work_dir (str, optional): Where to write. Defaults to the config's ``work_dir``, or
             ``work_dirs/<name of the config>``.
 
@@ -30,8 +30,8 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
         Config: The config.
 
     Raises:
-        UserError: If there is no such file, if it is not Python, if it or one of its bases raises
-            an error, or if it has a misspelt name.
+        UserError: If there is no such file, if it is not Python, if the config or one of its bases
+            raises an error, or if it has a misspelt name.
     """
     if not osp.isfile(path):
         raise UserError(
@@ -75,8 +75,8 @@ def _describe_reading_error(error: Exception, path: str) -> str:
         cause = cause.__context__
     reason = str(cause).strip().partition('\n')[0]
     return (
-        f'{path}: this config cannot be read, for {where} raises {type(cause).__name__}: {reason} '
-        '(DIRECTPOSE_TRACEBACK=1 shows where this comes from)'
+        f'{path}: this config cannot be read, because {where} raises {type(cause).__name__}: '
+        f'{reason} (DIRECTPOSE_TRACEBACK=1 shows where this comes from)'
     )
 
 
@@ -105,7 +105,7 @@ def set_data_root(
             data of the training.
 
     Raises:
-        UserError: If one folder is given for several, or an 'OLD' is none of the config's.
+        UserError: If one folder is given for several, or if 'OLD' is no folder of the config.
     """
     datasets = {split: list(_datasets(cfg.get(f'{split}_dataloader'))) for split in splits}
     roots = {
@@ -141,8 +141,8 @@ def _read_moves(given: list[str], roots: set[str]) -> dict[str, str]:
         else:
             options = ' '.join(f'--data-root {root}=FOLDER' for root in sorted(roots))
             raise UserError(
-                f'--data-root {one}: the config has its data under {len(roots)} folders, so say '
-                f'which one moves where: {options}'
+                f'--data-root {one}: the config has its data in {len(roots)} folders; give an '
+                f'option for each: {options}'
             )
     return moves
 
@@ -155,7 +155,7 @@ def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
         splits (tuple[str, ...]): Which of train, val and test to check.
 
     Raises:
-        UserError: If one is missing, if the config has no data at all, or if MMPose's
+        UserError: If a file or folder is missing, if the config has no data at all, or if MMPose's
             ``MultiDatasetEvaluator`` could not tell the data sets apart.
     """
     for name in ('model', f'{splits[0]}_dataloader'):
@@ -204,7 +204,7 @@ def _check_evaluator(cfg: Config, split: str) -> None:
     if unknown:
         raise UserError(
             f'{split}_evaluator: MultiDatasetEvaluator would leave out the data sets {unknown} of '
-            f'{split}_dataloader, since it knows {names} alone; {remedy}'
+            f'{split}_dataloader, because it only knows {names}; {remedy}'
         )
     if "'dataset_name'" not in repr(loader):
         raise UserError(
@@ -231,10 +231,9 @@ def _name_of(dataset: ConfigDict) -> str:
 def set_total_batch_size(cfg: Config, total: int, world_size: int) -> None:
     """Make the batch over all processes ``total``, whatever their number.
 
-    The config's ``train_dataloader.batch_size`` is the most that one process takes at once. If
-    its share is more, the share is split into equal batches whose gradients are averaged.
-    Losses are normalised per batch, so the average over these is to the model what the
-    average over processes is.
+    The config's ``train_dataloader.batch_size`` is the largest batch of one process. If the share
+    of a process is larger, it is split into equal batches whose gradients are averaged. Losses
+    are normalised per batch, so batches of one process count like batches of several.
 
     Args:
         cfg (Config): The config, changed in place.
@@ -343,7 +342,7 @@ def dump_predictions(cfg: Config, path: str) -> None:
         path (str): A JSON file; see :class:`~directpose.engine.PoseDump` for its content.
 
     Raises:
-        UserError: If the name does not end as JSON's does.
+        UserError: If the name does not end in .json.
     """
     if not path.endswith('.json'):
         raise UserError(f'--dump {path}: the predictions are JSON; end the name with .json')

@@ -164,11 +164,11 @@ def choose_display(quiet: bool, log: str | Path, is_main: bool) -> Iterator[list
 
     Args:
         quiet (bool): Whether what is printed, logged and warned goes to a file.
-        log (str | Path): The file. What it has is kept.
+        log (str | Path): The file. New text is appended to it.
         is_main (bool): Whether this is the one process that shows anything when quiet.
 
     Yields:
-        list[Hook]: What the runner needs for it as custom hooks.
+        list[Hook]: Custom hooks that the runner needs for the display.
     """
     if not quiet:
         yield []

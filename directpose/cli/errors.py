@@ -14,7 +14,7 @@ from directpose.pictures import PictureError
 
 
 class UserError(Exception):
-    """What was asked for cannot be done, and the message says what to do instead.
+    """A mistake of the user. The message says what to do instead.
 
     The message is one line that names the file or option. The command lines print it without a
     traceback.
@@ -35,8 +35,8 @@ _FOR_PEOPLE = (
 def errors_as_messages(config: str = 'the config') -> Iterator[None]:
     """End the process with one line, without a traceback, for errors that a user can mend.
 
-    Errors of a config's parts belong to these. With ``DIRECTPOSE_TRACEBACK=1`` in the environment
-    all come with their traceback.
+    These include errors of the parts of a config. With ``DIRECTPOSE_TRACEBACK=1`` in the
+    environment, all errors have their traceback.
 
     Args:
         config (str): The file of the config that is built, for messages.

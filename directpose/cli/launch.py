@@ -86,13 +86,13 @@ def set_launcher(cfg: Config, launcher: str) -> None:
 
 
 def check_same_checkpoint(path: str | None) -> None:
-    """See that all processes go on from the same checkpoint, once they have joined.
+    """Check that all processes go on from the same checkpoint, after they have joined.
 
     Args:
         path (str, optional): What this process goes on from; None if it starts anew.
 
     Raises:
-        UserError: If they do not: machines without a shared disk have not all got the file.
+        UserError: If they do not, because machines without a shared disk lack the file.
     """
     chosen = all_gather_object(path and osp.basename(path))
     if len(set(chosen)) > 1:

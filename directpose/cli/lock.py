@@ -21,8 +21,8 @@ LOCK_FILE = '.train.lock'
 def lock_work_dir(work_dir: str, rank: int = 0) -> Iterator[None]:
     """Hold a work directory for the time of a block.
 
-    The operating system drops the lock when the process ends, however it ends; the file that
-    stays behind means nothing. On Windows there is no such lock, and nothing is locked.
+    The operating system drops the lock when the process ends, however it ends. The file stays,
+    but locks nothing then. On Windows there is no such lock, and nothing is locked.
 
     Args:
         work_dir (str): The folder, which is made if there is none.

@@ -49,7 +49,7 @@ def add_data_root(parser: argparse.ArgumentParser) -> None:
         '--data-root',
         action='append',
         metavar='FOLDER',
-        help="folder of the data that replaces the config's; if the config has several folders, "
+        help="folder of the data, in place of the config's; if the config has several folders, "
         'give an option OLD=NEW for each',
     )
 
@@ -90,7 +90,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def make_folder(folder: str | Path, option: str) -> None:
-    """Make the folder of a result, and see before the work that it can be written to.
+    """Make the folder of a result, and check before the work that it can be written to.
 
     Args:
         folder (str | Path): The folder, which may be there already.

@@ -22,7 +22,7 @@ class JSONLines:
         self._file = path.open('w', encoding='utf-8', errors=_NO_TEXT)
 
     def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
-        """Add a picture; or a frame, with its number and its time in seconds."""
+        """Add a picture, or a frame with its number and its time in seconds."""
         line: dict[str, Any] = dict(source=source)
         if time is not None:
             line.update(frame=frame, time=round(time, 4))
@@ -34,11 +34,11 @@ class JSONLines:
 
 
 class CSV:
-    """A row for each person, written at once. Empty fields: no frame, or no identity.
+    """A row for each person, written at once. Without a frame or an identity, its field is empty.
 
     Args:
         path (Path): The file to write.
-        keypoint_names (list[str]): Two columns each, ``NAME_x`` and ``NAME_y``.
+        keypoint_names (list[str]): Each name has two columns, ``NAME_x`` and ``NAME_y``.
         rates_keypoints (bool): Whether each keypoint has two more columns: ``NAME_score`` and
             ``NAME_hidden``.
     """
@@ -91,7 +91,7 @@ class COCO:
 
 
 class YOLO:
-    """A label file of YOLO-pose for each picture, and an empty one where nobody is.
+    """A label file of YOLO-pose for each picture, which is empty if nobody is found.
 
     Args:
         folder (Path): Where to write.

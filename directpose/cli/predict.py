@@ -6,8 +6,8 @@
     directpose predict 0
 
 writes into the folder poses: drawn pictures, H.264 video with its sound, and poses.jsonl with
-a line for each picture or frame. A picture without people is an answer. A broken one is named,
-counted and passed over, and the exit status is then 1.
+a line for each picture or frame. A picture without people is no error. A broken picture is named,
+counted and skipped, and the exit status is then 1.
 """
 
 import argparse
@@ -31,13 +31,13 @@ from .sources import Sources, find_sources
 
 FORMATS = ('drawn', 'jsonl', 'csv', 'coco', 'yolo')
 AHEAD = 4
-"""So many frames are read before they are needed, and so many wait to be written."""
+"""The number of frames that are read ahead, and of frames that may wait to be written."""
 
 TINY = 'directpose-tiny'
 """The model that comes with the package."""
 
 SCORE_THR = 0.2
-"""Products of two probabilities are low: few of the better poses are below this score."""
+"""Scores are products of two probabilities, so they are low. Few good poses are below this one."""
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -59,7 +59,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='an exported model, .onnx, or the name of one that comes with the package; '
         'default: %(default)s, which never saw photographs of people',
     )
-    parser.add_argument('--out', type=Path, default=Path('poses'), help='default: %(default)s')
+    parser.add_argument(
+        '--out', type=Path, default=Path('poses'), help='folder to write; default: %(default)s'
+    )
     parser.add_argument(
         '--save',
         nargs='+',
@@ -80,11 +82,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--kpt-thr',
         type=score,
         default=0.0,
-        help='draw no keypoint whose score is below it; for models that rate keypoints; default: '
-        '%(default)s, which draws all',
+        help='draw no keypoint with a lower score; only for models that rate keypoints; default: '
+        '%(default)s, which draws all keypoints',
     )
-    parser.add_argument('--boxes', action='store_true', help='draw boxes')
-    parser.add_argument('--scores', action='store_true', help='write the scores')
+    parser.add_argument('--boxes', action='store_true', help='draw the boxes of people')
+    parser.add_argument('--scores', action='store_true', help='draw the scores of people')
     parser.add_argument(
         '--track', action='store_true', help='give each person of a video one number in all frames'
     )
@@ -92,13 +94,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--smooth', action='store_true', help='smooth keypoints over time; includes --track'
     )
     parser.add_argument(
-        '--max-frames', type=whole_number(), metavar='N', help='stop a video after so many frames'
+        '--max-frames', type=whole_number(), metavar='N', help='stop each video after N frames'
     )
     parser.add_argument(
         '--threads',
         type=whole_number(),
         metavar='N',
-        help='of ONNX Runtime; default: as many as the processors that the process may use',
+        help='threads of ONNX Runtime; default: the processors that the process may use',
     )
     args = parser.parse_args(argv)
     args.track |= args.smooth
@@ -209,7 +211,7 @@ class Predictor:
         writer.write(drawn, frame.time)
 
     def pass_over(self, message: str, number: int = 1) -> None:
-        print(f'passed over: {message}', file=sys.stderr)
+        print(f'skipped: {message}', file=sys.stderr)
         self.broken += number
 
     def summary(self) -> str:
@@ -220,7 +222,7 @@ class Predictor:
             parts.append(_count(self.frames, 'frame'))
         text = f'{", ".join(parts)}, {_count(self.people, "person", "people")}'
         if self.broken:
-            text += f', {self.broken} broken and passed over'
+            text += f', {self.broken} broken and skipped'
         text += f'; results are in {self.args.out}'
         if (self.pictures or self.frames) and not self.people and self.args.model == TINY:
             text += (
@@ -319,10 +321,10 @@ def _count(number: int, one: str, many: str | None = None) -> str:
 
 
 def check_targets(args: argparse.Namespace, sources: Sources) -> None:
-    """See that no source is written over, and that each format suits the sources.
+    """Check that no source is overwritten, and that each format suits the sources.
 
     Raises:
-        ValueError: If that is not so.
+        ValueError: If a source would be overwritten, or if a format does not suit the sources.
     """
     if sources.videos and {'coco', 'yolo'} & set(args.save):
         raise ValueError(
@@ -342,7 +344,7 @@ def check_targets(args: argparse.Namespace, sources: Sources) -> None:
         target = args.out / f'{name}{ending}'
         if os.path.realpath(target) in existing:
             raise ValueError(
-                f'{target} is a source, and would be written over; choose another --out'
+                f'{target} is a source, and would be overwritten; choose another --out'
             )
 
 

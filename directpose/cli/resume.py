@@ -15,13 +15,13 @@ def _iteration(path: str) -> int | None:
 def find_resumable_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
     """Find the last good checkpoint of a run.
 
-    That is the one named in ``last_checkpoint``. Where this file or the checkpoint is missing or
-    damaged (a full disk, an interrupted copy), it is the intact one of the latest iteration
-    beside it, whatever the times of the files: copying changes them.
+    This is the checkpoint that ``last_checkpoint`` names. If this file or the checkpoint is missing
+    or damaged (a full disk, an interrupted copy), it is the intact checkpoint of the latest
+    iteration in the folder. The times of the files do not count, because copying changes them.
 
-    ``last_checkpoint`` holds a path, which in a copied folder leads to the run that was copied.
-    A file of the same name in ``work_dir`` therefore goes first; the path counts where there is
-    none, as with a checkpoint hook whose ``out_dir`` is elsewhere.
+    ``last_checkpoint`` holds a path. In a copied folder this path leads to the original run.
+    Therefore a file of the same name in ``work_dir`` comes first. Without such a file the path
+    counts, as with a checkpoint hook whose ``out_dir`` is elsewhere.
 
     Args:
         work_dir (str): The run's folder.
@@ -29,7 +29,7 @@ def find_resumable_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
     Returns:
         tuple:
         - path (str | None): The checkpoint, or None if there is no good one.
-        - damaged (list[str]): The later ones that were passed over.
+        - damaged (list[str]): The later checkpoints that were skipped because they are damaged.
     """
     folders = [work_dir]
     candidates = []

@@ -20,7 +20,7 @@ class Sources:
     videos: list[str | int] = field(default_factory=list)
     """Paths, addresses, and numbers of cameras."""
     others: list[str] = field(default_factory=list)
-    """Files of a folder that are neither."""
+    """Files of a folder that are no pictures and no videos."""
 
     def names(self) -> list[str]:
         """A name for the results of each picture, then of each video; no two are the same."""
@@ -45,7 +45,7 @@ def find_sources(arguments: list[str]) -> Sources:
         Sources: What was found.
 
     Raises:
-        ValueError: If something does not exist, or if a folder or pattern has nothing.
+        ValueError: If something does not exist, or if a folder or a pattern has no files to read.
     """
     found = Sources()
     for argument in arguments:
@@ -67,7 +67,7 @@ def find_sources(arguments: list[str]) -> Sources:
             matches = sorted(path for path in glob.glob(argument, recursive=True))
             matches = [path for path in matches if not os.path.isdir(path)]
             if not matches:
-                raise ValueError(f'{argument}: no file has a name of this pattern')
+                raise ValueError(f'{argument}: no file matches this pattern')
             for path in matches:
                 (found.videos if _is_video(path) else found.pictures).append(path)
         else:

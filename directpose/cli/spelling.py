@@ -132,7 +132,9 @@ def _refuse(place: str, name: str, known: set[str], path: str) -> None:
 
 def _hint(name: str, known: set[str]) -> str:
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f'did you mean {nearest[0]}?' if nearest else f'there are {", ".join(sorted(known))}'
+    if nearest:
+        return f'did you mean {nearest[0]}?'
+    return f'the known ones are {", ".join(sorted(known))}'
 
 
 def _typed_dicts(

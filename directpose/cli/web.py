@@ -54,14 +54,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         type=whole_number(),
         default=50,
         metavar='MB',
-        help='the largest file; default: %(default)s',
+        help='largest size of a file; default: %(default)s',
     )
     parser.add_argument(
         '--max-frames',
         type=whole_number(),
         default=300,
         metavar='N',
-        help='frames of a clip; default: %(default)s',
+        help='use only the first N frames of a clip; default: %(default)s',
     )
     return parser.parse_args(argv)
 

@@ -1,4 +1,4 @@
-"""What would break, mislead or drop data, found before training."""
+"""Checks of a data set before training: what would break, mislead or be dropped."""
 
 from collections.abc import Callable
 
@@ -59,13 +59,13 @@ def check_annotations(
 
     Args:
         data (KeypointAnnotations): The data set, see :func:`load_annotations`.
-        min_keypoints (int): Labelled keypoints an image needs for training, as
+        min_keypoints (int): Labelled keypoints that an image needs for training, as
             ``min_labelled_keypoints`` in the config's ``filter_cfg``. Defaults to 10, the
             paper's.
-        use_area (bool): As in the config's ``CocoMetric``; False where the data have no areas,
-            as CrowdPose. Defaults to True.
-        decode (bool): Decode the images whole, which finds those cut off, instead of reading
-            their headers only. Defaults to True.
+        use_area (bool): As in the config's ``CocoMetric``. Give False if the data have no areas,
+            such as CrowdPose. Defaults to True.
+        decode (bool): Decode the images, which finds those that are cut off, and do not only read
+            their headers. Defaults to True.
         progress (Callable): Wraps the images while they are read, as
             ``progress(iterable, total=n)``; for example :func:`rich.progress.track`.
         max_pixels (int): An image of more pixels is refused, as by the data set's option of
@@ -91,8 +91,8 @@ def find_errors(
 ) -> list[Finding]:
     """Find the errors that keep a data set from being used, without opening an image.
 
-    The rest of what :func:`check_annotations` finds is in the image files, see
-    :func:`check_image_file`, or keeps nothing from working.
+    :func:`check_annotations` also finds errors in the image files, see :func:`check_image_file`,
+    and warnings and notes.
 
     Args:
         data (KeypointAnnotations): The data set.

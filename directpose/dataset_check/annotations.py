@@ -38,7 +38,7 @@ _REQUIRED_IDS = {
 
 @dataclass(frozen=True)
 class Person:
-    """One annotation; of whatever is annotated, animals too.
+    """One annotated instance: a person, an animal or another thing.
 
     Attributes:
         ann (dict): The entry of the file, untouched.
@@ -46,8 +46,8 @@ class Person:
         bbox (np.ndarray, optional): x, y, width, height in original pixels, shape (4,); None
             if the entry has no four numbers. They may be NaN.
         keypoints (np.ndarray, optional): x, y in original pixels and the visibility v, shape
-            (K, 3) with K as written, of all lists of keypoints; None if the entry has no such
-            numbers. They may be NaN.
+            (K, 3), where K is that of the file; None if the entry has no such numbers. They may be
+            NaN. If a person has several lists of keypoints, they are joined.
     """
 
     ann: dict

@@ -1,4 +1,4 @@
-"""All that can be found: how bad each is and what to do about it."""
+"""All kinds of findings: how bad each one is, and what to do about it."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -9,8 +9,8 @@ LEVELS = ('error', 'warning', 'note')
 # COCO's evaluation looks at the 20 best detections of an image (maxDets).
 MAX_PEOPLE = 20
 
-# An error breaks training or evaluation, or makes one of them silently wrong; a warning is
-# used, but maybe not as one expects; a note tells what is left out on purpose.
+# An error breaks training or evaluation, or makes one of them silently wrong. A warning names data
+# that are used, but maybe not as expected. A note names what is left out on purpose.
 KINDS: dict[str, tuple[str, str]] = {
     # The metainfo.
     'metainfo': (
@@ -20,24 +20,23 @@ KINDS: dict[str, tuple[str, str]] = {
     ),
     'sigmas-default': (
         'warning',
-        'Nothing to do, unless AP has to be comparable with the figures of others: then write '
-        'their sigmas into the metainfo.',
+        'Nothing to do, unless you compare AP with the figures of others: then write their sigmas '
+        'into the metainfo.',
     ),
     'flip-off': (
         'warning',
         'Name the mirrored keypoint in each `swap` of the metainfo, so that training and test-time '
-        'augmentation mirror images; nothing to do where no keypoints are left and right of each '
-        'other.',
+        'augmentation mirror images; nothing to do if the keypoints have no left and right.',
     ),
     'flip-pair': (
         'warning',
-        'Name the mirrored keypoint in `swap` of the metainfo; else the flip teaches left as '
-        'right.',
+        'Name the mirrored keypoint in `swap` of the metainfo; else the model learns left as right '
+        'from mirrored images.',
     ),
     # Categories.
     'category': (
         'error',
-        'Make one category with id 1 of all: tools/dataset_converters/merge_categories.py does it.',
+        'Merge the categories into one with id 1: tools/dataset_converters/merge_categories.py.',
     ),
     'category-unknown': (
         'error',
@@ -54,7 +53,7 @@ KINDS: dict[str, tuple[str, str]] = {
     ),
     'keypoint-never-labelled': (
         'warning',
-        'Label it, or remove it from the data and the metainfo: nothing can be learned of it.',
+        'Label it, or remove it from the data and the metainfo: no model can learn it.',
     ),
     # Ids.
     'duplicate-image-id': ('error', 'Give each image an id of its own.'),
@@ -86,8 +85,8 @@ KINDS: dict[str, tuple[str, str]] = {
     ),
     'image-turned': (
         'warning',
-        'Make sure that the annotations fit the image upright; better save it upright, without '
-        'an EXIF orientation.',
+        'Make sure that the annotations fit the upright image; it is better to save the image '
+        'upright, without an EXIF orientation.',
     ),
     # Fields of annotations.
     'missing-bbox': ('error', 'Write bbox as [x, y, width, height] in pixels.'),
@@ -117,8 +116,8 @@ KINDS: dict[str, tuple[str, str]] = {
     'area': ('error', 'Write the area as a number, in square pixels.'),
     'area-empty': (
         'warning',
-        'Write the area in square pixels: OKS is relative to it, so that nothing matches a '
-        'person without.',
+        'Write the area in square pixels: OKS is relative to the area, so nothing matches a '
+        'person without one.',
     ),
     # Keypoints and boxes.
     'keypoint-count': (
@@ -138,7 +137,7 @@ KINDS: dict[str, tuple[str, str]] = {
     'num_keypoints': ('warning', 'Write the number of keypoints with v > 0.'),
     'bbox-empty': (
         'warning',
-        'Write bbox as [x, y, width, height]; MMPose takes a person without one for invalid.',
+        'Write bbox as [x, y, width, height]; for MMPose a person without a box is invalid.',
     ),
     'bbox-outside': (
         'warning',
@@ -175,7 +174,7 @@ KINDS: dict[str, tuple[str, str]] = {
     ),
     'many-people': (
         'warning',
-        'Split the image, or raise maxDets of the evaluation: AP cannot reach 1, since only '
+        'Split the image, or raise maxDets of the evaluation: AP cannot reach 1, because only '
         f'the {MAX_PEOPLE} best detections of an image count.',
     ),
 }
@@ -189,13 +188,13 @@ class DatasetError(ValueError):
 
 
 class Finding(NamedTuple):
-    """Something found.
+    """Something that a check has found.
 
     Attributes:
         level (str): ``'error'``, ``'warning'`` or ``'note'``.
         kind (str): A key of ``KINDS``.
         where (str): The entry, by its id and file.
-        message (str): What is found there.
+        message (str): What was found there.
         remedy (str): What to do about it.
     """
 
@@ -218,7 +217,7 @@ def _printable(text: object) -> str:
 
 
 def describe(findings: Iterable[Finding], limit: int = 5) -> Iterator[str]:
-    """Tell what was found: a line for each kind, then examples and the remedy, indented.
+    """Describe findings: a line for each kind, then indented examples and the remedy.
 
     Args:
         findings (Iterable[Finding]): What was found.

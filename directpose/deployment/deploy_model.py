@@ -9,17 +9,17 @@ from directpose.models.decode import Poses
 
 
 class DeployModel(nn.Module):
-    """A trained estimator for export. Called in eager mode it returns what the file returns.
+    """A trained estimator for export. In eager mode it returns the same as the exported file.
 
-    It runs the estimator's layers and its decoder, and does the work of the data preprocessor
-    with operators that can be a part of a graph.
+    The module runs the estimator's layers and its decoder. It also does the work of the data
+    preprocessor, with operators that can be a part of a graph.
 
     Args:
         model (nn.Module): mmpose's ``BottomupPoseEstimator`` with a :class:`DirectPoseHead`,
             not prepared by :func:`~directpose.apis.optimize_for_inference`. It is switched to
             evaluation.
-        with_nms (bool): Whether NMS is part of the graph. Without it the outputs are its
-            candidates. Defaults to True.
+        with_nms (bool): Whether NMS is part of the graph. If not, the outputs are the candidates
+            of NMS. Defaults to True.
     """
 
     def __init__(self, model: nn.Module, with_nms: bool = True) -> None:
@@ -44,8 +44,8 @@ class DeployModel(nn.Module):
             head predicts, in input pixels, with R rows an image. The rows that hold no pose have
             the score -1.
 
-            Without NMS R is ``nms_pre`` times the number of levels. With it R is
-            ``max_per_img``, or that where it is less, and the poses come first, best first.
+            Without NMS, R is ``nms_pre`` times the number of levels. With NMS, R is
+            ``max_per_img``, or that number if it is smaller, and the poses come first, best first.
         """
         poses = self.decode(self.maps(images, image_sizes), image_sizes, score_thr)
         return tuple(field for field in poses if field is not None)
@@ -58,7 +58,8 @@ class DeployModel(nn.Module):
             image_sizes (Tensor): (N, 2), see :meth:`forward`.
 
         Returns:
-            tuple[list[Tensor], ...]: A level each, the keypoints in strides.
+            tuple[list[Tensor], ...]: Each list has one map for each level. Keypoints are in
+                strides.
         """
         return self.model.head(self.model.extract_feat(self._preprocess(images, image_sizes)))
 

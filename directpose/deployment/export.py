@@ -1,4 +1,4 @@
-"""Write a trained model to an ONNX file that says itself how it is to be used."""
+"""Write a trained model to an ONNX file, with the settings that a program needs to use it."""
 
 import json
 import warnings
@@ -37,8 +37,8 @@ def export_onnx(
 
     Batch, height and width are dynamic and have these names; height and width are multiples of
     the data preprocessor's ``pad_size_divisor``. Inputs and outputs are those of
-    :class:`DeployModel`; of a head that rates keypoints there are ``keypoint_scores`` and
-    ``keypoints_hidden`` too. What surrounds the network is in the metadata, as JSON:
+    :class:`DeployModel`. A head that rates keypoints adds ``keypoint_scores`` and
+    ``keypoints_hidden``. The metadata have the settings of the steps around the network, as JSON:
     ``short_side``, ``max_long_side``, ``pad_size_divisor``, ``score_thr``, ``keypoint_names``,
     ``skeleton_links`` and ``nms``, which is null where NMS is in the graph.
 
@@ -48,10 +48,10 @@ def export_onnx(
         path (str | Path): The file to write.
         resize (ShortSideResize): How its test pipeline resizes a picture.
         with_nms (bool): Whether NMS is part of the graph. Defaults to True.
-        half_weights (bool): Whether to store the weights in half precision: half the size, and
-            nothing is lost if the checkpoint has them so. They are single precision again when
-            the file is loaded. Batch norm then stays a node of its own, which runtimes merge into
-            its convolution. Defaults to False.
+        half_weights (bool): Whether to store the weights in half precision, which halves the size.
+            Nothing is lost if the checkpoint has half precision too. When the file is loaded, the
+            weights become single precision again. Batch norm then stays a node of its own, which
+            runtimes merge into its convolution. Defaults to False.
     """
     wrapper = _PosesAndMaps(DeployModel(model, with_nms))
     divisor = model.data_preprocessor.pad_size_divisor

@@ -42,7 +42,7 @@ def quantize(source: str | Path, path: str | Path, pictures: Iterable) -> None:
         source (str | Path): A file of :func:`export_onnx`.
         path (str | Path): The file to write. An older file of this name is replaced.
         pictures (Iterable): Pictures of the kind that the model will see, as
-            :class:`directpose.runtime.DirectPose` takes them. 100 are a good number.
+            :class:`directpose.runtime.DirectPose` takes them. About 100 pictures are enough.
 
     Raises:
         ValueError: If there are no pictures, if one cannot be read, or if the file is no model.

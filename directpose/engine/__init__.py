@@ -1,6 +1,6 @@
 """How models are trained: optimiser, checkpoints, resuming, many processes.
 
-Importing it makes ``torch.load`` accept MMEngine's checkpoints, safely.
+The import of this package makes ``torch.load`` accept MMEngine's checkpoints, safely.
 """
 
 from . import packaged_weights  # noqa: F401, registers directpose://

@@ -29,8 +29,8 @@ def _written_beside(path: str | Path, size: int, mode: str, **kwargs):
         with suppress(OSError):
             os.remove(beside)
         raise DiskError(
-            f'{path}: cannot be written ({error.strerror}), {size:,} bytes; make room or see to '
-            'the permissions of the folder; what was there before is unchanged'
+            f'{path}: cannot be written ({error.strerror}), {size:,} bytes; make room or check '
+            'the permissions of the folder; the earlier file is unchanged'
         ) from error
 
 

@@ -8,9 +8,9 @@ from mmengine.runner import Runner
 def share_buffers(runner: Runner) -> None:
     """Give all processes the buffers of the first one, whose weights are saved.
 
-    Where there is no SyncBN, as on the CPU, every process has statistics of batch norm of its
-    own. With this, a validation tells of the model that a checkpoint holds, and a training that
-    goes on from the checkpoint is the training that was not interrupted.
+    Without SyncBN, as on the CPU, every process has its own statistics of batch norm. After this
+    call, a validation tests the model that a checkpoint holds, and a training that goes on from the
+    checkpoint is the same as without the interruption.
 
     Args:
         runner (Runner): The runner. The averages of its ``EMAHook`` are shared too.

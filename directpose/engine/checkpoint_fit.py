@@ -1,4 +1,4 @@
-"""Whether a checkpoint is of a model. MMEngine only warns of weights that do not fit."""
+"""Check that a checkpoint fits a model. MMEngine only warns if weights do not fit."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -18,7 +18,7 @@ _COUNTER = '.num_batches_tracked'
 def check_weights(
     model: nn.Module, checkpoint: dict, path: str, for_training: bool = False
 ) -> None:
-    """Check that a checkpoint has the weights of a model.
+    """Check that a checkpoint has all weights of a model.
 
     Args:
         model (nn.Module): The model as the config builds it.
@@ -68,10 +68,10 @@ def _describe_misfit(ours: dict, theirs: dict) -> str | None:
 
 @HOOKS.register_module()
 class CheckLoadedHook(Hook):
-    """Refuse a checkpoint that is not of the model which a training starts with.
+    """Refuse a checkpoint that does not fit the model of the training.
 
-    It sees each checkpoint before MMEngine uses it, whoever built the Runner, and takes out
-    what MMEngine would execute.
+    The hook sees each checkpoint before MMEngine uses it, whoever built the Runner. It removes the
+    text that MMEngine would execute.
 
     - **Resuming** (``resume=True``) needs all weights and the state of a training.
     - **Starting** (``load_from``) takes weights of the model, or of parts of it, such as a
@@ -100,8 +100,8 @@ class CheckLoadedHook(Hook):
         ours, theirs = _names_of(runner.model), state_dict_of(checkpoint)
         if not ours.keys() & theirs.keys():
             raise CheckpointError(
-                f"{path}: has no weight of the config's model, but such as {next(iter(theirs), '')}"
-                '; give a checkpoint of this model, or of a part of it'
+                f"{path}: has no weight of the config's model, only others such as "
+                f'{next(iter(theirs), "")}; give a checkpoint of this model, or of a part of it'
             )
         misfit = _describe_misfit(ours, theirs)
         if misfit and not self.allow_partial:

@@ -18,10 +18,10 @@ from .read_checkpoint import find_non_finite
 class AtomicCheckpointHook(CheckpointHook):
     """Save checkpoints so that there is a good one at every moment.
 
-    MMEngine's hook writes in place and deletes the old file before it writes the new one, so a
-    run killed in between has lost both. Here a file is written beside and renamed, then
-    ``last_checkpoint`` is, and only then the old file goes. A checkpoint with a weight, or a
-    state of the optimiser, that is NaN or infinite is never saved.
+    MMEngine's hook deletes the old file before it writes the new one, so a run that is killed in
+    between has lost both. This hook writes a new file under another name and renames it. Then it
+    does the same with ``last_checkpoint``, and only then deletes the old file. It never saves a
+    checkpoint in which a weight or a state of the optimiser is NaN or infinite.
 
     Args:
         backend_args (dict): The storage. Defaults to ``dict(backend='atomic_local')``.
@@ -34,7 +34,7 @@ class AtomicCheckpointHook(CheckpointHook):
         super().__init__(*args, backend_args=backend_args, **kwargs)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Refuse to save what no training can go on from.
+        """Refuse to save a checkpoint from which no training can go on.
 
         Raises:
             NonFiniteError: If a number is NaN or infinite.

@@ -9,8 +9,9 @@ from mmpose.datasets.transforms import RandomFlip
 def turn_flips_off(dataset: object) -> None:
     """Switch the flips off in the pipelines of data sets that have no flip pairs, in place.
 
-    A data set sees to its own pipeline. It cannot see that of a wrapper around it, such as
-    ``CombinedDataset(pipeline=[..., RandomFlip])``, which would mirror its images all the same.
+    A data set switches the flips in its own pipeline off. But it cannot see the pipeline of a
+    wrapper, such as ``CombinedDataset(pipeline=[..., RandomFlip])``, which would still mirror
+    images.
 
     Args:
         dataset (object): A data set, or a wrapper with ``dataset`` or ``datasets``.

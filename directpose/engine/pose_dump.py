@@ -19,7 +19,7 @@ class PoseDump(BaseMetric):
     ``keypoints_hidden`` (K numbers) too.
 
     Args:
-        out_file (str): The file.
+        out_file (str): The JSON file to write.
         collect_device (str): As in :class:`mmengine.evaluator.BaseMetric`. Defaults to 'cpu'.
     """
 
@@ -55,7 +55,7 @@ class PoseDump(BaseMetric):
         """Write the file.
 
         Args:
-            results (list[dict]): Of all images.
+            results (list[dict]): The poses of all images.
 
         Returns:
             dict: Empty, as there is nothing to score.

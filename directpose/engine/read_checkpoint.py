@@ -158,7 +158,7 @@ def download(url: str, folder: str | None = None, progress: bool = True) -> str:
             torch.hub.download_url_to_file(url, path, progress=progress)
         except (URLError, OSError, ValueError) as error:
             raise CheckpointError(
-                f'{url}: cannot be fetched ({getattr(error, "reason", error)}); see to the '
+                f'{url}: cannot be fetched ({getattr(error, "reason", error)}); check the '
                 'connection, or give the path of a file'
             ) from error
     if carried:
@@ -184,11 +184,11 @@ def _load_url(url: str, model_dir=None, map_location=None, progress=True, **kwar
 
 
 def read_all_checkpoints_safely() -> None:
-    """Let everything that MMEngine loads in this process go through :func:`read_checkpoint`.
+    """Make MMEngine read every checkpoint in this process with :func:`read_checkpoint`.
 
     This includes ``load_from``, ``--resume``, ``init_cfg=dict(type='Pretrained')`` and the model
-    zoos of OpenMMLab. It changes MMEngine for the whole process, so command lines call it and
-    importing the package does not.
+    zoos of OpenMMLab. The function changes MMEngine for the whole process. Therefore the command
+    lines call it, and the import of the package does not.
     """
     CheckpointLoader.register_scheme('', loader=load_from_local, force=True)
     mmengine_checkpoint.load_url = _load_url

@@ -1,4 +1,4 @@
-"""Random states that follow from what is computed, not from what was computed before.
+"""Random states that depend on the current sample or step, not on what was computed before.
 
 A run that is interrupted and resumed draws the same random numbers as one that was not, because
 each sample draws from (seed, position of the sample in training) and each step from

@@ -32,7 +32,7 @@ class StopSignals:
         unknown = [name for name in names if not hasattr(signal.Signals, name)]
         if unknown:
             raise ValueError(
-                f'stop_signals has {unknown}, which this system has no signals of; give names '
+                f'stop_signals has {unknown}, which are no signals of this system; give names '
                 "such as 'SIGTERM'"
             )
         self._signums = [signal.Signals[name] for name in names]
@@ -40,7 +40,7 @@ class StopSignals:
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """Note the signals for the time of a block; only the main thread of a process can."""
+        """Note the signals for the time of a block. This works only in the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -25,14 +25,16 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
     - **An iteration is an optimiser step.** Under gradient accumulation
       (``optim_wrapper.accumulative_counts``) it takes several batches, so ``max_iters``, the
       schedule and all intervals keep their meaning.
-    - **A resumed run is the run.** Data order, augmentation and all random numbers of a step
-      follow from the seed and the iteration (see :mod:`directpose.engine.seeding`).
-    - **Resuming starts at once.** The data loader starts after the checkpoint is loaded, at the
-      right sample, where MMEngine's replays it from the first.
-    - **A signal ends it in order.** The step ends, its checkpoint is saved, and
+    - **A resumed run is the same as an uninterrupted one.** Data order, augmentation and all random
+      numbers of a step follow from the seed and the iteration (see
+      :mod:`directpose.engine.seeding`).
+    - **A resumed run starts at once.** The data loader starts at the right sample. MMEngine's loop
+      loads all earlier samples again.
+    - **A signal ends the training in order.** The step ends, its checkpoint is saved, and
       :class:`~directpose.engine.errors.TrainingInterrupted` is raised. A signal during a
       validation counts after the next step.
-    - **A loss that is NaN or infinite ends it.** The weights are spoilt then; they are not saved.
+    - **A loss that is NaN or infinite ends the training.** The weights are spoilt then and are not
+      saved.
 
     Of several processes all stop at the same step. A validation that was interrupted is run again.
 
@@ -50,9 +52,9 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
 
     Raises:
         TypeError: If the data loader has another sampler.
-        ValueError: If ``max_iters`` or ``val_interval`` is not a positive whole number; if
-            ``randomness.diff_rank_seed`` is set: processes draw different samples
-            anyway, and their order must be the same one; or if there is no such signal.
+        ValueError: If ``max_iters`` or ``val_interval`` is not a positive whole number, if there is
+            no such signal, or if ``randomness.diff_rank_seed`` is set. The processes need one seed
+            for one common order, from which each draws other samples.
     """
 
     def __init__(
@@ -102,7 +104,7 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
             nn.Module: The trained model.
 
         Raises:
-            TrainingInterrupted: If a signal has asked to stop. All is saved.
+            TrainingInterrupted: If a signal has asked to stop. The checkpoint is saved.
             NonFiniteError: If a loss or a weight is NaN or infinite.
         """
         val_loop = self.runner.val_loop
@@ -147,7 +149,7 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
         """Make one optimiser step.
 
         Args:
-            batches (list[dict]): The batches whose gradients are averaged. Hooks get the last.
+            batches (list[dict]): The batches whose gradients are averaged. Hooks get the last one.
 
         Raises:
             TrainingInterrupted: If a signal has asked to stop.

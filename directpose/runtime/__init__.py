@@ -1,4 +1,4 @@
-"""An exported model without torch: numpy, Pillow and ONNX Runtime are all it takes."""
+"""Run an exported model with numpy, Pillow and ONNX Runtime, without torch."""
 
 from .model import DirectPose
 from .poses import Poses, coco_file

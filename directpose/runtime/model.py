@@ -41,7 +41,7 @@ class DirectPose:
 
         keypoints, scores, boxes = DirectPose('model.onnx')('picture.jpg')
 
-    A model can be pickled, and so goes to worker processes, which open the file anew.
+    A model can be pickled and sent to worker processes, which open the file again.
 
     Args:
         model (str | PathLike): A file written by ``tools/deployment/export_onnx.py``, or the
@@ -98,14 +98,14 @@ class DirectPose:
         self._session = open_session(self.path, **self._session_arguments)
 
     def __call__(self, picture) -> Poses:
-        """Poses of one picture.
+        """Find the poses of one picture.
 
         Args:
             picture (str | PathLike | np.ndarray | PIL.Image.Image): As in :func:`read`: a file,
                 an array (BGR or grey), or a PIL picture.
 
         Returns:
-            Poses: In pixels of the picture; empty arrays where nobody is found.
+            Poses: In pixels of the picture. The arrays are empty if nobody is found.
 
         Raises:
             ValueError: If that is no picture.
@@ -113,14 +113,14 @@ class DirectPose:
         return self.predict([picture])[0]
 
     def predict(self, pictures: Sequence, batch_size: int = 8) -> list[Poses]:
-        """Poses of several pictures, as each of them alone would have.
+        """Find the poses of several pictures. Each picture has the same poses as alone.
 
-        Pictures share a batch where none has to be padded to the size of another: the network's
-        group normalisation sees padding.
+        Pictures share a batch only if none has to be padded to the size of another, because the
+        network's group normalisation sees padding.
 
         Args:
             pictures (Sequence): Files, arrays or PIL pictures, as for a call; of any sizes.
-            batch_size (int): So many pictures at once, at most. Defaults to 8.
+            batch_size (int): The largest number of pictures in a batch. Defaults to 8.
 
         Returns:
             list[Poses]: In the order of the pictures.
@@ -157,7 +157,7 @@ class DirectPose:
         return height, width
 
     def inputs(self, picture) -> dict[str, np.ndarray]:
-        """What the network is given for one picture, as calibration and profiling need it.
+        """Make the inputs of the network for one picture, for calibration and profiling.
 
         Args:
             picture (str | PathLike | np.ndarray | PIL.Image.Image): As for a call.
@@ -199,7 +199,7 @@ class DirectPose:
         ]
 
     def _to_poses(self, image: np.ndarray, size: tuple[int, int], rows: dict[str, Any]) -> Poses:
-        """Poses of a picture from the rows of its outputs, of which some only fill up."""
+        """Poses of a picture from the rows of its outputs, without the rows that hold no person."""
         poses = Poses(**rows).select(rows['scores'] >= 0)
         if self._settings['nms'] is not None:
             poses = poses.select(nms(poses.boxes, poses.scores, **self._settings['nms']))
@@ -215,7 +215,7 @@ class DirectPose:
 
 
 def _read_settings(path: str, metadata: Mapping[str, str]) -> dict:
-    """What surrounds the network, from the metadata of a file.
+    """The settings of the steps around the network, from the metadata of a file.
 
     Raises:
         ValueError: If the file was not written by the export tool, or was changed since.

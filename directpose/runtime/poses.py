@@ -32,7 +32,7 @@ class Poses(_Arrays):
         identities (np.ndarray, optional): (n, ) int64. In a video a person has one number in
             all frames.
         keypoint_scores (np.ndarray, optional): (n, K), how good each keypoint is, from 0 to 1.
-            None where the model does not rate keypoints.
+            None if the model does not rate keypoints.
         keypoints_hidden (np.ndarray, optional): (n, K), the probability that a keypoint is
             hidden. None where the model does not rate keypoints.
     """
@@ -87,7 +87,7 @@ class Poses(_Arrays):
         return np.where(self.keypoints_hidden > 0.5, 1, 2)
 
     def to_dict(self) -> dict:
-        """Plain lists and numbers, which ``json`` can write.
+        """Convert the people to plain lists and numbers, which ``json`` can write.
 
         Returns:
             dict: ``width`` and ``height`` of the picture, ``keypoint_names``, and ``people``: for
@@ -110,7 +110,7 @@ class Poses(_Arrays):
         )
 
     def to_coco(self, image_id: int = 1, category_id: int = 1, first_id: int = 1) -> list[dict]:
-        """Annotations in COCO's format, with a score each.
+        """Convert the people to annotations in COCO's format, each with a score.
 
         pycocotools' ``loadRes`` takes the list as results. :func:`coco_file` makes a whole file
         of such lists.
@@ -121,8 +121,8 @@ class Poses(_Arrays):
             first_id (int): The id of the first annotation. Defaults to 1.
 
         Returns:
-            list[dict]: One annotation a person. Keypoints that seem hidden have 1, all others
-            2 (visible).
+            list[dict]: One annotation for each person. v is 1 for keypoints that seem hidden, and
+            2 for all others.
         """
         annotations, visibility = [], self.visibility
         for i, (keypoints, score, (x1, y1, x2, y2)) in enumerate(zip(*self)):
@@ -148,13 +148,13 @@ class Poses(_Arrays):
         return annotations
 
     def to_yolo(self) -> str:
-        """Lines of a YOLO-pose label file, which has no scores.
+        """Convert the people to lines of a YOLO-pose label file, which has no scores.
 
         Returns:
-            str: A line a person: class 0, then the box as centre x, centre y, width and height,
-            then x, y and 2 (visible; 1 if it seems hidden) for each keypoint, all in parts of
-            the picture's size.
-            Keypoints outside of the picture are 0, 0, 0, as that format knows them.
+            str: A line for each person: class 0, then the box as centre x, centre y, width and
+            height, then x, y and v for each keypoint. Lengths are divided by the picture's size.
+            v is 1 for a keypoint that seems hidden, and else 2. A keypoint outside of the picture
+            is 0, 0, 0.
 
         Raises:
             ValueError: If the size of the picture is not known.
@@ -175,11 +175,11 @@ class Poses(_Arrays):
         return ''.join(lines)
 
     def to_supervision(self):
-        """The people as ``supervision.KeyPoints``, which needs the package ``supervision``.
+        """Convert the people to ``supervision.KeyPoints`` of the package ``supervision``.
 
         Returns:
-            supervision.KeyPoints: Each keypoint has its own score where the model rates
-            keypoints, else the score of its person.
+            supervision.KeyPoints: Each keypoint has its own score if the model rates keypoints,
+            and else the score of its person.
 
         Raises:
             ImportError: If supervision is not installed.
@@ -255,16 +255,16 @@ def coco_category(keypoint_names: Sequence[str], skeleton_links: Sequence[Sequen
 
 
 def coco_file(pictures: Sequence[tuple[str, Poses]]) -> dict:
-    """A file in COCO's format: pictures with their sizes, names of keypoints, annotations.
+    """Make the content of a COCO file: pictures and their sizes, keypoint names, annotations.
 
-    pycocotools reads it as ground truth, ``loadRes`` takes its list ``annotations`` as results,
-    and tools for annotation such as CVAT import it as "COCO Keypoints".
+    pycocotools reads the file as ground truth. ``loadRes`` takes its list ``annotations`` as
+    results. Annotation tools such as CVAT import the file as "COCO Keypoints".
 
     Args:
         pictures (Sequence): File name and poses of each picture.
 
     Returns:
-        dict: To be written with ``json.dump``.
+        dict: The content, which ``json.dump`` can write.
 
     Raises:
         ValueError: If the size of a picture is not known.

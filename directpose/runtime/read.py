@@ -1,4 +1,4 @@
-"""Pictures in the forms that people have them in, as arrays."""
+"""Read pictures from files, arrays and PIL pictures."""
 
 import sys
 from os import PathLike
@@ -9,7 +9,7 @@ from directpose.pictures import pixels_of, read_picture
 
 
 def read(picture) -> np.ndarray:
-    """A picture as an array.
+    """Convert a picture to an array.
 
     Args:
         picture (str | PathLike | np.ndarray | PIL.Image.Image): One of
@@ -23,7 +23,7 @@ def read(picture) -> np.ndarray:
         np.ndarray: (H, W, 3) uint8, BGR.
 
     Raises:
-        ValueError: If that is no picture, or if the file cannot be read.
+        ValueError: If ``picture`` is none of these, or if the file cannot be read.
     """
     if isinstance(picture, (str, PathLike)):
         return read_picture(picture)

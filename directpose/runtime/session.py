@@ -10,7 +10,7 @@ from directpose.weights import find_weights
 
 
 def find_model(model: str | PathLike) -> str:
-    """The file of a model.
+    """Find the file of a model.
 
     Args:
         model (str | PathLike): A path, or the name of a model that comes with the package.
@@ -40,8 +40,9 @@ def open_session(path: str, providers: Sequence, threads: int | None, options: M
     Args:
         path (str): The file.
         providers (Sequence): Names of execution providers, or tuples of a name and its options.
-        threads (int, optional): Threads that one operator may use. ONNX Runtime itself would
-            take all processors of the machine, of which a container or a job may have a few.
+        threads (int, optional): Threads that one operator may use. Defaults to the processors
+            that this process may use. (ONNX Runtime's own default is all processors of the
+            machine.)
         options (Mapping): Attributes of ``onnxruntime.SessionOptions`` by name.
 
     Returns:

@@ -16,9 +16,9 @@ class PoseTracker:
     """Follow people through the frames of a video.
 
     A pose is compared with where each known person should be now: the last pose, moved on with
-    its velocity. The measure is COCO's object keypoint similarity (OKS), which tells people apart
-    whose boxes overlap or cross. The pairs with the largest sum of OKS are matched. Whoever is
-    left gets a new number, whatever the score. So every pose of a frame has a number.
+    its velocity. They are compared by COCO's object keypoint similarity (OKS), which can tell
+    people apart whose boxes overlap. The pairs with the largest sum of OKS are matched. A pose
+    without a match gets a new number, whatever its score. So every pose of a frame has a number.
 
     ::
 
@@ -38,7 +38,7 @@ class PoseTracker:
         memory (float): Seconds after which a person out of sight is forgotten. Defaults to 1.
         smooth (bool): Whether to smooth the keypoints of each person over time, by
             :class:`OneEuroFilter`. Defaults to False.
-        fps (float): Frames a second, where calls do not give the time. Defaults to 30.
+        fps (float): Frames a second, for calls that do not give the time. Defaults to 30.
     """
 
     def __init__(

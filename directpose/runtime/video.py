@@ -52,8 +52,8 @@ class Video:
 
     Attributes:
         rate (Fraction): Frames a second, on average.
-        num_frames (int): How many frames there are; 0 where the file does not say.
-        broken (int): How many pieces could not be decoded so far. They are passed over.
+        num_frames (int): The number of frames, or 0 if the file does not say it.
+        broken (int): The number of pieces so far that could not be decoded and were skipped.
 
     Raises:
         ImportError: If PyAV is not installed.
@@ -70,7 +70,7 @@ class Video:
             raise VideoError(f'{self.source}: the video cannot be read ({reason})') from error
         if not self._container.streams.video:
             self._container.close()
-            raise VideoError(f'{self.source}: there are no pictures in the file')
+            raise VideoError(f'{self.source}: the file has no video')
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = 'AUTO'
         self.rate = self._stream.average_rate or Fraction(30)
@@ -193,7 +193,8 @@ class VideoWriter:
 
         Args:
             image (np.ndarray): (H, W, 3) uint8, BGR, of the writer's size.
-            time (float): Seconds. It must not go back; a frame without a step forward gets one.
+            time (float): Seconds. The time must not go back. If it does not go forward, the frame
+                gets the next possible time.
         """
         height, width = image.shape[:2]
         wider, higher = self._stream.width - width, self._stream.height - height

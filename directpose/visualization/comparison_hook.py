@@ -15,13 +15,13 @@ from mmpose.structures import PoseDataSample
 class PoseComparisonHook(PoseVisualizationHook):
     """Draw ground truth at the left and prediction at the right of one picture.
 
-    MMPose's hook draws predictions alone. Here, too, a batch's first image is drawn every
-    ``interval`` iterations of validation and every image in testing, both in original pixels,
-    by the runner's visualizer.
+    MMPose's hook draws only predictions. Both hooks draw the first image of a batch every
+    ``interval`` iterations of a validation, and every image of a test. The runner's visualizer
+    draws in original pixels.
 
-    Pictures are written to ``out_dir`` as JPEG, under the names of their images; those of a
-    validation into a folder of its own there, ``iter_N`` after N iterations. Of several processes
-    only the first one draws: its share of the images.
+    Pictures are written to ``out_dir`` as JPEG, under the names of their images. Those of a
+    validation go into its folder ``iter_N``, where N is the number of iterations. If there are
+    several processes, only the first one draws, and only its share of the images.
 
     Args:
         enable (bool): Whether to draw at all. Defaults to False.
@@ -29,9 +29,8 @@ class PoseComparisonHook(PoseVisualizationHook):
         score_thr (float): The least score of the people that are drawn. Defaults to 0.3.
         show (bool): Whether to show each picture in a window. Defaults to False.
         wait_time (float): Seconds to show it. Defaults to 0.
-        out_dir (str, optional): Where to write the pictures, as it stands, or from the current
-            directory if relative. Without it they go to the visualizer's backends. Defaults to
-            None.
+        out_dir (str, optional): The folder for the pictures. A relative path starts at the current
+            directory. Defaults to None, which gives the pictures to the visualizer's backends.
         backend_args (dict, optional): Where to read the images from, as in MMEngine's
             ``fileio``. Defaults to None.
     """
@@ -69,7 +68,7 @@ class PoseComparisonHook(PoseVisualizationHook):
             self._draw('test_img', data_sample, self._test_index, self._file(data_sample))
 
     def _file(self, data_sample: PoseDataSample, folder: str = '') -> str | None:
-        """The image's own name in ``out_dir``; with its id where two images have one name."""
+        """The image's file in ``out_dir``. If two images have one name, the id is added."""
         if self.out_dir is None:
             return None
         name = osp.splitext(osp.basename(data_sample.img_path))[0]

@@ -32,8 +32,8 @@ class DirectPoseVisualizer(PoseLocalVisualizer):
             instances (InstanceData): With ``keypoints`` (n, K, 2) and ``keypoints_visible``
                 (n, K): the score of a keypoint, or whether it is labelled. Keypoints whose
                 ``keypoints_hidden`` (n, K), if there, is above 0.5 are drawn as rings.
-            kpt_thr (float): Keypoints with a score below it are not drawn, and none with score
-                0. Defaults to 0.3.
+            kpt_thr (float): Keypoints with a lower score, or with score 0, are not drawn. Defaults
+                to 0.3.
             show_kpt_idx (bool): Whether to write the index of each keypoint. Defaults to False.
             skeleton_style (str): ``mmpose`` or ``openpose``. Defaults to ``mmpose``.
 
@@ -81,8 +81,8 @@ class DirectPoseVisualizer(PoseLocalVisualizer):
     ) -> 'DirectPoseVisualizer':
         """Draw a circle.
 
-        MMPose hands on the radius as an array of one element and then takes ``int()`` of it,
-        which NumPy refuses since version 2.4.
+        MMPose passes the radius as an array of one element and calls ``int()`` with it, which
+        NumPy refuses since version 2.4.
 
         Args:
             center (np.ndarray | torch.Tensor): x and y, in pixels of the image.

@@ -42,7 +42,7 @@ def lines(path):
 
 
 def test_a_folder_of_pictures(run, tmp_path):
-    """Names that differ by their endings do not meet, and broken files are passed over."""
+    """Names that differ by their endings do not meet, and broken files are skipped."""
     folder, out = tmp_path / 'photos', tmp_path / 'poses'
     folder.mkdir()
     write_picture(folder / 'a.jpg', 20)
@@ -53,8 +53,8 @@ def test_a_folder_of_pictures(run, tmp_path):
         folder, '--out', out, '--save', 'drawn', 'jsonl', 'csv', 'coco', 'yolo'
     )
     assert status == 1
-    assert f'2 pictures, 2 people, 1 broken and passed over; results are in {out}' in printed
-    assert f'passed over: {folder}/broken.jpg: ' in errors
+    assert f'2 pictures, 2 people, 1 broken and skipped; results are in {out}' in printed
+    assert f'skipped: {folder}/broken.jpg: ' in errors
     assert f'neither a picture nor a video: {folder}/notes.txt' in errors
     for name in ('a', 'a.png'):
         assert Image.open(out / f'{name}.jpg').size == (64, 32)
@@ -135,9 +135,9 @@ def test_patterns_and_several_sources(run, tmp_path):
     'args, message',
     [
         (['gone.jpg'], 'error: gone.jpg: there is no such file or folder'),
-        (['*.gone'], r'error: \*.gone: no file has a name of this pattern'),
+        (['*.gone'], r'error: \*.gone: no file matches this pattern'),
         (['empty'], 'error: empty: the folder has no pictures and no videos'),
-        (['photo.jpg', '--out', '.'], 'photo.jpg is a source, and would be written over'),
+        (['photo.jpg', '--out', '.'], 'photo.jpg is a source, and would be overwritten'),
         (['photo.jpg', '--out', 'photo.jpg'], 'photo.jpg is a file; give a folder'),
         (['photo.jpg', '--out', 'photo.jpg/poses'], 'the folder cannot be made .*; choose another'),
         (['clip.mp4', '--save', 'coco'], 'are for pictures; use jsonl or csv'),

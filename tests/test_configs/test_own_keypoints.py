@@ -66,7 +66,7 @@ def call(workspace, capfd):
 
 @pytest.mark.slow
 def test_guide_leads_to_a_model_that_finds_mice(workspace, call):
-    checks, use = blocks('bash')
+    checks, use = (block.replace('\\\n', '') for block in blocks('bash'))
     for line in checks.splitlines():
         assert '0 error(s)' in call(line)
 

@@ -101,8 +101,8 @@ def test_other_files_are_refused(fcos, model, tmp_path):
         assert not (tmp_path / 'start.pth').exists()
 
     state = fcos.state_dict()
-    refused(dict(state_dict=model.state_dict()), 'it has nothing like bbox_head')
-    refused(dict(state_dict={**state, 'roi_head.x': torch.ones(1)}), 'has what FCOS has not: roi')
+    refused(dict(state_dict=model.state_dict()), 'it lacks weights like bbox_head')
+    refused(dict(state_dict={**state, 'roi_head.x': torch.ones(1)}), 'weights that FCOS lacks: roi')
     refused(dict(state_dict=state, meta=dict(CLASSES=('cat',))), 'no "person": cat')
     with pytest.raises(SystemExit, match='no such checkpoint'):
         tool.main([str(tmp_path / 'nowhere.pth'), str(path)])

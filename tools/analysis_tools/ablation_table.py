@@ -4,8 +4,8 @@
 
     python tools/analysis_tools/ablation_table.py work_dirs/ablations
 
-A line is a config. The figures are means over its seeds, at the last validation; for AP the least
-and the largest one stand beside the mean.
+The table has a line for each config. The figures are means over the seeds, at the last validation.
+For AP, the least and the largest figure stand beside the mean.
 """
 
 import argparse
@@ -27,7 +27,7 @@ COLUMNS = {
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('work_dir', help='folder with a work directory ROW-SEED for each run')
+    parser.add_argument('work_dir', help='folder with a work directory CONFIG-SEED for each run')
     return parser.parse_args(argv)
 
 
@@ -47,9 +47,11 @@ def read_runs(work_dir: str) -> dict[str, dict[int, list[float]]]:
             curves = read_curves(str(folder))
             runs[row][int(seed)] = [curves[key].values[-1] for key in COLUMNS.values()]
         except (ValueError, KeyError) as error:
-            raise UserError(f'{folder}: no validation of a run with a seed: {error}') from error
+            raise UserError(f'{folder}: no validation of a run CONFIG-SEED: {error}') from error
     if not runs:
-        raise UserError(f'{work_dir}: no runs; give the folder that tools/ablations.sh wrote to')
+        raise UserError(
+            f'{work_dir}: has no runs; give the folder that tools/ablations.sh wrote to'
+        )
     return runs
 
 

@@ -6,9 +6,10 @@
     python tools/analysis_tools/analyze_keypoint_scores.py work_dirs/poses.json \\
         data/coco/annotations/person_keypoints_val2017.json --plot work_dirs/scores.png
 
-A score promises the keypoint's part of COCO's object keypoint similarity (OKS). The tool prints the
-mean of that part for keypoints of similar score, and how well the second output parts hidden
-keypoints (v = 1) from visible ones (v = 2). Only people that match an annotated person take part.
+The score of a keypoint predicts its part of COCO's object keypoint similarity (OKS). The tool
+prints the mean of this part for keypoints of similar score. It also prints how well the probability
+of being hidden tells hidden keypoints (v = 1) from visible ones (v = 2). Only people that match an
+annotated person are used.
 """
 
 import argparse

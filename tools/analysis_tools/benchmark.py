@@ -6,9 +6,8 @@
         --variants plain fp32 --against mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py
 
 The weights are random, and nothing is downloaded. Everything is timed in one run and in turn. A
-ratio is the median over the rounds; it says more than the milliseconds, which depend on the
-machine. A picture is loaded and preprocessed as in the config's test, in one process, at the
-config's size.
+ratio is the median over the rounds. It says more than milliseconds, which depend on the machine. A
+picture is loaded and preprocessed as in the config's test, in one process, at the config's size.
 """
 
 import argparse
@@ -36,7 +35,7 @@ from directpose.cli.errors import UserError
 from directpose.cli.options import add_batch_size, add_device, add_input_size
 
 CONVOLUTIONS = "CONFIG's convolutions"
-"""Of the first config, also in the rows of other models."""
+"""The convolutions of the first config. The rows of other models compare with these too."""
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -70,8 +70,6 @@ def main(argv: list[str] | None = None) -> None:
         help='width of each picture on the sheet in pixels; default: %(default)s',
     )
     args = parser.parse_args(argv)
-    if min(args.columns, args.number, args.width) < 1:
-        parser.error('--columns, --number and --width must be at least 1')
     if not args.folder.is_dir():
         sys.exit(f'error: {args.folder} is not a folder')
     files, _ = find_pictures(args.folder)

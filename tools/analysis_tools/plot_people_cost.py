@@ -4,11 +4,11 @@
 
     python tools/analysis_tools/plot_people_cost.py configs/directpose/CONFIG.py people_cost.png
 
-A top-down pipeline runs a detector once, and a pose model once for each person. This one is the
-smallest of MMPose's zoo: RTMDet-nano, and RTMPose-t, which gets all people of a picture as one
-batch. The weights are random. All models are prepared alike, and timed in one run and in turn. The
-time of DirectPose includes decoding and NMS. The time of the pipeline is that of its networks
-alone, without NMS, crops and decoding.
+A top-down pipeline runs a detector once, and a pose model once for each person. The tool takes the
+smallest pipeline of MMPose's zoo: RTMDet-nano, and RTMPose-t, which gets all people of a picture as
+one batch. The weights are random. All models are prepared in the same way, and timed in one run and
+in turn. The time of DirectPose includes decoding and NMS. The time of the pipeline is that of its
+networks alone, without NMS, crops and decoding.
 """
 
 import argparse

@@ -4,14 +4,14 @@
         data/coco/annotations/person_keypoints_train2017.json data/coco/train2017 \\
         data/coco-subset
 
-takes the first images, by id, whose people are few, large and labelled, and lays them out as
-COCO does, so that every config on COCO runs on them (`--data-root data/coco-subset`):
+takes the first images, by id, whose people are few, large and labelled. It writes them in COCO's
+layout, so every config for COCO can use them (`--data-root data/coco-subset`):
 
     annotations/person_keypoints_{train,val}2017.json
     {train,val}2017/*.jpg
 
-Both parts hold the same images with all their annotations: the set is made for a model to
-learn by heart, and to be scored on what it has learnt.
+Both parts hold the same images with all their annotations: a model learns them by heart, and is
+tested on the same images.
 """
 
 import argparse
@@ -36,13 +36,16 @@ def parse_args() -> argparse.Namespace:
         help='fewest people with labelled keypoints in an image (default: 1)',
     )
     parser.add_argument(
-        '--max-people', type=int, default=4, help='most of them in an image (default: 4)'
+        '--max-people',
+        type=int,
+        default=4,
+        help='most people with labelled keypoints in an image (default: 4)',
     )
     parser.add_argument(
         '--min-area',
         type=float,
         default=64 * 64,
-        help="each of them has more than this 'area', in square pixels (default: 4096)",
+        help="each of these people has a larger 'area', in square pixels (default: 4096)",
     )
     parser.add_argument(
         '--min-keypoints',
@@ -86,7 +89,7 @@ def select(coco: dict, args: argparse.Namespace) -> dict:
     """The part of a COCO-style data set that is to be written.
 
     Raises:
-        ValueError: If fewer images than ``args.num`` are as wanted.
+        ValueError: If fewer images than ``args.num`` fit the options.
     """
     anns_of = defaultdict(list)
     for ann in coco['annotations']:
@@ -95,8 +98,8 @@ def select(coco: dict, args: argparse.Namespace) -> dict:
     wanted = [image for image in images if is_wanted(anns_of[image['id']], args)]
     if len(wanted) < args.num:
         raise ValueError(
-            f'Only {len(wanted)} of the {len(images)} images in {args.ann} are as wanted, but '
-            f'--num asks for {args.num}. Ask for fewer, or for less of each: --min-people '
+            f'Only {len(wanted)} of the {len(images)} images in {args.ann} fit the options, but '
+            f'--num asks for {args.num}. Ask for fewer images, or change: --min-people '
             f'{args.min_people}, --max-people {args.max_people}, --min-area {args.min_area:g}, '
             f'--min-keypoints {args.min_keypoints}, --allow-crowd.'
         )
@@ -116,7 +119,7 @@ def write(subset: dict, images: Path, out: Path) -> None:
     if missing:
         raise FileNotFoundError(
             f'{len(missing)} of {len(names)} chosen images are not in {images}, for example '
-            f'{missing[0]}. Give the directory that the file names in the annotations start from.'
+            f'{missing[0]}. Give the directory that `file_name` in the annotations is relative to.'
         )
     (out / 'annotations').mkdir(parents=True)
     for part in ('train2017', 'val2017'):

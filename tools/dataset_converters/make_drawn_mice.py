@@ -1,6 +1,6 @@
 """Draw mice seen from above: a small data set with keypoints that are not COCO's.
 
-It stands for a data set of your own. The layout is that of docs/en/own_keypoints.md::
+It is an example of a data set of your own, in the layout of docs/en/own_keypoints.md::
 
     OUT/annotations/train.json, val.json
     OUT/images/*.jpg
@@ -39,7 +39,7 @@ def draw_mouse(
 
     Args:
         image (np.ndarray): (H, W, 3) uint8, drawn into.
-        rng (np.random.Generator): Decides on all that the other arguments do not say.
+        rng (np.random.Generator): Decides everything that the other arguments do not say.
         middle (np.ndarray): (2, ), the middle of the body in pixels.
         length (float): The length of the body in pixels.
 
@@ -101,7 +101,7 @@ def write_mice(root: Path, num_train: int, num_val: int, seed: int = 0) -> None:
         root (Path): A folder, made where it does not exist.
         num_train (int): Pictures to train on.
         num_val (int): Pictures to validate on.
-        seed (int): Of the random numbers. Defaults to 0.
+        seed (int): Seed of the random numbers. Defaults to 0.
     """
     for folder in ('images', 'annotations'):
         (root / folder).mkdir(parents=True, exist_ok=True)
@@ -159,9 +159,19 @@ def main() -> None:
     parser.add_argument(
         'out', type=Path, metavar='OUT', help='folder to write, such as data/drawn_mice'
     )
-    parser.add_argument('--train', type=int, default=300, metavar='N', help='default: %(default)s')
-    parser.add_argument('--val', type=int, default=60, metavar='M', help='default: %(default)s')
-    parser.add_argument('--seed', type=int, default=0, help='at least 0; default: %(default)s')
+    parser.add_argument(
+        '--train',
+        type=int,
+        default=300,
+        metavar='N',
+        help='training pictures; default: %(default)s',
+    )
+    parser.add_argument(
+        '--val', type=int, default=60, metavar='M', help='validation pictures; default: %(default)s'
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of the pictures, at least 0; default: %(default)s'
+    )
     args = parser.parse_args()
     if min(args.train, args.val) < 1 or args.seed < 0:
         parser.error('--train and --val must be at least 1, and --seed at least 0')

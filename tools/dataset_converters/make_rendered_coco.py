@@ -1,4 +1,4 @@
-"""Write a data set of rendered people before your own backgrounds in COCO's format and layout."""
+"""Render people before your own backgrounds: a data set in COCO's format and layout."""
 
 import argparse
 from functools import partial
@@ -12,16 +12,16 @@ from directpose.cli.arguments import Parser
 def make_parser() -> argparse.ArgumentParser:
     parser = Parser(
         description=__doc__,
-        epilog='The same arguments and backgrounds give the same bytes. A folder with anything '
-        'else in it is refused; one that was made with the same arguments is written anew.',
+        epilog='The same arguments and backgrounds give the same bytes. The program refuses a '
+        'folder with other files. It overwrites a folder that was made with the same arguments.',
     )
     add_dataset_options(parser, 'data/rendered', size=256)
     parser.add_argument(
         '--backgrounds',
         required=True,
         metavar='DIR',
-        help='folder of pictures to put behind people and on their clothes; they must show no '
-        'people, for nobody in them would be annotated',
+        help='folder of pictures to put behind people and on their clothes; the pictures must show '
+        'no people, because they would not be annotated',
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""Write a data set of drawn people in COCO's format and layout."""
+"""Draw people: a data set in COCO's format and layout."""
 
 import argparse
 from functools import partial
@@ -12,8 +12,8 @@ from directpose.cli.arguments import Parser
 def make_parser() -> argparse.ArgumentParser:
     parser = Parser(
         description=__doc__,
-        epilog='The same arguments give the same bytes. A folder with anything else in it is '
-        'refused; one that was made with the same arguments is written anew.',
+        epilog='The same arguments give the same bytes. The program refuses a folder with other '
+        'files. It overwrites a folder that was made with the same arguments.',
     )
     add_dataset_options(parser, 'data/synthetic', size=320)
     parser.add_argument(
@@ -21,7 +21,8 @@ def make_parser() -> argparse.ArgumentParser:
         type=int,
         default=MAX_PEOPLE,
         metavar='P',
-        help='in a picture; fewer are larger, and easier to learn from (default: %(default)s)',
+        help='most people in a picture; fewer people are larger and easier to learn from '
+        '(default: %(default)s)',
     )
     return parser
 

@@ -1,11 +1,12 @@
-"""Make one category of all categories of a COCO-style keypoint file.
+"""Merge all categories of a COCO-style keypoint file into one.
 
     python tools/dataset_converters/merge_categories.py \\
         data/ap10k/annotations/ap10k-train-split1.json \\
         data/ap10k/annotations/ap10k-train-split1_animal.json --name animal
 
-DirectPose finds one kind of thing, and the evaluation of bottom-up models writes category 1 on
-all that they find. AP-10K has a category for each of its 54 species, all with the same keypoints.
+DirectPose finds one kind of instance, and the evaluation of bottom-up models gives category 1 to
+everything that they find. AP-10K has 54 species. Each is a category, and all have the same
+keypoints.
 """
 
 import argparse
@@ -39,8 +40,8 @@ def merge_categories(coco: dict, name: str) -> dict:
         dict: The new content. Everything but the categories is kept, in its order.
 
     Raises:
-        ValueError: If there is no category, if the categories have other keypoints or another
-            skeleton than the first, or if an annotation is of a category that is not listed.
+        ValueError: If there is no category, if a category has other keypoints or another
+            skeleton than the first one, or if an annotation is of a category that is not listed.
     """
     categories = coco['categories']
     if not categories:
@@ -52,7 +53,7 @@ def merge_categories(coco: dict, name: str) -> dict:
             raise ValueError(
                 f'the {field} of {", ".join(map(_name_of, others))} are not those of '
                 f'{_name_of(first)}: {others[0].get(field)} / {first.get(field)}. Only categories '
-                'of the same keypoints can be one; put the others into a file of their own'
+                'with the same keypoints can be merged; put the others into a file of their own'
             )
     known = {category['id'] for category in categories}
     for ann in coco['annotations']:

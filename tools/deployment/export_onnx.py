@@ -4,13 +4,13 @@
 
     python tools/deployment/export_onnx.py configs/directpose/CONFIG.py CHECKPOINT.pth model.onnx
 
-The file is compared with the model on three pictures before it gets its name: what the graph
-computes at every location, how it decodes that, and the poses that are found. It is not kept if
-something differs by more than rounding, and an older file stays as it was.
+Before the file gets its name, it is compared with the model on three pictures: the maps at every
+location, the poses that are decoded from these maps, and the poses in the pictures. If something
+differs by more than rounding, the file is deleted, and an older file stays as it was.
 
-With ``--int8 PICTURES`` the convolutions compute in eight-bit integers, whose ranges come from the
-pictures that you name. It is the checked model that becomes int8; the file itself differs by more
-than rounding, so measure its AP.
+With ``--int8 PICTURES`` the convolutions compute in eight-bit integers. Their ranges come from the
+pictures that you name. The comparison is made before this step. The int8 file differs by more than
+rounding, so measure its AP.
 
 ``directpose.runtime.DirectPose`` runs the file with numpy, Pillow and ONNX Runtime alone.
 """
@@ -41,7 +41,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('out', help='file to write, .onnx')
     parser.add_argument(
-        '--without-nms', action='store_true', help='leave NMS to what runs the file'
+        '--without-nms', action='store_true', help='leave NMS to the program that runs the file'
     )
     precision = parser.add_mutually_exclusive_group()
     precision.add_argument(
@@ -49,12 +49,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         nargs='*',
         metavar='PICTURES',
         help='write convolutions of eight-bit integers; their ranges come from these pictures and '
-        'folders of pictures, which should look like those that the model will see (about 100)',
+        'folders; about 100 pictures, which should look like those that the model will see',
     )
     precision.add_argument(
         '--half-weights',
         action='store_true',
-        help='store the weights in half precision; for checkpoints that have them so',
+        help='store the weights in half precision; for checkpoints that have this precision',
     )
     return parser.parse_args(argv)
 
@@ -69,8 +69,8 @@ def read_resize(pipeline: list[dict]) -> ShortSideResize:
         if step['type'] in ('ShortSideResize', ShortSideResize):
             return TRANSFORMS.build(step)
     raise UserError(
-        'the test pipeline of the config has no ShortSideResize, which is what '
-        'directpose.runtime does to a picture'
+        'the test pipeline of the config has no ShortSideResize, the only resize that '
+        'directpose.runtime can do'
     )
 
 

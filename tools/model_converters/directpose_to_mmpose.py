@@ -4,9 +4,9 @@
     python tools/model_converters/directpose_to_mmpose.py fcos_kps_ms_training_R_50_FPN_1x.pth \
         directpose_r50-aa.pth
 
-The result holds a state dict of tensors and nothing else. Every key of the source that was not
-used is named. A file that lacks a tensor of the model is refused; only the heatmap branch, which
-inference does not need, may be missing.
+The result holds a state dict of tensors and nothing else. The command prints every key of the
+source that is not used. A file that lacks a tensor of the model is refused. Only the heatmap branch
+may be missing, because inference does not need it.
 """
 
 import argparse
@@ -136,7 +136,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument('dst', help='where to write the converted checkpoint')
     parser.add_argument(
         '--config',
-        help="config of the model, if it is not a released one, as with keypoints of one's own",
+        help='config of the model; needed only if the model is not one of the released ones',
     )
     args = parser.parse_args(argv)
     with errors_as_messages():

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Make a start for DirectPose of an FCOS that MMDetection has trained on COCO's boxes.
+"""Make initial weights for DirectPose from MMDetection's FCOS, trained on COCO's boxes.
 
     python tools/model_converters/fcos_to_directpose.py \
         fcos_r50_caffe_fpn_gn-head_1x_coco-821213aa.pth work_dirs/fcos_r50-caffe.pth
 
 takes the backbone, the FPN, the classification tower with the row of the class "person", and the
-centerness. The keypoint tower, KPAlign and the heatmap branch start anew. The result is for
-``load_from`` of configs/directpose/directpose_r50-caffe_fpn_fcos-start_1xb8-90k_coco.py.
+centerness. The keypoint tower, KPAlign and the heatmap branch start with random weights. The result
+is for ``load_from`` of configs/directpose/directpose_r50-caffe_fpn_fcos-start_1xb8-90k_coco.py.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def convert(state_dict: dict[str, torch.Tensor], person: int) -> dict[str, torch
         dict: The tensors by this project's names.
 
     Raises:
-        ValueError: If a part is missing, or if the file has a part that FCOS has not.
+        ValueError: If a part is missing, or if there is a part that FCOS does not have.
     """
     converted, unknown, missing = {}, [], {pattern for pattern, _ in RULES}
     for name, tensor in state_dict.items():
@@ -56,9 +56,9 @@ def convert(state_dict: dict[str, torch.Tensor], person: int) -> dict[str, torch
             if not LEFT_OUT.fullmatch(name):
                 unknown.append(name)
     if missing:
-        raise ValueError('it has nothing like ' + ', '.join(sorted(missing)))
+        raise ValueError('it lacks weights like ' + ', '.join(sorted(missing)))
     if unknown:
-        raise ValueError('it has what FCOS has not: ' + ', '.join(sorted(unknown)[:5]))
+        raise ValueError('it has weights that FCOS lacks: ' + ', '.join(sorted(unknown)[:5]))
     for name, tensor in list(converted.items()):
         # MMDetection has no bias before a normalisation; here, as in the original, there is one.
         if re.fullmatch(r'head\.cls_tower\.\d+\.conv\.weight', name):
@@ -68,7 +68,7 @@ def convert(state_dict: dict[str, torch.Tensor], person: int) -> dict[str, torch
 
 
 def person_index(checkpoint: dict) -> int:
-    """Where the class "person" stands: as the file says, or first, as in COCO."""
+    """The index of the class "person": from the file, or 0 as in COCO."""
     meta = checkpoint.get('meta') or {}
     classes = (meta.get('dataset_meta') or {}).get('classes') or meta.get('CLASSES') or ('person',)
     if 'person' not in classes:
@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> None:
                 f'{args.src}: not a checkpoint of FCOS with a GN head: {error}'
             ) from error
         save_weights(converted, args.dst)
-    print(f'{len(converted)} tensors written to {args.dst}; the keypoint tower starts anew')
+    print(f'{len(converted)} tensors written to {args.dst}; the keypoint tower has random weights')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Rendered people in COCO's format: bodies with anatomy, before pictures of the user's."""
+"""Rendered people in COCO's format: bodies with anatomy, before your own pictures."""
 
 from .writer import write_rendered
 

@@ -1,4 +1,4 @@
-"""The body model of the package anny, and what is where on it."""
+"""The body model of the package anny, and the regions of its surface."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -49,11 +49,11 @@ _LIMBS = {
 
 
 def require_packages() -> None:
-    """Check that the packages are there that the rest of this folder imports.
+    """Check that the packages of the renderer are installed.
 
     Raises:
-        ModuleNotFoundError: Naming those that are missing and the command
-            that installs them.
+        ModuleNotFoundError: If not. The message names the missing packages and
+            the command that installs them.
     """
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
@@ -65,10 +65,11 @@ def require_packages() -> None:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """A body at rest, by which regions of any body are found, and the model that poses it.
+    """The body at rest, whose regions are those of every body, and the model that poses it.
 
-    In metres, the person's left being +x, behind the person +y, and up +z
-    with the ground at 0. V is the number of vertices, the same in each body.
+    Lengths are in metres: +x is the person's left, +y is behind the person, and
+    +z is up, with the ground at 0. V, the number of vertices, is the same for
+    every body.
 
     Attributes:
         model (torch.nn.Module): The package's model of the body.
@@ -87,7 +88,7 @@ class Anatomy:
     parts: np.ndarray
 
     def is_part(self, *names: str) -> np.ndarray:
-        """Which vertices belong to one of the parts. Shape (V, ), bool."""
+        """Whether each vertex belongs to one of the parts. Shape (V, ), bool."""
         return np.isin(self.parts, names)
 
     @cached_property
@@ -113,12 +114,12 @@ class Anatomy:
 
     @cached_property
     def face(self) -> np.ndarray:
-        """Where the face's own axes begin: below the eyes' middle, at the nose's tip. (3, )."""
+        """The origin of the face: at the height of the eyes, at the depth of the nose. (3, )."""
         return np.array((0, self.keypoints[0, 1], self.keypoints[[1, 2], 2].mean()))
 
     @cached_property
     def from_face(self) -> np.ndarray:
-        """The vertices from ``face`` on. Shape (V, 3)."""
+        """The vertices relative to ``face``. Shape (V, 3)."""
         return self.vertices - self.face
 
     @cached_property
@@ -145,14 +146,14 @@ class Anatomy:
 def load_anatomy() -> Anatomy:
     """Load the body model, once in a process.
 
-    Nothing is fetched: the model and COCO's keypoints lie in the package
-    anny. It can download files that are not free for all uses, but only where
-    its bodies are turned into SMPL's, which nothing here does. The first start
-    takes longer, and anny keeps what it has built in its cache
+    Nothing is downloaded: the model and COCO's keypoints are in the package
+    anny. anny can download files that are not free for all uses, but only to
+    convert its bodies to SMPL's, and this program never does that. The first
+    start takes longer: anny builds the model, and keeps it in its cache
     (``ANNY_CACHE_DIR``, or ``.cache/anny`` in the home folder).
 
-    PyTorch is set to one thread: the bytes of the pictures shall not depend
-    on the machine, and processes draw beside each other.
+    PyTorch is set to one thread, because the bytes of the pictures must not
+    depend on the machine, and because several processes draw at a time.
 
     Returns:
         Anatomy: The body of mean shape.
@@ -189,10 +190,10 @@ def pose_body(
     Args:
         model (torch.nn.Module): The body model.
         regressor (torch.nn.Module): Reads keypoints from a body.
-        rotations (dict[str, np.ndarray]): For a bone's name its rotation from
-            the rest, shape (3, 3). Other bones rest.
-        shape (dict[str, float]): For a phenotype's name, such as ``age``, its
-            value from 0 to 1. Others are 0.5.
+        rotations (dict[str, np.ndarray]): Rotations from the body at rest by
+            names of bones, each of shape (3, 3). Other bones do not turn.
+        shape (dict[str, float]): Values from 0 to 1 by names of phenotypes,
+            such as ``age``. Others are 0.5.
 
     Returns:
         tuple[np.ndarray, np.ndarray]: Vertices, shape (V, 3), and COCO's

@@ -1,4 +1,4 @@
-"""What COCO's annotations say of the people in a rendered picture."""
+"""COCO's annotations of the people in a rendered picture."""
 
 import cv2
 import numpy as np
@@ -7,12 +7,12 @@ from synthetic.scene import Person as Annotated
 from .body import Body
 from .camera import NOBODY, Camera, Hits
 
-# A keypoint lies below the surface: it is seen where the surface that the ray
-# hits is at most so far before it, in metres. Shoulders and hips lie deepest.
+# A keypoint lies below the surface. It is visible if the surface that the ray hits is at most this
+# far before it, in metres. Shoulders and hips lie deepest.
 _BELOW_SURFACE = np.array([0.06] * 5 + [0.17] * 2 + [0.11] * 4 + [0.17] * 2 + [0.11] * 4)
 
-# Who shows fewer pixels is not annotated; who shows fewer than the second
-# number, or no keypoint, is annotated without keypoints, as in COCO.
+# A person with fewer pixels is not annotated. A person with fewer than the second number, or
+# without a visible keypoint, is annotated without keypoints, as in COCO.
 _MIN_PIXELS = 27
 _MIN_PIXELS_FOR_KEYPOINTS = 150
 
@@ -20,19 +20,19 @@ _MIN_PIXELS_FOR_KEYPOINTS = 150
 def annotate(
     bodies: list[Body], hits: Hits, is_covered: np.ndarray, camera: Camera, size: tuple[int, int]
 ) -> list[Annotated]:
-    """Describe who is seen in the written picture.
+    """Annotate the people who are seen in the written picture.
 
     Args:
-        bodies (list[Body]): In their places, in the order of ``hits.owner``.
-        hits (Hits): Of the rays, at the fine size that is painted.
-        is_covered (np.ndarray): Fine pixels before which a thing stands.
-            Shape (H, W), bool.
-        camera (Camera): Of the fine size.
+        bodies (list[Body]): The bodies, in the order of ``hits.owner``.
+        hits (Hits): What the rays hit, at the fine size that is painted.
+        is_covered (np.ndarray): Fine pixels where a thing stands before the
+            people. Shape (H, W), bool.
+        camera (Camera): The camera of the fine size.
         size (tuple[int, int]): Width and height of the written picture.
 
     Returns:
-        list[synthetic.scene.Person]: In pixels of the written picture, whole
-        numbers being the middles of pixels.
+        list[synthetic.scene.Person]: The people, in pixels of the written
+        picture. Whole numbers are the middles of pixels.
     """
     owner = np.where(is_covered, NOBODY, hits.owner)
     people = []
@@ -54,10 +54,10 @@ def annotate(
 
 
 def written_mask(is_own: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The written pixels more than half of which show somebody.
+    """Find the written pixels of which more than half shows the person.
 
     Args:
-        is_own (np.ndarray): Fine pixels that do. Shape (H, W), bool.
+        is_own (np.ndarray): Fine pixels that show the person. (H, W), bool.
         size (tuple[int, int]): Width and height of the written picture.
 
     Returns:
@@ -74,23 +74,24 @@ def see(
     depth: np.ndarray,
     is_covered: np.ndarray,
 ) -> np.ndarray:
-    """Say which keypoints of a person are seen.
+    """Decide which keypoints of a person are visible.
 
-    A keypoint is seen if the ray through it hits the person first, close
-    before the keypoint. At the rim, where the ray just misses everybody, it
-    is seen if a neighbouring pixel shows the person.
+    A keypoint is visible if the ray through it hits the person first, close
+    before the keypoint. At the rim the ray may just miss everybody. Then the
+    keypoint is visible if a neighbouring pixel shows the person.
 
     Args:
         points (np.ndarray): Columns and rows of the keypoints, (K, 2).
         depths (np.ndarray): Their distances along y in metres, (K, ).
         number (int): The person's number.
-        owner (np.ndarray): Who is seen at each pixel, (H, W).
-        depth (np.ndarray): How far the surface seen is, in metres, (H, W).
+        owner (np.ndarray): Number of the person at each pixel, (H, W).
+        depth (np.ndarray): Distance of the surface in metres, (H, W).
         is_covered (np.ndarray): Where a thing stands before the people,
             shape (H, W), bool.
 
     Returns:
-        np.ndarray: 2 where seen, else 1; 0 beyond the picture. (K, ), int.
+        np.ndarray: 2 for visible, 1 for hidden, 0 for outside of the picture.
+        Shape (K, ), int.
     """
     height, width = owner.shape
     visibility = np.zeros(len(points), int)

@@ -1,4 +1,4 @@
-"""Pieces of the user's pictures, for what is behind people and on their clothes."""
+"""Pieces of your own pictures, to put behind people and on their clothes."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ _LONG_SIDE = 1100
 
 
 def find_backgrounds(folder: str | os.PathLike) -> tuple[list[str], str]:
-    """List a folder's pictures, each of which must at least begin like a picture.
+    """List the pictures of a folder. Each of them must begin like a picture file.
 
     Other entries of the folder are named on the error stream, and left out.
 
@@ -23,12 +23,12 @@ def find_backgrounds(folder: str | os.PathLike) -> tuple[list[str], str]:
         folder (str | os.PathLike): The folder.
 
     Returns:
-        tuple[list[str], str]: The paths, by name, and a digest of the files'
-        contents.
+        tuple[list[str], str]: The paths, in the order of their names, and a
+        digest of the contents of the files.
 
     Raises:
-        ValueError: There is no such folder, it has no picture, or a file is
-            none.
+        ValueError: There is no such folder, it has no picture, or a file with
+            the ending of a picture is none.
     """
     if not os.path.isdir(folder):
         raise ValueError(f'--backgrounds: {os.fspath(folder)} is no folder')
@@ -49,7 +49,7 @@ def find_backgrounds(folder: str | os.PathLike) -> tuple[list[str], str]:
 
 
 class Backgrounds:
-    """Pictures to take pieces of.
+    """Pictures from which pieces are taken.
 
     Args:
         paths (list[str]): The files.
@@ -59,7 +59,7 @@ class Backgrounds:
         self.paths = paths
 
     def sample(self, rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-        """Cut a piece of a picture, and change its colours at times.
+        """Cut a piece out of a picture, and sometimes change its colours.
 
         Args:
             rng (np.random.Generator): Source of chance.

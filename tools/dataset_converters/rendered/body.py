@@ -1,4 +1,4 @@
-"""A naked body: its shape, its pose, and which way it faces."""
+"""A body without clothes: its shape, its pose and its direction."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ class Body:
     """A body whose lowest point is at z = 0 and whose hips are above the origin, in metres.
 
     Attributes:
-        vertices (np.ndarray): Shape (V, 3), float32.
-        keypoints (np.ndarray): COCO's. Shape (17, 3).
+        vertices (np.ndarray): The surface. Shape (V, 3), float32.
+        keypoints (np.ndarray): COCO's keypoints. Shape (17, 3).
         kind (str): What the person does, a name in ``pose.KINDS``.
     """
 
@@ -24,12 +24,12 @@ class Body:
 
     @property
     def extent(self) -> float:
-        """Height, or for who lies half the length; at least 0.5 m."""
+        """Height, or half the length of a lying body, at least 0.5 m."""
         width, depth, height = np.ptp(self.vertices, axis=0)
         return max(height, 0.5 * width, 0.5 * depth, 0.5)
 
     def moved(self, by: np.ndarray) -> 'Body':
-        """The body elsewhere, moved by a vector of shape (3, ) in metres."""
+        """A copy of the body, moved by a vector of shape (3, ) in metres."""
         vertices = (self.vertices + by).astype(np.float32)
         return Body(vertices, self.keypoints + by, self.kind)
 
@@ -48,11 +48,11 @@ def make_body(anatomy: Anatomy, pose: Pose, shape: dict[str, float], direction: 
     Args:
         anatomy (Anatomy): The body model.
         pose (Pose): The angles of its joints.
-        shape (dict[str, float]): For a phenotype's name its value, 0 to 1.
+        shape (dict[str, float]): Values from 0 to 1 by names of phenotypes.
         direction (np.ndarray): Rotation of the whole body. Shape (3, 3).
 
     Returns:
-        Body: Not turned, it faces -y.
+        Body: The body. Without a turn it faces -y.
     """
     vertices, keypoints = pose_body(anatomy.model, anatomy.regressor, bone_rotations(pose), shape)
     vertices, keypoints = vertices @ direction.T, keypoints @ direction.T
@@ -81,7 +81,7 @@ def normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def _sample_direction(rng, kind):
-    """Mostly towards the camera; some people lean, those who lie do so on back or front."""
+    """Mostly towards the camera. Some people lean. Lying people lie on the back or the front."""
     if kind == 'lie':
         fall = rotation(float(rng.choice([-90, 90])), 0, 0)
         return rotation(0, 0, rng.uniform(-180, 180)) @ fall

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 NOBODY = -1
-"""Stands for a person's number where nobody is seen."""
+"""The number at pixels where nobody is seen."""
 
-# Nearer points, or those behind the camera, count as this far, in metres.
+# Points that are nearer, or behind the camera, count as if at this distance, in metres.
 _NEAREST = 0.05
 
 
@@ -16,11 +16,11 @@ class Camera:
     """A camera without tilt, above the ground and the origin, that looks along +y.
 
     Attributes:
-        width (int): Of the picture in pixels.
-        height (int): Of the picture in pixels.
+        width (int): Width of the picture in pixels.
+        height (int): Height of the picture in pixels.
         focal (float): Focal length in pixels.
-        horizon (float): Row of what is as high as the camera.
-        elevation (float): Above the ground, in metres.
+        horizon (float): Row of the points that are as high as the camera.
+        elevation (float): Height above the ground, in metres.
     """
 
     width: int
@@ -31,14 +31,14 @@ class Camera:
 
     @property
     def position(self) -> np.ndarray:
-        """In metres. Shape (3, ), float32."""
+        """Position of the camera in metres. Shape (3, ), float32."""
         return np.array((0, 0, self.elevation), np.float32)
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Columns and rows of points, a pixel reaching from its number to the next.
+        """Compute columns and rows of points. A pixel reaches from its number to the next.
 
         Args:
-            points (np.ndarray): In metres. Shape (N, 3).
+            points (np.ndarray): Points in metres. Shape (N, 3).
 
         Returns:
             np.ndarray: Shape (N, 2).
@@ -52,8 +52,9 @@ class Camera:
         """Directions from the camera, 1 m long along y: a hit's distance is its depth.
 
         Args:
-            columns (np.ndarray): Whole numbers are borders of pixels. (N, ).
-            rows (np.ndarray): Shape (N, ).
+            columns (np.ndarray): Columns. Whole numbers are borders of pixels.
+                Shape (N, ).
+            rows (np.ndarray): Rows. Shape (N, ).
 
         Returns:
             np.ndarray: Shape (N, 3), float32.
@@ -65,14 +66,14 @@ class Camera:
 
 @dataclass(frozen=True)
 class Hits:
-    """What the rays of a picture hit, at the pixels' middles.
+    """What the rays through the middles of the pixels hit.
 
     Attributes:
         owner (np.ndarray): Number of the person, or ``NOBODY``. (H, W), int.
         depth (np.ndarray): Distance along y in metres, infinite where there
             is nobody. Shape (H, W).
         triangle (np.ndarray): Number of the triangle hit. (H, W), int.
-        weights (np.ndarray): Of the triangle's corners at the point hit.
+        weights (np.ndarray): Weights of the triangle's corners at this point.
             Shape (H, W, 3).
     """
 

@@ -1,4 +1,4 @@
-"""What people wear: regions of the body, how far cloth lies above the skin, and hair."""
+"""Clothes and hair: which regions of the body they cover, and how thick they are."""
 
 from enum import IntEnum
 
@@ -24,12 +24,12 @@ def sample_clothes(rng: np.random.Generator, anatomy: Anatomy) -> tuple[np.ndarr
     """Draw clothes and hair.
 
     Args:
-        rng (np.random.Generator): Source of chance.
-        anatomy (Anatomy): Says where parts of the body are.
+        rng (np.random.Generator): Decides the clothes and the hair.
+        anatomy (Anatomy): The regions of the body.
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: What covers each vertex, a ``Cover``;
-        and how far it lies above the skin in metres. Shape (V, ) each.
+        tuple[np.ndarray, np.ndarray]: What covers each vertex, a ``Cover``, and
+        its height above the skin in metres. Both have shape (V, ).
     """
     cover = np.full(len(anatomy.vertices), Cover.SKIN)
     height = np.zeros(len(anatomy.vertices))
@@ -52,7 +52,7 @@ def grow(vertices: np.ndarray, faces: np.ndarray, height: np.ndarray) -> np.ndar
     Args:
         vertices (np.ndarray): Of the posed body. Shape (V, 3).
         faces (np.ndarray): Shape (F, 3), integer.
-        height (np.ndarray): How far, in metres. Shape (V, ).
+        height (np.ndarray): The way of each vertex in metres. Shape (V, ).
 
     Returns:
         np.ndarray: Shape (V, 3), float32.
@@ -61,14 +61,14 @@ def grow(vertices: np.ndarray, faces: np.ndarray, height: np.ndarray) -> np.ndar
 
 
 def blend_cover(corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """What covers points of triangles whose corners are covered by different things.
+    """Find what covers points of triangles, from what covers the corners.
 
     Args:
         corners (np.ndarray): What covers the corners. Shape (N, 3), integer.
         weights (np.ndarray): How near each corner is; the sum is 1. (N, 3).
 
     Returns:
-        np.ndarray: What most of the weight says. Shape (N, ).
+        np.ndarray: The cover with the most weight. Shape (N, ).
     """
     votes = (corners[:, :, None] == corners[:, None]) @ weights[..., None]  # (N, 3, 1)
     winner = votes[..., 0].argmax(axis=1)

@@ -1,4 +1,4 @@
-"""What a person's surface looks like: skin, face, hair, and the cloth of the clothes."""
+"""The look of a person's surface: skin, face, hair and clothes."""
 
 from dataclasses import dataclass
 
@@ -37,10 +37,10 @@ class Look:
     """Colours of a person, BGR of shape (3, ).
 
     Attributes:
-        skin (np.ndarray): Of the skin.
-        hair (np.ndarray): Of hair, brows and beard.
+        skin (np.ndarray): Colour of the skin.
+        hair (np.ndarray): Colour of hair, brows and beard.
         has_beard (bool): Whether there is a beard.
-        textures (dict[Cover, Texture]): Of all that is worn.
+        textures (dict[Cover, Texture]): Textures of the clothes.
     """
 
     skin: np.ndarray
@@ -49,7 +49,7 @@ class Look:
     textures: dict[Cover, Texture]
 
     def colors(self, cover: np.ndarray, places: np.ndarray, anatomy: Anatomy) -> np.ndarray:
-        """Colours of points of the surface.
+        """Compute the colours of points of the surface.
 
         Args:
             cover (np.ndarray): What covers each point, a ``Cover``. (N, ).

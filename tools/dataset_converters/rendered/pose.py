@@ -1,11 +1,11 @@
-"""Poses of people: the angles of joints by what somebody does."""
+"""Poses of people: the angles of joints for each activity."""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-# How often somebody does what.
+# How often each activity is drawn.
 KINDS = {
     'stand': 0.3,
     'walk': 0.2,
@@ -16,7 +16,7 @@ KINDS = {
     'lie': 0.04,
 }
 SIDES = {'L': 1, 'R': -1}
-"""The ending of a bone's name, and where the side is along x."""
+"""The ending of a bone's name, and the sign of x on this side."""
 
 LIMITS = {
     'abduction': (0, 170),
@@ -31,7 +31,7 @@ LIMITS = {
 }
 """Least and greatest angle of a joint of a limb, in degrees."""
 
-# Arms hang at this angle from the body where the model rests.
+# In the body at rest, the arms are at this angle from the body.
 _ARM_AT_REST = 45
 
 
@@ -43,7 +43,7 @@ class Pose:
         kind (str): Name in ``KINDS``.
         limbs (dict): For each of ``SIDES`` its joints, which are those of
             ``LIMITS``.
-        lean (float): How far the back bends ahead.
+        lean (float): How far the back bends forward.
         rotations (dict): For ``spine01``, ``spine03``, ``neck01``, ``head``,
             ``wrist.L`` and ``wrist.R`` rotations about x, y and z, one after
             the other. Shape (3, ) each.
@@ -112,7 +112,7 @@ def bone_rotations(pose: Pose) -> dict[str, np.ndarray]:
         pose (Pose): The angles.
 
     Returns:
-        dict[str, np.ndarray]: For a bone's name its rotation, (3, 3) float32.
+        dict[str, np.ndarray]: Rotations by names of bones, (3, 3) float32.
     """
     rotations = {bone: rotation(*angles) for bone, angles in pose.rotations.items()}
     for bone, share in (('spine03', 0.6), ('spine01', 0.4)):
@@ -120,7 +120,7 @@ def bone_rotations(pose: Pose) -> dict[str, np.ndarray]:
         rotations[bone] = rotation(*(pose.rotations[bone] + bend))
     for name, side in SIDES.items():
         joints = pose.limbs[name]
-        # Where the arm rests: the elbow's axis and the upper arm's own.
+        # In the body at rest: the axis of the elbow, and that of the upper arm.
         elbow_axis = np.array((-0.7, 0, -0.7 * side))
         arm_axis = np.array((0.7, 0, -0.7 * side))
         rotations |= {
@@ -128,7 +128,7 @@ def bone_rotations(pose: Pose) -> dict[str, np.ndarray]:
             @ rotation(0, side * (_ARM_AT_REST - joints['abduction']), 0)
             @ rotation(*arm_axis * joints['twist']),
             f'lowerarm01.{name}': rotation(*elbow_axis * joints['elbow']),
-            # A raised arm takes the shoulder along.
+            # A raised arm also raises the shoulder.
             f'clavicle.{name}': rotation(0, -side * max(0, (joints['abduction'] - 90) / 4), 0),
             f'upperleg01.{name}': rotation(-joints['hip'], 0, 0)
             @ rotation(0, -side * joints['spread'], 0)

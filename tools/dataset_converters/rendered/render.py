@@ -1,4 +1,4 @@
-"""People as rays see them: who is where in the picture, in which light and shadow."""
+"""Find by rays which person is at which pixel, in which light and shadow."""
 
 from dataclasses import dataclass
 
@@ -13,20 +13,20 @@ from .camera import NOBODY, Camera, Hits
 from .clothes import blend_cover
 from .look import Look
 
-# The ground's shadow is looked up at every so many pixels.
+# The shadow on the ground is computed at every third row and column.
 _SHADOW_STEP = 3
 # Rays towards the sun begin this far above a surface, in metres.
 _ABOVE_SURFACE = 0.006
-# A ground that is seen at a flatter angle gets no shadow.
+# Ground that is seen at a flatter angle has no shadow.
 _FLATTEST = 0.02
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody in the scene.
+    """A person in the scene.
 
     Attributes:
-        body (Body): In its place.
+        body (Body): The body in its place.
         surface (np.ndarray): Vertices of clothes, hair and naked skin, in
             metres. Shape (V, 3), float32.
         cover (np.ndarray): What covers each vertex, a ``Cover``. (V, ).
@@ -56,7 +56,7 @@ class Stage:
     """People in their places, ready for rays.
 
     Args:
-        people (list[Person]): Who is there.
+        people (list[Person]): The people.
         anatomy (Anatomy): The body model.
         camera (Camera): The camera.
     """
@@ -86,18 +86,18 @@ class Stage:
         return Hits(owner, depth, triangle, weights)
 
     def is_in_shadow(self, points: np.ndarray, sun: np.ndarray) -> np.ndarray:
-        """Whether somebody is between points, shape (N, 3), and the sun. Shape (N, ), bool."""
+        """Whether somebody stands between a point (N, 3) and the sun. Shape (N, ), bool."""
         if not len(points):
             return np.zeros(0, bool)
         rays = np.tile(sun, (len(points), 1))
         return self._scene.run(points.astype(np.float32), rays, query='OCCLUDED') >= 0
 
     def shadow_on_ground(self, light: Light, softness: float) -> np.ndarray:
-        """How much of the sun the people keep from the ground behind each pixel.
+        """How much of the sun people keep from the ground at each pixel.
 
         Args:
-            light (Light): Where the sun is.
-            softness (float): Standard deviation of the shadow's rim, pixels.
+            light (Light): The sun.
+            softness (float): Standard deviation of the shadow's rim in pixels.
 
         Returns:
             np.ndarray: 0 to 1. Shape (H, W), float32.
@@ -133,15 +133,15 @@ def paint(
     """Paint the people and their shadows over what is behind them.
 
     Args:
-        rng (np.random.Generator): Source of chance, for the light's colour
-            and strength and the cloth's roughness.
+        rng (np.random.Generator): Decides the colour and strength of the light
+            and the roughness of the cloth.
         stage (Stage): The people.
-        hits (Hits): Of the camera's rays.
+        hits (Hits): What the camera's rays hit.
         light (Light): The sun and the sky.
         image (np.ndarray): BGR, shape (H, W, 3), 0 to 255.
 
     Returns:
-        np.ndarray: The same with people. Shape (H, W, 3), float.
+        np.ndarray: The image with people. Shape (H, W, 3), float.
     """
     if light.hardness > 0.15:
         shadow = stage.shadow_on_ground(light, rng.uniform(0.8, 3))
@@ -199,7 +199,7 @@ def _shade(rng, facing, sunlight, light, image):
 
 
 def _gloss(rays, facing, sunlight, light):
-    """What the surface mirrors of the sun. Shape (N, 1)."""
+    """The reflection of the sun on the surface. Shape (N, 1)."""
     half = light.sun - rays / np.linalg.norm(rays, axis=1, keepdims=True)
     half /= np.linalg.norm(half, axis=1, keepdims=True) + 1e-9
     mirrored = np.clip((half * facing).sum(axis=1), 0, 1) ** 20

@@ -1,4 +1,4 @@
-"""A rendered picture: where the camera and the people are, and what is behind and before them."""
+"""A rendered picture: the camera, the people, and things behind and before them."""
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from .textures import sample_color
 NUM_PEOPLE = {0: 0.15, 1: 0.3825, 2: 0.2295, 3: 0.136, 4: 0.102}
 # Width by height, and how often.
 _ASPECTS = {1: 0.15, 4 / 3: 0.35, 3 / 4: 0.2, 3 / 2: 0.2, 2 / 3: 0.1}
-# Pictures are painted so many times larger than they are written.
+# Pictures are painted this many times larger than they are written.
 _FINENESS = 1.5
 # Nobody stands nearer, in metres.
 _NEAREST = 0.9
@@ -34,15 +34,15 @@ def render_picture(
     """Render people before a piece of a picture.
 
     Args:
-        rng (np.random.Generator): Source of chance; says all of the picture.
+        rng (np.random.Generator): Decides everything in the picture.
         anatomy (Anatomy): The body model.
-        backgrounds (Backgrounds): What to put behind people, and on clothes.
+        backgrounds (Backgrounds): Pictures to put behind people and on clothes.
         size (int): Long side in pixels; the short side is 2/3 to 1 of it.
-        num_people (int, optional): How many people to place; hidden ones are
-            not annotated. 0 to 4, as ``NUM_PEOPLE`` says, when None.
+        num_people (int, optional): Number of people to place. Hidden people are
+            not annotated. Defaults to 0 to 4, as in ``NUM_PEOPLE``.
 
     Returns:
-        Picture: As ``synthetic`` has it.
+        Picture: The picture and its people.
     """
     if num_people is None:
         num_people = int(rng.choice(list(NUM_PEOPLE), p=list(NUM_PEOPLE.values())))
@@ -105,7 +105,7 @@ def _place_people(rng, anatomy, backgrounds, count, width, height):
 
 
 def _sample_light(rng):
-    """A sun above the horizon, rather behind the camera."""
+    """A sun above the horizon, mostly behind the camera."""
     sun = rng.normal(0, 1, 3)
     sun[2] = abs(sun[2]) + 0.5
     sun[1] -= 0.6
@@ -113,7 +113,7 @@ def _sample_light(rng):
 
 
 def _sample_thing(rng, width, height):
-    """A box, a disc, or a bar: its outline as OpenCV's rotated rectangle, and if it is round."""
+    """A box, a disc or a bar: OpenCV's rotated rectangle, and whether the thing is round."""
     middle = rng.uniform(0, width), rng.uniform(0.2, 1.05) * height
     extent = rng.uniform(0.04, 0.45, 2) * (width, height)
     if rng.random() < 0.35:

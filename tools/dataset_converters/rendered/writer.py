@@ -11,8 +11,8 @@ from synthetic.scene import Picture
 from .anatomy import load_anatomy
 from .backgrounds import Backgrounds, find_backgrounds
 
-# To be raised with any change of what is rendered or written: a folder of
-# another version is then refused instead of mixed.
+# Raise this number with any change of what is rendered or written. A folder of another version is
+# then refused, so that versions do not mix.
 _VERSION = 1
 _MAKER = Maker(
     'make_rendered_coco.py', 'rendered people', 'rendered.json', 'As the backgrounds of the user'
@@ -37,25 +37,25 @@ def write_rendered(
     depends on the backgrounds, the size, the seed, the split and its number.
 
     Args:
-        out (str | os.PathLike): The folder; made where it does not exist.
+        out (str | os.PathLike): The folder. It is made if it does not exist.
         backgrounds (str | os.PathLike): Folder of pictures without people.
         num_train (int): Number of training pictures, at least 1.
         num_val (int): Number of validation pictures, at least 1.
         size (int): Long side of the pictures in pixels, at least 64.
-        seed (int): At least 0.
+        seed (int): Seed of the pictures, at least 0.
         progress (callable, optional): Called after each picture with the
             number of pictures done and the number of all.
         workers (int): Number of processes. The files are the same with any
-            number. Defaults to 1.
+            number of them. Defaults to 1.
 
     Returns:
         dict[str, dict[str, int]]: For each split the number of ``images``,
-        ``people`` and ``crowds``, of which there are none.
+        ``people`` and ``crowds`` (always 0).
 
     Raises:
         ValueError: An argument is not a whole number or is too small, or the
             backgrounds cannot be used.
-        FileExistsError: The folder holds something else.
+        FileExistsError: The folder holds other files.
         ModuleNotFoundError: A package is missing.
     """
     check_numbers(

@@ -1,4 +1,4 @@
-"""Drawn people in COCO's format: data to learn from without a download."""
+"""Drawn people in COCO's format: training data without a download."""
 
 from .scene import MAX_PEOPLE, draw_picture
 from .walk import draw_walk

@@ -1,4 +1,4 @@
-"""What is behind and between drawn people: surroundings and things."""
+"""Surroundings of drawn people, and things between them."""
 
 import cv2
 import numpy as np
@@ -38,7 +38,7 @@ def sample_thing(rng: np.random.Generator) -> list[Solid]:
     a limb or a ball alone is no sign of a person.
 
     Returns:
-        list[Solid]: In statures of a person, their part being 1.
+        list[Solid]: The solids, in statures of a person. Their part is 1.
     """
     kinds = (_tree, _bush, _lamp, _ball, _table, _animal, _barrel)
     return kinds[rng.integers(len(kinds))](rng)

@@ -59,7 +59,7 @@ class Maker:
         people (str): What the people are, for example 'drawn people'.
         settings_file (str): File in the data set's folder that holds the
             settings.
-        license (str): What the annotation files say of the pictures.
+        license (str): The licence of the pictures in the annotation files.
     """
 
     program: str
@@ -72,11 +72,11 @@ def check_numbers(**numbers: tuple[int, int]) -> None:
     """Refuse arguments that are not whole numbers or too small.
 
     Args:
-        **numbers (tuple[int, int]): For each name the value and the least
-            value.
+        **numbers (tuple[int, int]): For each name its value and the least
+            value that is allowed.
 
     Raises:
-        ValueError: Naming the argument.
+        ValueError: If one is wrong. The message names the argument.
     """
     for name, (value, least) in numbers.items():
         if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
@@ -95,19 +95,18 @@ def write_coco(
 
     The folder then holds ``annotations/person_keypoints_train2017.json`` and
     ``..._val2017.json``, ``train2017/*.jpg``, ``val2017/*.jpg``, and the
-    settings it was made with. Running again over a folder that was made, or
-    half made, with the same settings writes it anew. The annotation files
-    come last: where they are, the data set is whole.
+    settings. If the folder was made, or half made, with the same settings, it
+    is written again. The annotation files are written last: if they are there,
+    the data set is whole.
 
     Args:
-        out (str | os.PathLike): The folder; made where it does not exist.
+        out (str | os.PathLike): The folder. It is made if it does not exist.
         maker (Maker): The program, for the annotation files and errors.
-        settings (dict): All that the pictures depend on. Of these,
-            ``version``, ``num_train``, ``num_val``, ``size`` and ``seed``
-            are read here.
-        draw (callable): Makes a picture from the number of its split in
-            ``SPLITS`` and its number in the split. With several workers it
-            is pickled.
+        settings (dict): All that the pictures depend on. It must have
+            ``version``, ``num_train``, ``num_val``, ``size`` and ``seed``.
+        draw (callable): Makes a picture from the index of its split in
+            ``SPLITS`` and its number in the split. It is pickled if there
+            are several workers.
         progress (callable, optional): Called after each picture with the
             number of pictures done and the number of all.
         workers (int): Number of processes. Defaults to 1.
@@ -117,7 +116,7 @@ def write_coco(
         ``people`` (annotated alone) and ``crowds``.
 
     Raises:
-        FileExistsError: The folder holds something else.
+        FileExistsError: The folder holds other files.
     """
     out = Path(out)
     _claim_folder(out, maker, settings)
@@ -168,16 +167,15 @@ def write_coco(
 def mask_to_polygons(mask: np.ndarray) -> list[list[int]]:
     """Outline a mask along the borders of its pixels.
 
-    COCO's polygons know no holes; here a hole is joined to the outline
-    around it by a cut of no width, so that the polygons rasterise to exactly
-    the mask.
+    COCO's polygons have no holes. So a hole is joined to the outline around it
+    by a cut of no width, and the polygons rasterise to exactly the mask.
 
     Args:
         mask (np.ndarray): Shape (H, W), bool.
 
     Returns:
-        list[list[int]]: x, y, x, y, ... in pixels, a pixel reaching from its
-        number to the next; one polygon for each piece (8-connected).
+        list[list[int]]: One polygon for each piece (8-connected), as x, y, x, y,
+        ... in pixels. A pixel reaches from its number to the next.
     """
     # At twice the size, the middle of each of a pixel's four quarters stands
     # for the corner of the pixel that it touches.
@@ -208,9 +206,8 @@ def _claim_folder(out: Path, maker: Maker, settings: dict) -> None:
         found = settings_file.read_text()
         if found != _to_json(settings):
             raise FileExistsError(
-                f'{out} holds {maker.people} of other settings ({found}, asked '
-                f'for {_to_json(settings)}); remove it or name another '
-                'folder'
+                f'{out} holds {maker.people} of other settings ({found}, not '
+                f'{_to_json(settings)}); remove the folder, or name another'
             )
     elif out.exists() and any(out.iterdir()):
         raise FileExistsError(

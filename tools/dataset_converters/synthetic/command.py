@@ -17,10 +17,18 @@ def add_dataset_options(parser: argparse.ArgumentParser, example: str, size: int
     """
     parser.add_argument('out', metavar='OUT', help=f'folder to write, for example {example}')
     parser.add_argument(
-        '--train', type=int, default=1000, metavar='N', help='pictures (default: %(default)s)'
+        '--train',
+        type=int,
+        default=1000,
+        metavar='N',
+        help='training pictures (default: %(default)s)',
     )
     parser.add_argument(
-        '--val', type=int, default=100, metavar='M', help='pictures (default: %(default)s)'
+        '--val',
+        type=int,
+        default=100,
+        metavar='M',
+        help='validation pictures (default: %(default)s)',
     )
     parser.add_argument(
         '--size',
@@ -30,26 +38,30 @@ def add_dataset_options(parser: argparse.ArgumentParser, example: str, size: int
         help='long side of the pictures in pixels (default: %(default)s)',
     )
     parser.add_argument(
-        '--seed', type=int, default=0, metavar='X', help='at least 0 (default: %(default)s)'
+        '--seed',
+        type=int,
+        default=0,
+        metavar='X',
+        help='seed of the pictures, at least 0 (default: %(default)s)',
     )
     parser.add_argument(
         '--workers',
         type=int,
         default=len(os.sched_getaffinity(0)),
         metavar='W',
-        help='processes that draw; the files are the same with any number (default: the cores of '
-        'this machine, %(default)s)',
+        help='processes that make pictures; the files are the same with any number (default: the '
+        'cores that this process may use, %(default)s)',
     )
 
 
 def run(
     write: Callable[..., dict[str, dict[str, int]]], parser: argparse.ArgumentParser, out: str
 ) -> None:
-    """Write a data set with a progress bar, and print how much of what it holds.
+    """Write a data set with a progress bar, and print what the data set holds.
 
     Args:
-        write (callable): Writes the data set; takes ``progress`` as
-            ``write_coco`` does, and returns what that returns.
+        write (callable): Writes the data set. It takes ``progress`` and returns
+            counts, as ``write_coco`` does.
         parser (argparse.ArgumentParser): Prints what ``write`` refuses, and
             exits.
         out (str): The folder, for the printed lines.

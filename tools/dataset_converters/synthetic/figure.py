@@ -144,13 +144,13 @@ def dress(body: Proportions, pose: Pose, outfit: Outfit) -> Figure:
 def covered_by_itself(
     figure: Figure, layer: Layer, positions: np.ndarray, scale: float
 ) -> np.ndarray:
-    """Which keypoints the own body hides, read from the painted maps.
+    """Find the keypoints that the own body hides, from the painted maps.
 
     Args:
         figure (Figure): The person.
         layer (Layer): The person as painted.
         positions (np.ndarray): Column and row of the layer's maps that hold
-            each keypoint; only those within the maps are looked at.
+            each keypoint. Keypoints outside of the maps are not checked.
             Shape (K, 2), integer.
         scale (float): Pixels of the maps in a stature.
 

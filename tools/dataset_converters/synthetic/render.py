@@ -1,9 +1,9 @@
 """Painting of solids: a small z-buffer for round cones.
 
 Everything that stands in a drawn picture, people and things alike, is a list
-of :class:`Solid`. The same painted maps that give the colours also say which
-part is seen at a pixel and how far in front it lies, so that visibility is
-read from the picture and never guessed.
+of :class:`Solid`. The painted maps have the colours. They also say which part
+is seen at a pixel and how near it is. So visibility is read from the picture
+and never guessed.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _STRIP_PIXELS = 1 << 14
 
 @dataclass(frozen=True)
 class Solid:
-    """A round cone: all that two balls and the way between them cover.
+    """A round cone: the space of two balls and of the way between them.
 
     Attributes:
         start (np.ndarray): Centre of the first ball, shape (3,): x to the
@@ -27,7 +27,7 @@ class Solid:
         end (np.ndarray): Centre of the second ball, shape (3,).
         radii (tuple[float, float]): Radius of the first and second ball, in
             the unit of the centres.
-        part (int): What it belongs to, at least 1.
+        part (int): Number of the body part or thing that it belongs to, at least 1.
         color (tuple[float, float, float]): BGR, 0 to 255.
         stripe (tuple[float, float, float], optional): BGR of a second colour
             that alternates with the first along the axis.
@@ -50,8 +50,8 @@ class Layer:
     Attributes:
         left (int): Canvas column of the first column of the maps.
         top (int): Canvas row of the first row of the maps.
-        part (np.ndarray): ``Solid.part`` of what is seen, 0 where nothing
-            is. Shape (h, w), uint8.
+        part (np.ndarray): ``Solid.part`` of what is seen, 0 where nothing is.
+            Shape (h, w), uint8.
         depth (np.ndarray): Height of the seen surface towards the viewer, in
             canvas pixels; -inf where nothing is. Shape (h, w), float32.
         image (np.ndarray): BGR. Shape (h, w, 3), uint8.
@@ -88,7 +88,8 @@ def paint(
             axes of the solids.
 
     Returns:
-        Layer: The painted maps; empty where all lies outside of the canvas.
+        Layer: The painted maps. They are empty if all solids lie outside of
+        the canvas.
     """
     # (S, 2, 3), with y down as in the canvas
     ends = np.array([(s.start, s.end) for s in solids]) * (scale, -scale, scale)

@@ -57,8 +57,8 @@ class Person:
     Attributes:
         mask (np.ndarray): Pixels that show the person. (H, W), bool.
         keypoints (np.ndarray): x, y in picture pixels and COCO's visibility:
-            2 seen, 1 covered by somebody, something or the own body, 0 (with
-            x = y = 0) outside of the picture. Shape (K, 3).
+            2 is visible, 1 is hidden by somebody, something or the own body,
+            0 (with x = y = 0) is outside of the picture. Shape (K, 3).
         in_crowd (bool): Whether the person belongs to the crowd region.
     """
 
@@ -69,7 +69,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Picture:
-    """BGR uint8 of shape (H, W, 3), who is seen, and the quality (0 to 100) of the JPEG file."""
+    """A picture: BGR uint8 (H, W, 3), the people in it, and the quality (0 to 100) of its JPEG."""
 
     image: np.ndarray
     people: list[Person]
@@ -82,16 +82,15 @@ def draw_picture(
     """Draw a picture of people.
 
     Args:
-        rng (np.random.Generator): Source of chance; says all of the picture.
+        rng (np.random.Generator): Decides everything in the picture.
         size (int): Long side in pixels; the short side is 0.6 to 1 of it.
         num_people (int, optional): How many people to place, at most
-            ``MAX_PEOPLE``; the hidden ones are then left out. Few when None.
+            ``MAX_PEOPLE``. Hidden people are then left out. Defaults to a few.
         crowd_region (bool): Whether there is also a crowd. All people
             together are still at most ``MAX_PEOPLE``.
 
     Returns:
-        Picture: With at least one person that is not in the crowd, and the
-        crowd where one is asked for.
+        Picture: The picture, with at least one person outside the crowd.
     """
     short = round(size * rng.uniform(0.6, 1))
     width, height = (size, short) if rng.random() < 0.6 else (short, size)
@@ -117,8 +116,8 @@ def compose(items: list[Item], backdrop: np.ndarray, light: np.ndarray) -> Pictu
     """Paint items over a backdrop and read from the picture who is seen.
 
     Args:
-        items (list[Item]): From the nearest to the farthest. A person of
-            whom too little would be seen is left out.
+        items (list[Item]): From the nearest to the farthest. A person is
+            left out if too little of the person can be seen.
         backdrop (np.ndarray): BGR, shape (H, W, 3), uint8.
         light (np.ndarray): Unit vector towards the light, shape (3,).
 

@@ -11,7 +11,7 @@ from .scene import Item, Picture, compose
 from .skeleton import sample_proportions
 
 STRIDE = 0.95
-"""Statures that a person walks in a cycle of two steps."""
+"""The way that a person walks in a cycle of two steps, in statures."""
 
 LIGHT = np.array((0.4, 0.5, 0.8)) / np.linalg.norm((0.4, 0.5, 0.8))
 """Unit vector towards the light."""
@@ -55,14 +55,14 @@ def draw_walk(
     The nearest person walks to the right, the next one to the left, and so on.
 
     Args:
-        rng (np.random.Generator): Source of chance; says all of the clip.
+        rng (np.random.Generator): Decides everything in the clip.
         size (tuple[int, int]): Width and height in pixels.
-        num_frames (int): Frames.
+        num_frames (int): Number of frames.
         fps (float): Frames a second.
-        num_people (int): People.
+        num_people (int): Number of people.
 
     Yields:
-        Picture: A frame, with the people who are seen in it, from the nearest to the farthest.
+        Picture: A frame, with the people who can be seen in it, from the nearest to the farthest.
     """
     width, height = size
     horizon = 0.35 * height

@@ -9,15 +9,15 @@ import numpy as np
 from .coco_files import MIN_SIZE, Maker, check_numbers, write_coco
 from .scene import MAX_PEOPLE, Picture, draw_picture
 
-# To be raised with any change of what is drawn or written: a folder of
-# another version is then refused instead of mixed.
+# Raise this number with any change of what is drawn or written. A folder of another version is
+# then refused, so that versions do not mix.
 _VERSION = 1
 _MAKER = Maker(
     'make_synthetic_coco.py', 'drawn people', 'synthetic.json', 'As the program that drew it'
 )
 
-# One in so many pictures is crowded, and one in so many has a crowd region;
-# at these places, so that the smallest of splits has them too.
+# Every 12th picture is crowded, and every 9th has a crowd region. They start with the pictures 2
+# and 4, so that a small split has them too.
 _CROWDED_EVERY, _CROWDED_AT = 12, 2
 _REGION_EVERY, _REGION_AT = 9, 4
 
@@ -36,24 +36,24 @@ def write_dataset(
 
     The layout is that of ``coco_files.write_coco``, with the settings in
     ``synthetic.json``. With the same settings, and the same versions of NumPy
-    and OpenCV, every byte is the same. A picture depends on the seed, the
-    split, its number, the size and ``max_people`` only: a larger data set
+    and OpenCV, every byte is the same. A picture depends only on the seed,
+    the split, its number, the size and ``max_people``. So a larger data set
     begins with the pictures of a smaller one.
 
     Every twelfth picture is crowded (8 to 20 people), every ninth has a
     crowd region, and the others mostly show 1 to 4 people. With a smaller
-    ``max_people`` there is neither, and each number up to it is as frequent:
-    people are then larger, and easier to learn from. Keypoints are in pixels,
-    whole numbers being the middles of pixels.
+    ``max_people`` there are no crowds, and each number up to ``max_people`` is
+    equally frequent: people are then larger, and easier to learn from.
+    Keypoints are in pixels. Whole numbers are the middles of pixels.
 
     Args:
-        out (str | os.PathLike): The folder; made where it does not exist.
+        out (str | os.PathLike): The folder. It is made if it does not exist.
         num_train (int): Number of training pictures, at least 1.
         num_val (int): Number of validation pictures, at least 1.
         size (int): Long side of the pictures in pixels, at least 64. The
             short side is between 0.6 and 1 of it.
-        seed (int): At least 0.
-        max_people (int): People in a picture, from 1 to ``MAX_PEOPLE``.
+        seed (int): Seed of the pictures, at least 0.
+        max_people (int): Most people in a picture, from 1 to ``MAX_PEOPLE``.
             Defaults to ``MAX_PEOPLE``.
         progress (callable, optional): Called after each picture with the
             number of pictures done and the number of all.
@@ -66,7 +66,7 @@ def write_dataset(
 
     Raises:
         ValueError: An argument is not a whole number or is too small.
-        FileExistsError: The folder holds something else.
+        FileExistsError: The folder holds other files.
     """
     check_numbers(
         num_train=(num_train, 1),
