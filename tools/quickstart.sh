@@ -2,7 +2,7 @@
 set -euo pipefail
 
 people=configs/directpose/directpose_efficientnet-lite0_fpn_scores_1xb16-300_synthetic.py
-mice=configs/directpose/directpose_efficientnet-lite0_fpn_1xb8-300_mice.py
+mice=configs/directpose/directpose_efficientnet-lite0_fpn_1xb8-420_mice.py
 weights=directpose://directpose-tiny
 work=work_dirs/quickstart
 num_people_pictures=100 size=256 seed=1 max_people=4

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 from tests.load_tool import load_tool
 
 tool = load_tool('tools/dataset_converters/make_drawn_mice.py')
-CONFIG = ROOT / 'configs/directpose/directpose_efficientnet-lite0_fpn_1xb8-300_mice.py'
+CONFIG = ROOT / 'configs/directpose/directpose_efficientnet-lite0_fpn_1xb8-420_mice.py'
 
 
 @pytest.fixture(scope='module')

@@ -44,7 +44,7 @@ train_dataloader = dict(
 val_dataloader = dict(dataset=dict(ann_file='annotations/val.json', **common), **loading)
 test_dataloader = val_dataloader
 
-max_iters = 300
+max_iters = 420
 train_cfg = dict(max_iters=max_iters, val_interval=60)
 param_scheduler = [
     dict(_base_.param_scheduler[0], end=20),
