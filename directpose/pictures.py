@@ -145,7 +145,7 @@ def pixels_of(picture) -> np.ndarray:
         ValueError: If the pixels are fractions, whose range nobody knows.
     """
     if picture.mode == 'F':
-        raise ValueError('its pixels are fractions; save it with 8 bits for each channel')
+        raise ValueError('the pixels are fractions; save it with 8 bits for each channel')
     if picture.mode.startswith('I'):  # 16 bits of grey, which convert() would cut off at 255
         grey = (np.asarray(picture).clip(0, 65535) >> 8).astype(np.uint8)  # (H, W)
         return np.repeat(grey[..., None], 3, axis=2)

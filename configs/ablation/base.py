@@ -1,4 +1,4 @@
-# What the ablations compare with: the paper's head, a quarter as wide, on a pre-trained trunk.
+# What the ablations compare with: the paper's head, a quarter as wide, on a pre-trained backbone.
 # 6,000 pictures of drawn people, in some minutes of one CPU core; see docs/en/ablations.md.
 _base_ = [
     '../_base_/models/directpose_efficientnet-lite0_fpn.py',

@@ -1,6 +1,6 @@
-# MMPose's RTMO on the base's trunk: neck, head and losses are those of its zoo, a quarter as wide.
-# In float32, as peer-yoloxpose.py. The zoo changes the losses at epoch 280 of 600; this schedule
-# is shorter and keeps the first losses.
+# MMPose's RTMO on the base's backbone. Neck, head and losses are those of its zoo, a quarter as
+# wide. It trains in float32, as peer-yoloxpose.py does. The zoo changes the losses at epoch 280 of
+# 600; this schedule is shorter and keeps the first losses.
 _base_ = './peer-yoloxpose.py'
 
 model = dict(

@@ -1,5 +1,5 @@
-# MMPose's YOLOX-Pose on the base's trunk, as cheap as the base: neck, head and losses are those of
-# its zoo, with narrower maps. Its head adds offsets to locations in the precision of its maps.
+# MMPose's YOLOX-Pose on the base's backbone, as cheap as the base. Neck, head and losses are those
+# of its zoo, with narrower maps. Its head adds offsets to locations in the precision of its maps.
 # bfloat16 would round the sums to whole pixels, so this row trains in float32.
 _base_ = './base.py'
 

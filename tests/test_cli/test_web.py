@@ -51,6 +51,16 @@ def test_people_with_a_lower_score_are_left_out(model, picture, tmp_path):
     assert json.loads(Path(files[1]).read_text())['people'] == []
 
 
+def test_keypoints_with_a_lower_score_are_left_out(tmp_path):
+    model = DirectPose('directpose-tiny', threads=1)
+    plain = np.asarray(Image.open(web.EXAMPLES[0]).convert('RGB'))
+    for kpt_thr in (0, 1):
+        drawn, _ = web.draw_picture(
+            model, str(web.EXAMPLES[0]), str(tmp_path), 0.6, kpt_thr=kpt_thr
+        )
+        assert (drawn == plain).all() == (kpt_thr == 1)
+
+
 def test_what_is_no_clip_is_refused(model, picture, tmp_path):
     for path, message in ((tmp_path / 'no.mp4', 'no such file'), (picture, 'is no video')):
         command = [str(path), '--model', str(model), '--out', str(tmp_path)]
@@ -172,6 +182,7 @@ def test_page_in_a_browser(server, picture, tmp_path):
                 return len(json.load(answer)['people'])
 
         assert people() == 1
+        assert page.get_by_text('least keypoint score').count() == 0  # this model rates none
         number = page.locator('input[type=number]').first
         number.fill('1')
         number.press('Enter')

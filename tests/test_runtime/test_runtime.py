@@ -162,7 +162,7 @@ def test_a_grey_pil_picture_of_16_bits_is_what_its_file_is(tmp_path):
         ('picture.jpg', 'picture.jpg: there is no such file'),
         (np.zeros((10, 10, 2), np.uint8), r'\(10, 10, 2\) uint8'),
         (np.zeros((10, 10, 3)), 'float64'),
-        (Image.new('F', (10, 10)), 'its pixels are fractions'),
+        (Image.new('F', (10, 10)), 'the pixels are fractions'),
         (np.zeros((0, 10, 3), np.uint8), r'\(0, 10, 3\)'),
     ],
 )
