@@ -2,7 +2,12 @@
 # drawn ones. Give the weights of the second part to `load_from`.
 _base_ = './directpose_efficientnet-lite0_fpn_crop256_1xb16-5k_synthetic.py'
 
-drawn = dict(_base_.train_dataloader.dataset, indices=8000, pipeline=[])
+train_pipeline = [
+    *_base_.train_pipeline[:-2],
+    dict(type='YOLOXHSVRandomAug'),
+    *_base_.train_pipeline[-2:],
+]
+drawn = dict(_base_.train_dataloader.dataset, indices=6000, pipeline=[])
 rendered = dict(
     _base_.train_dataloader.dataset,
     data_root='data/rendered/',
@@ -16,7 +21,7 @@ train_dataloader = dict(
         type='CombinedDataset',
         metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
         datasets=[drawn, rendered],
-        pipeline=_base_.train_pipeline,
+        pipeline=train_pipeline,
     )
 )
 

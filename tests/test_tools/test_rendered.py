@@ -1,6 +1,7 @@
 """Rendered people: what is annotated is what the rays hit."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,8 +14,9 @@ from rendered.anatomy import load_anatomy, require_packages
 from rendered.annotate import annotate, see, written_mask
 from rendered.backgrounds import Backgrounds, find_backgrounds
 from rendered.body import make_body, normals
-from rendered.camera import NOBODY, Camera
+from rendered.camera import NOBODY, THING, Camera
 from rendered.clothes import Cover, blend_cover, sample_clothes
+from rendered.look import Look
 from rendered.pose import KINDS, LIMITS, SIDES, Pose, bone_rotations, sample_pose
 from synthetic.backdrop import paint_backdrop
 from synthetic.figure import KEYPOINT_NAMES
@@ -148,12 +150,21 @@ def test_limbs_that_change_sides_are_mirrored(seed):
         np.testing.assert_allclose(other[f'{bone}.L'], mirrored, atol=1e-6, err_msg=bone)
 
 
-def test_rays_go_where_points_project():
-    camera = Camera(120, 80, focal=150, horizon=30, elevation=1.6)
+@pytest.mark.parametrize('roll', [0, 25])
+def test_rays_go_where_points_project(roll):
+    camera = Camera(120, 80, focal=150, horizon=30, elevation=1.6, roll=roll)
     columns, rows = np.array((0, 33.5, 119)), np.array((79, 41.5, 2))
     points = camera.position + camera.rays(columns, rows) * ((2,), (5,), (9,))
     np.testing.assert_allclose(points[:, 1], (2, 5, 9))
     np.testing.assert_allclose(camera.project(points), np.stack((columns, rows), 1), atol=1e-4)
+
+
+def test_the_picture_of_a_rolled_camera_turns_counter_clockwise():
+    level = Camera(200, 200, focal=100, horizon=100, elevation=1)
+    rolled = Camera(200, 200, focal=100, horizon=100, elevation=1, roll=90)
+    right, above = np.array((0.5, 1, 1)), np.array((0, 1, 1.5))
+    np.testing.assert_allclose(level.project(np.stack((right, above))), [(150, 100), (100, 50)])
+    np.testing.assert_allclose(rolled.project(np.stack((right, above))), [(100, 50), (50, 100)])
 
 
 def test_normals_of_a_square_look_up():
@@ -182,6 +193,7 @@ def test_what_makes_a_keypoint_seen():
     owner = np.full((20, 20), NOBODY)
     owner[5:15, 5:15] = 0
     owner[5:15, 12:15] = 1
+    owner[11:13, 5:8] = THING
     depth = np.where(owner == NOBODY, np.inf, 4.0)
     depth[8, 8] = 3.5  # an own arm
     is_covered = np.zeros((20, 20), bool)
@@ -192,6 +204,7 @@ def test_what_makes_a_keypoint_seen():
         (8, 8): 1,  # behind the own arm
         (13, 7): 1,  # behind somebody
         (7, 14): 1,  # behind a thing
+        (6, 12): 1,  # behind a thing that somebody holds
         (4, 7): 2,  # just beside the own rim
         (2, 7): 1,  # far beside
         (20, 7): 0,
@@ -205,15 +218,16 @@ def test_what_makes_a_keypoint_seen():
 # --- with them
 
 
-def place(anatomy, distance, aside=0.0, kind='stand', seed=0):
+def place(anatomy, distance, aside=0.0, kind='stand', things=(), **joints):
     """A body of a calm pose that faces the camera, in its skin."""
     from rendered.render import Person
 
-    limbs = {side: dict.fromkeys(LIMITS, 0.0) | dict(abduction=12.0) for side in SIDES}
+    joints = dict.fromkeys(LIMITS, 0.0) | dict(abduction=12.0) | joints
+    limbs = {side: joints for side in SIDES}
     still = dict.fromkeys(sample_pose(np.random.default_rng(0)).rotations, np.zeros(3))
     body = make_body(anatomy, Pose(kind, limbs, 0.0, still), {}, np.eye(3, dtype=np.float32))
     body = body.moved(np.array((aside, distance, 0)))
-    return Person(body, body.vertices, np.zeros(len(body.vertices), int), None)
+    return Person(body, body.vertices, np.zeros(len(body.vertices), int), None, list(things))
 
 
 def annotations_of(anatomy, *people, size=(160, 160)):
@@ -285,6 +299,137 @@ def test_clothes_are_where_they_belong(anatomy):
         hands, face = anatomy.is_part('hand'), anatomy.is_part('eye')
         assert np.all(cover[hands | face] == Cover.SKIN)
         assert np.all(height[cover == Cover.SKIN] == 0) and np.abs(height).max() < 0.08
+
+
+def screen(bottom, top, distance, is_worn=False):
+    """A thing 6 m wide that faces the camera."""
+    from rendered.things import Thing
+
+    corners = np.array([(-3, bottom), (3, bottom), (3, top), (-3, top)])
+    surface = np.insert(corners, 1, distance, axis=1).astype(np.float32)
+    faces = np.array(((0, 1, 2), (0, 2, 3)), np.int32)
+    return Thing(surface, faces, surface, lambda places: places * 0 + 200, is_worn)
+
+
+def test_what_somebody_holds_hides_keypoints_and_is_no_part_of_the_person(anatomy):
+    (alone,), *_ = annotations_of(anatomy, place(anatomy, 4))
+    knees = place(anatomy, 4).body.keypoints[13, 2]
+    thing = screen(-0.1, knees + 0.2, distance=3)
+    (behind,), hits, _ = annotations_of(anatomy, place(anatomy, 4, things=[thing]))
+    assert np.all(behind.keypoints[13:, 2] == 1) and np.all(behind.keypoints[5:7, 2] == 2)
+    np.testing.assert_array_equal(behind.keypoints[:, :2], alone.keypoints[:, :2])
+    assert np.all(hits.mesh[hits.owner == THING] == 1)
+    assert (hits.owner == THING).any(axis=1).sum() > 40
+    assert behind.mask.sum() < 0.85 * alone.mask.sum()
+
+
+def test_what_somebody_wears_is_a_part_of_the_person(anatomy):
+    other = place(anatomy, 9, aside=1.5)
+    thing = screen(-0.1, 0.6, distance=4, is_worn=True)
+    (_, wearer), hits, _ = annotations_of(anatomy, other, place(anatomy, 4, things=[thing]))
+    assert set(hits.owner[hits.mesh == 2]) == {1}
+    assert wearer.mask[104:142].all()  # from 0.56 m down to -0.02 m
+
+
+def lowest(thing):
+    return thing.surface[:, 2].min()
+
+
+def things_of(anatomy, folder, seed, **person):
+    from rendered.things import sample_things
+
+    body = place(anatomy, 4, **person).body
+    backgrounds = Backgrounds(find_backgrounds(folder)[0])
+    return body, sample_things(np.random.default_rng(seed), body, anatomy, backgrounds)
+
+
+def test_things_are_where_people_have_them(anatomy, folder, monkeypatch):
+    from rendered import things
+
+    shares = [name for name in vars(things) if name.startswith('_SHARE_')]
+
+    def only(**share):
+        for name in shares:
+            monkeypatch.setattr(things, name, 0.0)
+        for name, value in share.items():
+            monkeypatch.setattr(things, f'_SHARE_{name}', value)
+
+    sitting = dict(kind='sit', hip=90.0, knee=90.0)
+    for seed in range(12):
+        only(HOLDING=1.0)
+        body, held = things_of(anatomy, folder, seed)
+        assert len(held) == 2
+        for thing, wrist in zip(held, body.keypoints[[9, 10]]):
+            assert np.linalg.norm(thing.surface - wrist, axis=1).min() < 0.3
+        only(HAT=1.0)
+        body, (hat,) = things_of(anatomy, folder, seed)
+        top = body.vertices[:, 2].max()
+        assert hat.surface[:, 2].max() > top and lowest(hat) > body.keypoints[5, 2]
+        only(BACKPACK=1.0)
+        body, (backpack,) = things_of(anatomy, folder, seed)
+        # The person looks to -y.
+        assert backpack.surface[:, 1].mean() > body.vertices[anatomy.is_part('torso'), 1].mean()
+        only(BOARD=1.0)
+        body, boards = things_of(anatomy, folder, seed)
+        assert all(thing.surface[:, 2].max() < body.keypoints[15, 2] for thing in boards)
+        only(TABLE=1.0)
+        body, (table, *_) = things_of(anatomy, folder, seed)
+        assert table.surface[:, 1].max() < body.keypoints[11, 1]
+        only(SKIRT=1.0)
+        body, (skirt,) = things_of(anatomy, folder, seed)
+        thighs = body.vertices[anatomy.is_part('thigh') & (anatomy.along_limb < 0.4)]
+        assert skirt.is_worn and np.all(thighs.min(axis=0) >= skirt.surface.min(axis=0) - 1e-5)
+        only(RIDING=seed % 2)
+        body, below = things_of(anatomy, folder, seed, **sitting)
+        for thing in below:
+            least, most = thing.surface.min(axis=0), thing.surface.max(axis=0)
+            hips = body.keypoints[[11, 12]].mean(axis=0)
+            assert np.all(least < hips) and np.all(most[:2] > hips[:2])
+
+
+def make_look(**given) -> Look:
+    tones = dict(skin=(100, 150, 200), hair=(10, 20, 30), iris=(90, 60, 20))
+    tones = {name: np.array(tone) for name, tone in tones.items()}
+    return Look(**tones | dict(brow=0.005, has_beard=False, glasses=None, textures={}) | given)
+
+
+def test_the_face_is_where_the_keypoints_are(anatomy):
+    eye, nose = anatomy.keypoints[1], anatomy.keypoints[0]
+    above_eye, below_nose, on_chin = np.array(((0, 0, 0.021), (0, 0, -0.034), (0, 0, -0.07)))
+    places = np.stack((eye, eye + above_eye, nose + below_nose, nose + on_chin, nose))
+    places[:, 1] = nose[1]
+
+    def colors(**given):
+        look = make_look(**given)
+        return dict(zip(('eye', 'brow', 'mouth', 'chin', 'nose'), paint_face(look, places)))
+
+    def paint_face(look, places):
+        return look.colors(np.full(len(places), Cover.SKIN), places, anatomy)
+
+    bare, worn = colors(), colors(has_beard=True, glasses=np.full(3, 7.0))
+    np.testing.assert_allclose(bare['eye'], (90, 60, 20), atol=1)
+    assert bare['brow'].mean() < 0.5 * bare['nose'].mean()
+    np.testing.assert_allclose(bare['chin'], (100, 150, 200), rtol=0.05)
+    assert bare['mouth'][1] < 0.7 * bare['chin'][1]
+    np.testing.assert_allclose(worn['eye'], 7, atol=1)
+    assert worn['chin'].mean() < 0.5 * bare['chin'].mean()
+
+
+def test_under_a_roof_it_is_darker(anatomy):
+    from rendered.render import Light, Stage, paint
+
+    sky, camera = np.full((80, 80, 3), 120.0), Camera(80, 80, focal=130, horizon=35, elevation=1)
+    roof = screen(3, 3.1, distance=1)
+    roof = replace(roof, surface=roof.surface + np.float32([[0, 0, 0]] * 2 + [[0, 6, 0]] * 2))
+    light = Light(np.array((0, 0, 1), np.float32), hardness=0.0)
+    means = []
+    for things in ([], [roof]):
+        person = replace(place(anatomy, 4, things=things), look=make_look())
+        stage = Stage([person], anatomy, camera)
+        hits = stage.cast()
+        image = paint(np.random.default_rng(0), stage, hits, light, sky)
+        means.append(image[hits.mesh == 0].mean())
+    assert 0.5 < means[1] / means[0] < 0.9
 
 
 def test_the_same_settings_give_the_same_bytes(folder, dataset, tmp_path):

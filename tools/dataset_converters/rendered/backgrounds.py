@@ -72,7 +72,7 @@ class Backgrounds:
         """
         picture = _read(self.paths[rng.integers(len(self.paths))])
         rows, columns = picture.shape[:2]
-        scale = np.exp(rng.uniform(np.log(0.22), 0)) * min(columns / width, rows / height)
+        scale = np.exp(rng.uniform(np.log(0.35), 0)) * min(columns / width, rows / height)
         cut_width = int(np.clip(width * scale, 1, columns))
         cut_height = int(np.clip(height * scale, 1, rows))
         left = rng.integers(0, columns - cut_width + 1)
@@ -84,7 +84,7 @@ class Backgrounds:
             piece = piece[:, ::-1]
         if rng.random() < 0.4:
             piece = piece * rng.uniform(0.7, 1.3, 3).astype(np.float32)
-        if rng.random() < 0.15:
+        if rng.random() < 0.05:
             piece = np.repeat(piece.mean(axis=2, keepdims=True), 3, axis=2)
         return piece
 

@@ -6,6 +6,8 @@ import numpy as np
 
 NOBODY = -1
 """The number at pixels where nobody is seen."""
+THING = -2
+"""The number at pixels where a thing is seen."""
 
 # Points that are nearer, or behind the camera, count as if at this distance, in metres.
 _NEAREST = 0.05
@@ -13,7 +15,7 @@ _NEAREST = 0.05
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera without tilt, above the ground and the origin, that looks along +y.
+    """A camera above the ground and the origin that looks along +y.
 
     Attributes:
         width (int): Width of the picture in pixels.
@@ -21,6 +23,8 @@ class Camera:
         focal (float): Focal length in pixels.
         horizon (float): Row of the points that are as high as the camera.
         elevation (float): Height above the ground, in metres.
+        roll (float): Turn about the direction of view, in degrees. The picture
+            turns counter-clockwise. Defaults to 0.
     """
 
     width: int
@@ -28,6 +32,7 @@ class Camera:
     focal: float
     horizon: float
     elevation: float
+    roll: float = 0.0
 
     @property
     def position(self) -> np.ndarray:
@@ -46,7 +51,7 @@ class Camera:
         scale = self.focal / np.maximum(points[:, 1], _NEAREST)
         column = self.width / 2 + points[:, 0] * scale
         row = self.horizon + (self.elevation - points[:, 2]) * scale
-        return np.stack((column, row), axis=1)
+        return self._turn(np.stack((column, row), axis=1), self.roll)
 
     def rays(self, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Directions from the camera, 1 m long along y: a hit's distance is its depth.
@@ -59,9 +64,16 @@ class Camera:
         Returns:
             np.ndarray: Shape (N, 3), float32.
         """
+        columns, rows = self._turn(np.stack((columns, rows), axis=1), -self.roll).T
         right = (columns - self.width / 2) / self.focal
         down = (rows - self.horizon) / self.focal
         return np.stack((right, np.ones(len(right)), -down), axis=1).astype(np.float32)
+
+    def _turn(self, points: np.ndarray, degrees: float) -> np.ndarray:
+        """Turn pixels, (N, 2), counter-clockwise about the middle of the picture."""
+        middle = np.array((self.width / 2, self.height / 2))
+        sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
+        return (points - middle) @ np.array(((cosine, -sine), (sine, cosine))) + middle
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,10 @@ class Hits:
     """What the rays through the middles of the pixels hit.
 
     Attributes:
-        owner (np.ndarray): Number of the person, or ``NOBODY``. (H, W), int.
+        owner (np.ndarray): Number of the person, ``THING`` or ``NOBODY``.
+            Shape (H, W), int.
+        mesh (np.ndarray): Number of the mesh hit, or -1: first the people's,
+            then the things'. Shape (H, W), int.
         depth (np.ndarray): Distance along y in metres, infinite where there
             is nobody. Shape (H, W).
         triangle (np.ndarray): Number of the triangle hit. (H, W), int.
@@ -78,6 +93,7 @@ class Hits:
     """
 
     owner: np.ndarray
+    mesh: np.ndarray
     depth: np.ndarray
     triangle: np.ndarray
     weights: np.ndarray

@@ -27,7 +27,8 @@ _HAIR_TONES = (
     (150, 155, 160),
     (30, 40, 110),
 )
-_EYE_WHITE, _IRIS = (200, 205, 205), (25, 30, 40)
+_IRIS_TONES = ((25, 30, 40), (30, 50, 75), (120, 105, 80), (70, 90, 80))
+_EYE_WHITE = (195, 200, 205)
 # The face ends this far behind the nose's tip, in metres.
 _FACE_DEPTH = 0.07
 
@@ -39,13 +40,19 @@ class Look:
     Attributes:
         skin (np.ndarray): Colour of the skin.
         hair (np.ndarray): Colour of hair, brows and beard.
+        iris (np.ndarray): Colour of the eyes.
+        brow (float): Half the thickness of the brows in metres.
         has_beard (bool): Whether there is a beard.
+        glasses (np.ndarray, optional): Colour of sunglasses.
         textures (dict[Cover, Texture]): Textures of the clothes.
     """
 
     skin: np.ndarray
     hair: np.ndarray
+    iris: np.ndarray
+    brow: float
     has_beard: bool
+    glasses: np.ndarray | None
     textures: dict[Cover, Texture]
 
     def colors(self, cover: np.ndarray, places: np.ndarray, anatomy: Anatomy) -> np.ndarray:
@@ -60,35 +67,50 @@ class Look:
         Returns:
             np.ndarray: BGR, 0 to 255 and a little beyond. Shape (N, 3).
         """
-        colors = np.tile(self.skin, (len(places), 1))
+        colors = np.tile(self.skin.astype(float), (len(places), 1))
         self._paint_face(colors, places, anatomy, cover == Cover.SKIN)
         for what, texture in self.textures.items():
             is_what = cover == what
             colors[is_what] = texture(places[is_what])
         is_hair = cover == Cover.HAIR
         x, z = places[is_hair, 0], places[is_hair, 2]
-        strands = 1 + 0.3 * np.sin(x * 260 + np.sin(z * 40) * 3)
-        colors[is_hair] = self.hair * strands[:, None]
+        strands = np.sin(x * 260 + np.sin(z * 40) * 3) + np.sin(x * 710 - np.cos(z * 60) * 5)
+        colors[is_hair] = self.hair * (1 + 0.2 * strands)[:, None]
         return colors
 
     def _paint_face(self, colors, places, anatomy, is_skin):
         x, (_, behind, above) = places[:, 0], (places - anatomy.face).T
-        is_face = behind < _FACE_DEPTH
         nose = anatomy.keypoints[0, 2] - anatomy.face[2]
-        for eye in anatomy.keypoints[[1, 2]]:
-            distance = np.hypot(x - eye[0], places[:, 2] - eye[2])
-            colors[is_face & (distance < 0.017)] = self.skin * 0.75
-            colors[is_face & (distance < 0.011)] = _EYE_WHITE
-            colors[is_face & (distance < 0.006)] = _IRIS
-            brow = (np.abs(x - eye[0]) < 0.02) & (np.abs(above - 0.021) < 0.0045)
-            colors[is_face & brow] = self.hair * 0.8
-        mouth = is_face & (np.abs(x) < 0.024) & (np.abs(above - nose + 0.034) < 0.008)
-        colors[mouth] = self.skin * (0.62, 0.6, 0.88)
-        nostrils = (np.abs(np.abs(x) - 0.008) < 0.004) & (np.abs(above - nose + 0.012) < 0.003)
-        colors[is_face & nostrils] = self.skin * 0.5
+        is_face = (behind < _FACE_DEPTH) & is_skin
+        cheeks = np.hypot(np.abs(x) - 0.04, above - nose) / 0.035
+        _tint(colors, self.skin * (0.82, 0.84, 1.03), is_face * np.exp(-(cheeks**2)))
         if self.has_beard:
             chin = (behind < 0.085) & (above < nose - 0.02) & (above > -0.16)
-            colors[is_skin & chin & ~mouth] = self.hair * 0.8 + self.skin * 0.15
+            _tint(colors, self.hair * 0.8 + self.skin * 0.2, 0.85 * (is_skin & chin))
+        for eye in anatomy.keypoints[[1, 2]]:
+            aside, up = np.abs(x - eye[0]), places[:, 2] - eye[2]
+            _tint(colors, self.skin * 0.6, 0.7 * is_face * _inside(aside, up, 0.022, 0.015))
+            _tint(colors, _EYE_WHITE, is_face * _inside(aside, up, 0.013, 0.006))
+            _tint(colors, self.iris, is_face * _inside(aside, up, 0.006, 0.0065))
+            brow = _inside(aside, above - 0.021, 0.021, self.brow)
+            _tint(colors, self.hair * 0.8, 0.8 * is_face * brow)
+        mouth = _inside(x, above - nose + 0.034, 0.026, 0.009)
+        _tint(colors, self.skin * (0.62, 0.6, 0.88), is_face * mouth)
+        nostrils = _inside(np.abs(x) - 0.008, above - nose + 0.012, 0.005, 0.004)
+        _tint(colors, self.skin * 0.5, is_face * nostrils)
+        if self.glasses is not None:
+            lenses = _inside(np.abs(x) - anatomy.keypoints[1, 0], above, 0.03, 0.02)
+            _tint(colors, self.glasses, is_face * lenses)
+
+
+def _inside(aside, up, width, height):
+    """1 within an ellipse of half axes in metres, 0 outside, with a soft rim. Shape (N, )."""
+    return np.clip(4 - 3.5 * np.hypot(aside / width, up / height), 0, 1)
+
+
+def _tint(colors, color, weight):
+    """Mix a colour into colours (N, 3), in place, by weights (N, ) from 0 to 1."""
+    colors += (color - colors) * weight[:, None]
 
 
 def sample_look(rng: np.random.Generator, backgrounds: Backgrounds) -> Look:
@@ -96,8 +118,11 @@ def sample_look(rng: np.random.Generator, backgrounds: Backgrounds) -> Look:
     skin = np.array(_SKIN_TONES[rng.integers(len(_SKIN_TONES))]) * rng.uniform(0.85, 1.1)
     hair = np.array(_HAIR_TONES[rng.integers(len(_HAIR_TONES))]) * rng.uniform(0.7, 1.3)
     has_beard = bool(rng.random() < 0.18)
+    iris = np.array(_IRIS_TONES[rng.integers(len(_IRIS_TONES))])
+    brow = rng.uniform(0.003, 0.007)
+    glasses = rng.uniform(5, 60) + np.zeros(3) if rng.random() < 0.12 else None
     worn = (Cover.TOP, Cover.TROUSERS, Cover.SHOES, Cover.SHIRT)
     textures = {what: sample_texture(rng, backgrounds) for what in worn}
     cap = sample_color(rng)
     textures[Cover.CAP] = lambda places: np.broadcast_to(cap, places.shape)
-    return Look(skin, hair, has_beard, textures)
+    return Look(skin, hair, iris, brow, has_beard, glasses, textures)

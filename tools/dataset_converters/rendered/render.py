@@ -1,4 +1,4 @@
-"""Find by rays which person is at which pixel, in which light and shadow."""
+"""Find by rays which person or thing is at which pixel, in which light and shadow."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,17 @@ from embreex.rtcore_scene import EmbreeScene
 
 from .anatomy import Anatomy
 from .body import Body, normals
-from .camera import NOBODY, Camera, Hits
+from .camera import NOBODY, THING, Camera, Hits
 from .clothes import blend_cover
 from .look import Look
+from .things import Thing
 
 # The shadow on the ground is computed at every third row and column.
 _SHADOW_STEP = 3
 # Rays towards the sun begin this far above a surface, in metres.
 _ABOVE_SURFACE = 0.006
+# The light of the sky is computed at every third row and column, with so many rays.
+_SKY_STEP, _SKY_RAYS = 3, 6
 # Ground that is seen at a flatter angle has no shadow.
 _FLATTEST = 0.02
 
@@ -31,12 +34,14 @@ class Person:
             metres. Shape (V, 3), float32.
         cover (np.ndarray): What covers each vertex, a ``Cover``. (V, ).
         look (Look): Colours.
+        things (list[Thing]): What the person holds, wears and sits on.
     """
 
     body: Body
     surface: np.ndarray
     cover: np.ndarray
     look: Look
+    things: list[Thing]
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,26 @@ class Stage:
 
     def __init__(self, people: list[Person], anatomy: Anatomy, camera: Camera) -> None:
         self.people, self.anatomy, self.camera = people, anatomy, camera
+        self.things = [thing for person in people for thing in person.things]
+        # Who is at a pixel where a mesh is hit: first the people's, then the things'.
+        owners = list(range(len(people)))
+        owners += [
+            number if thing.is_worn else THING
+            for number, person in enumerate(people)
+            for thing in person.things
+        ]
+        self._owners = np.array(owners, int)
         self._scene = EmbreeScene()
         for person in people:
             TriangleMesh(self._scene, person.surface, anatomy.faces)
+        for thing in self.things:
+            TriangleMesh(self._scene, thing.surface, thing.faces)
 
     def cast(self) -> Hits:
         """Cast a ray through the middle of each pixel that may show somebody."""
         shape = (self.camera.height, self.camera.width)
-        owner, triangle = np.full(shape, NOBODY), np.zeros(shape, int)
+        owner, mesh = np.full(shape, NOBODY), np.full(shape, -1)
+        triangle = np.zeros(shape, int)
         depth, weights = np.full(shape, np.inf), np.zeros((*shape, 3))
         rows, columns = np.nonzero(self._may_be_seen())
         if len(rows):
@@ -79,21 +96,22 @@ class Stage:
             found = self._scene.run(start, rays, output=True)
             is_hit = found['geomID'] >= 0
             at = rows[is_hit], columns[is_hit]
-            owner[at], triangle[at] = found['geomID'][is_hit], found['primID'][is_hit]
+            mesh[at], triangle[at] = found['geomID'][is_hit], found['primID'][is_hit]
+            owner[at] = self._owners[mesh[at]]
             depth[at] = found['tfar'][is_hit]
             u, v = found['u'][is_hit], found['v'][is_hit]
             weights[at] = np.stack((1 - u - v, u, v), axis=1)
-        return Hits(owner, depth, triangle, weights)
+        return Hits(owner, mesh, depth, triangle, weights)
 
-    def is_in_shadow(self, points: np.ndarray, sun: np.ndarray) -> np.ndarray:
-        """Whether somebody stands between a point (N, 3) and the sun. Shape (N, ), bool."""
+    def is_hidden(self, points: np.ndarray, directions: np.ndarray) -> np.ndarray:
+        """Whether rays from points (N, 3) in directions (N, 3) hit something. (N, ), bool."""
         if not len(points):
             return np.zeros(0, bool)
-        rays = np.tile(sun, (len(points), 1))
-        return self._scene.run(points.astype(np.float32), rays, query='OCCLUDED') >= 0
+        start, rays = points.astype(np.float32), directions.astype(np.float32)
+        return self._scene.run(start, rays, query='OCCLUDED') >= 0
 
     def shadow_on_ground(self, light: Light, softness: float) -> np.ndarray:
-        """How much of the sun people keep from the ground at each pixel.
+        """How much of the sun people and things keep from the ground at each pixel.
 
         Args:
             light (Light): The sun.
@@ -112,15 +130,18 @@ class Stage:
         farthest = max((person.surface[:, 1].max() for person in self.people), default=0)
         is_near = (down > _FLATTEST) & (points[:, 1] < farthest + 4)
         shadow = np.zeros(len(points), np.float32)
-        shadow[is_near] = self.is_in_shadow(points[is_near] + (0, 0, 0.01), light.sun)
+        start = points[is_near] + (0, 0, 0.01)
+        shadow[is_near] = self.is_hidden(start, np.tile(light.sun, (len(start), 1)))
         shadow = cv2.resize(shadow.reshape(rows.shape), size)
         return cv2.GaussianBlur(shadow, (0, 0), softness)
 
     def _may_be_seen(self) -> np.ndarray:
-        """The pixels within a rectangle around each person. Shape (H, W), bool."""
+        """The pixels within a rectangle around each mesh. Shape (H, W), bool."""
         area = np.zeros((self.camera.height, self.camera.width), bool)
-        for person in self.people:
-            seen = self.camera.project(person.surface[::7])
+        surfaces = [person.surface[::7] for person in self.people]
+        surfaces += [thing.surface for thing in self.things]
+        for surface in surfaces:
+            seen = self.camera.project(surface)
             left, top = np.maximum(np.floor(seen.min(axis=0)).astype(int) - 3, 0)
             right, bottom = np.maximum(np.ceil(seen.max(axis=0)).astype(int) + 3, 0)
             area[top:bottom, left:right] = True
@@ -130,7 +151,7 @@ class Stage:
 def paint(
     rng: np.random.Generator, stage: Stage, hits: Hits, light: Light, image: np.ndarray
 ) -> np.ndarray:
-    """Paint the people and their shadows over what is behind them.
+    """Paint the people, their things and their shadows over what is behind them.
 
     Args:
         rng (np.random.Generator): Decides the colour and strength of the light
@@ -157,26 +178,40 @@ def paint(
     points = stage.camera.position + rays * hits.depth[is_seen][:, None]
     sunlight = np.clip(facing @ light.sun, 0, 1)
     lit = np.flatnonzero(sunlight > 0)
-    shaded = stage.is_in_shadow(points[lit] + facing[lit] * _ABOVE_SURFACE, light.sun)
+    start = points[lit] + facing[lit] * _ABOVE_SURFACE
+    shaded = stage.is_hidden(start, np.tile(light.sun, (len(lit), 1)))
     sunlight[lit[shaded]] = 0
-    shade = _shade(rng, facing, sunlight, light, image)
+    skylight = _sky_seen(rng, stage, points, facing, is_seen)
+    shade = _shade(rng, facing, sunlight, skylight, light, image)
     layer[is_seen] = colors * shade + _gloss(rays, facing, sunlight, light)
     return _blend(image, layer, is_seen)
 
 
 def _surface(stage, hits, is_seen):
     """Of the points hit: colour, unit normal, and place on the body at rest. (N, 3) each."""
-    owner, weights = hits.owner[is_seen], hits.weights[is_seen]
-    corners = stage.anatomy.faces[hits.triangle[is_seen]]  # (N, 3)
-    places = np.einsum('nc,ncd->nd', weights, stage.anatomy.vertices[corners])
-    colors, facing = np.zeros_like(places), np.zeros_like(places)
-    for number, person in enumerate(stage.people):
-        own = owner == number
-        across = normals(person.surface, stage.anatomy.faces)
-        facing[own] = np.einsum('nc,ncd->nd', weights[own], across[corners[own]])
-        cover = blend_cover(person.cover[corners[own]], weights[own])
-        colors[own] = person.look.colors(cover, places[own], stage.anatomy)
+    mesh, triangle, weights = hits.mesh[is_seen], hits.triangle[is_seen], hits.weights[is_seen]
+    colors, facing, places = np.zeros((3, len(mesh), 3))
+    for number, item in enumerate((*stage.people, *stage.things)):
+        own = mesh == number
+        if not own.any():
+            continue
+        is_person = number < len(stage.people)
+        faces = stage.anatomy.faces if is_person else item.faces
+        corners = faces[triangle[own]]  # (N, 3)
+        facing[own] = _mix(weights[own], normals(item.surface, faces)[corners])
+        if is_person:
+            places[own] = _mix(weights[own], stage.anatomy.vertices[corners])
+            cover = blend_cover(item.cover[corners], weights[own])
+            colors[own] = item.look.colors(cover, places[own], stage.anatomy)
+        else:
+            places[own] = _mix(weights[own], item.places[corners])
+            colors[own] = item.texture(places[own])
     return colors, facing, places
+
+
+def _mix(weights, of_corners):
+    """Mix values of the three corners, (N, 3, 3). Shape (N, 3)."""
+    return np.einsum('nc,ncd->nd', weights, of_corners)
 
 
 def _roughen(rng, facing, places):
@@ -187,11 +222,28 @@ def _roughen(rng, facing, places):
     return facing / (np.linalg.norm(facing, axis=1, keepdims=True) + 1e-9)
 
 
-def _shade(rng, facing, sunlight, light, image):
+def _sky_seen(rng, stage, points, facing, is_seen):
+    """The part of the sky before a surface that no person or thing hides, 0 to 1. (N, )."""
+    rows, columns = np.nonzero(is_seen)
+    some = np.flatnonzero((rows % _SKY_STEP == 0) & (columns % _SKY_STEP == 0))
+    total, count = np.zeros((2, *is_seen.shape), np.float32)
+    count[rows[some], columns[some]] = 1
+    start = points[some] + facing[some] * _ABOVE_SURFACE
+    for _ in range(_SKY_RAYS):
+        direction = rng.normal(0, 1, (len(some), 3))
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        hidden = stage.is_hidden(start, facing[some] + 0.999 * direction)
+        total[rows[some], columns[some]] += ~hidden / np.float32(_SKY_RAYS)
+    total, count = (cv2.GaussianBlur(each, (0, 0), _SKY_STEP) for each in (total, count))
+    return (total / np.maximum(count, 1e-3))[is_seen]
+
+
+def _shade(rng, facing, sunlight, skylight, light, image):
     """Factors of the colours: sky of the background's tint, sun, and exposure. (N, 3)."""
     tint = image.reshape(-1, 3).mean(axis=0)
     tint = 1 + (tint / (tint.mean() + 1) - 1) * rng.uniform(0, 0.7)
     sky = (1 - 0.65 * light.hardness) * (0.62 + 0.28 * facing[:, 2] - 0.1 * facing[:, 1])
+    sky = sky * (0.3 + 0.85 * skylight)
     sun = light.hardness * sunlight * rng.uniform(0.75, 1.1)
     exposure = np.clip((image.mean() / 110) ** rng.uniform(0.2, 0.9), 0.35, 1.6)
     total = sky[:, None] * tint + sun[:, None] * (0.94, 1, 1.06)

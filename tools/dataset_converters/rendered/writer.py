@@ -13,7 +13,7 @@ from .backgrounds import Backgrounds, find_backgrounds
 
 # Raise this number with any change of what is rendered or written. A folder of another version is
 # then refused, so that versions do not mix.
-_VERSION = 1
+_VERSION = 2
 _MAKER = Maker(
     'make_rendered_coco.py', 'rendered people', 'rendered.json', 'As the backgrounds of the user'
 )
