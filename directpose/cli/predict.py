@@ -6,8 +6,8 @@
     directpose predict 0
 
 writes into the folder poses: drawn pictures, H.264 video with its sound, and poses.jsonl with
-a line for each picture or frame. A picture without people is no error. A broken picture is named,
-counted and skipped, and the exit status is then 1.
+a line for each picture or frame. A picture without people is no error. A broken picture, or a
+broken piece of a video, is counted and skipped; its file is named, and the exit status is then 1.
 """
 
 import argparse
@@ -168,7 +168,7 @@ class Predictor:
             tracker = PoseTracker(smooth=self.args.smooth, fps=float(video.rate))
         target = self.args.out / f'{self.names[str(source)]}.mp4'
         progress = _Progress(str(source), video.num_frames)
-        writer = None
+        writer, frames_before = None, self.frames
         frames = _ahead(iter(video))
         try:
             with _InBackground() as background:
@@ -193,6 +193,12 @@ class Predictor:
             video.close()
         if video.broken:
             self.pass_over(f'{source}: {video.broken} pieces could not be decoded', video.broken)
+        elif self.frames == frames_before:
+            self.pass_over(f'{source}: no frame came')
+        if writer is not None and writer.broken:
+            self.pass_over(
+                f'{source}: {writer.broken} pieces of the sound were left out', writer.broken
+            )
 
     def record(self, source: str, poses: Poses, frame: Frame | None = None) -> None:
         self.people += len(poses.scores)

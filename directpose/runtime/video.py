@@ -5,18 +5,25 @@ PyAV brings its own FFmpeg. A camera is read with OpenCV.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike, fspath
 
 import numpy as np
+from PIL import Image, ImageOps
 
 TIME_BASE = Fraction(1, 90_000)
 """Seconds to a tick of a written video's clock."""
 
+MAX_STEP = 3600
+"""A frame that is more seconds after the one before it does not have the same clock."""
+
 SOUNDS_OF_MP4 = frozenset({'aac', 'ac3', 'alac', 'eac3', 'flac', 'mp3', 'opus'})
 """Sound in these forms is copied into an MP4 file; other sound is encoded as AAC."""
+
+SOUND_RATE = 48_000
+"""Samples a second of encoded sound. AAC does not take every rate that a file may have."""
 
 
 class VideoError(ValueError):
@@ -44,6 +51,11 @@ def _import_av():
     return av
 
 
+def _open(av, path: str):
+    """Open a file to read, whose tags may be in any encoding."""
+    return av.open(path, metadata_errors='replace')
+
+
 class Video:
     """The frames of a video file or a stream, one after the other.
 
@@ -64,52 +76,66 @@ class Video:
         self._av = _import_av()
         self.source = fspath(source)
         try:
-            self._container = self._av.open(self.source)
+            self._container = _open(self._av, self.source)
         except (self._av.FFmpegError, OSError) as error:
             reason = getattr(error, 'strerror', None) or error
             raise VideoError(f'{self.source}: the video cannot be read ({reason})') from error
         if not self._container.streams.video:
             self._container.close()
             raise VideoError(f'{self.source}: the file has no video')
-        self._stream = self._container.streams.video[0]
-        self._stream.thread_type = 'AUTO'
-        self.rate = self._stream.average_rate or Fraction(30)
-        self.num_frames = self._stream.frames
+        stream = self._container.streams.video[0]
+        if stream.codec_context is None:
+            self._container.close()
+            raise VideoError(f'{self.source}: PyAV does not know the format of the video')
+        stream.thread_type = 'AUTO'
+        self.rate = stream.average_rate or Fraction(30)
+        self.num_frames = stream.frames
+        self._frames = _frames(self._av, self._container, stream, self._skip)
         self.broken = 0
 
     def __iter__(self) -> Iterator[Frame]:
-        index, last = 0, -1 / self.rate
-        for packet in self._packets():
-            try:
-                frames = packet.decode()
-            except self._av.FFmpegError:
-                self.broken += 1
-                continue
-            for frame in frames:
-                if getattr(frame, 'is_corrupt', False):
-                    self.broken += 1
-                    continue
-                last = float(last + 1 / self.rate if frame.time is None else frame.time)
-                image = frame.to_ndarray(format='bgr24')
-                # degrees, counterclockwise; a phone that was held upright says -90
-                turns = round(getattr(frame, 'rotation', 0) / 90) % 4
-                yield Frame(np.ascontiguousarray(np.rot90(image, turns)), index, last)
-                index += 1
+        last = -1 / self.rate
+        for index, frame in enumerate(self._frames):
+            last = float(last + 1 / self.rate if frame.time is None else frame.time)
+            image = frame.to_ndarray(format='bgr24')
+            # degrees, counterclockwise; a phone that was held upright says -90
+            turns = round(getattr(frame, 'rotation', 0) / 90) % 4
+            yield Frame(np.ascontiguousarray(np.rot90(image, turns)), index, last)
 
-    def _packets(self) -> Iterator:
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except self._av.FFmpegError:  # the file is cut off, or the stream has ended
-                self.broken += 1
-                return
-            yield packet
+    def _skip(self) -> None:
+        self.broken += 1
 
     def close(self) -> None:
         self._container.close()
+
+
+def _packets(av, container, stream, skip: Callable[[], None]) -> Iterator:
+    """The packets of a track of an open file; skip is called where they break off."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except av.FFmpegError:  # the file is cut off, or the stream has ended
+            skip()
+            return
+        yield packet
+
+
+def _frames(av, container, stream, skip: Callable[[], None]) -> Iterator:
+    """The pictures or the sound of a track; skip is called for each piece that is broken."""
+    for packet in _packets(av, container, stream, skip):
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            skip()
+            continue
+        for frame in frames:
+            if frame.is_corrupt:
+                skip()
+            else:
+                yield frame
 
 
 class Camera:
@@ -164,6 +190,10 @@ class VideoWriter:
         rate (Fraction): Frames a second, on average. Each frame has its own time.
         sound_from (str | PathLike, optional): A file whose sound is kept, if it has any.
 
+    Attributes:
+        broken (int): The number of pieces of the sound so far that were left out, because they
+            could not be decoded or written. Sound that MP4 does not take counts as one.
+
     Raises:
         ImportError: If PyAV is not installed.
         OSError: If the file cannot be written.
@@ -177,81 +207,142 @@ class VideoWriter:
         sound_from: str | PathLike | None = None,
     ) -> None:
         self._av = _import_av()
+        self._size = size
+        self._last_tick, self._shift = -1, 0.0
+        self.broken = 0
+        if sound_from is not None and not os.path.isfile(sound_from):
+            sound_from = None
+        try:
+            self._open(path, rate, sound_from)
+        except (self._av.FFmpegError, ValueError) as error:
+            if sound_from is None or isinstance(error, OSError):
+                raise
+            self._skip()
+            self._open(path, rate, None)
+
+    def _open(self, path: str | PathLike, rate: Fraction, sound_from: str | PathLike | None):
         self._container = self._av.open(fspath(path), 'w', options={'movflags': 'faststart'})
         self._stream = self._container.add_stream('libx264', rate=rate)
-        self._stream.width, self._stream.height = (length + length % 2 for length in size)
+        self._stream.width, self._stream.height = (length + length % 2 for length in self._size)
         self._stream.pix_fmt = 'yuv420p'  # the only one that all browsers play
         self._stream.options = {'crf': '20', 'preset': 'veryfast'}
         self._stream.codec_context.time_base = TIME_BASE
-        self._last_tick = -1
         self._sound = None
-        if sound_from is not None and os.path.isfile(sound_from):
-            self._sound = _Sound(self._av, fspath(sound_from), self._container)
+        if sound_from is not None:
+            self._sound = _Sound(self._av, fspath(sound_from), self._container, self._skip)
+        self._container.start_encoding()
 
     def write(self, image: np.ndarray, time: float) -> None:
         """Add a frame.
 
         Args:
-            image (np.ndarray): (H, W, 3) uint8, BGR, of the writer's size.
-            time (float): Seconds. The time must not go back. If it does not go forward, the frame
-                gets the next possible time.
+            image (np.ndarray): (H, W, 3) uint8, BGR. If the frame does not have the writer's size,
+                the frame is resized to fit into the middle, and the rest is black.
+            time (float): Seconds. If the time stands still, or goes back by a second at most, the
+                frame gets the next possible time. Any other step back, and one forward of more than
+                ``MAX_STEP``, means that a new clock has started, as where files were joined: the
+                frame follows the one before it, and the rest of the sound is left out.
         """
-        height, width = image.shape[:2]
+        width, height = self._size
+        if image.shape[:2] != (height, width):
+            image = np.asarray(ImageOps.pad(Image.fromarray(image), self._size))
         wider, higher = self._stream.width - width, self._stream.height - height
         if wider or higher:
             image = np.pad(image, ((0, higher), (0, wider), (0, 0)), mode='edge')
         frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format='bgr24')
+        last = float(self._last_tick * TIME_BASE)
+        if self._last_tick >= 0 and not last - 1 <= time + self._shift <= last + MAX_STEP:
+            self._shift = last + float(1 / self._stream.average_rate) - time
+            if self._sound is not None:
+                self._sound.stop()
+        time += self._shift
         self._last_tick = max(round(time / TIME_BASE), self._last_tick + 1)
         frame.pts, frame.time_base = self._last_tick, TIME_BASE
-        if self._sound is not None:
-            self._sound.write(until=time)
-        self._container.mux(self._stream.encode(frame))
+        self._write_sound(until=time)
+        self._mux(self._stream.encode(frame))
 
     def close(self) -> None:
         """Write what is left, and close the file."""
-        self._container.mux(self._stream.encode(None))
+        self._mux(self._stream.encode(None))
+        self._write_sound(until=float(self._last_tick * TIME_BASE) + 1)
         if self._sound is not None:
-            self._sound.write(until=float(self._last_tick * TIME_BASE) + 1)
-            self._sound.close()
+            self._mux(self._sound.close())
         self._container.close()
+
+    def _write_sound(self, until: float) -> None:
+        if self._sound is not None:
+            for packets in self._sound.packets(until):
+                self._mux(packets)
+
+    def _mux(self, packets) -> None:
+        try:
+            self._container.mux(packets)
+        except self._av.FFmpegError as error:
+            # FFmpeg may refuse a piece of the sound later, together with a frame.
+            if self._sound is None or isinstance(error, OSError):
+                raise
+            self._skip()
+
+    def _skip(self) -> None:
+        self.broken += 1
 
 
 class _Sound:
     """The first sound track of a file, on its way into another one."""
 
-    def __init__(self, av, path: str, output) -> None:
-        self._output = output
-        self._input = av.open(path)
+    def __init__(self, av, path: str, output, skip: Callable[[], None]) -> None:
+        self._input = _open(av, path)
+        self._av, self._skip = av, skip
         self._ahead = None
-        self._packets = iter(())
+        self._pieces: Iterator = iter(())
         self._encoder = None
         if not self._input.streams.audio:
             return
         track = self._input.streams.audio[0]
+        if track.codec_context is None:
+            raise ValueError('PyAV does not know the format of the sound')
         if track.codec_context.name in SOUNDS_OF_MP4:
             self._target = output.add_stream_from_template(track)
-            self._packets = (p for p in self._input.demux(track) if p.dts is not None)
+            packets = _packets(av, self._input, track, skip)
+            self._pieces = (p for p in packets if p.dts is not None)
         else:
-            self._target = self._encoder = output.add_stream(
-                'aac', rate=track.rate, layout='mono' if track.channels == 1 else 'stereo'
+            self._encoder = output.add_stream(
+                'aac', rate=SOUND_RATE, layout='mono' if track.channels == 1 else 'stereo'
             )
-            self._packets = self._input.decode(track)
+            self._pieces = _frames(av, self._input, track, skip)
 
-    def write(self, until: float) -> None:
-        """Add the sound up to a time in seconds."""
+    def packets(self, until: float) -> Iterator:
+        """The sound up to a time in seconds, as packets of the other file."""
         while True:
             if self._ahead is None:
-                self._ahead = next(self._packets, None)
-            if self._ahead is None or float(self._ahead.pts * self._ahead.time_base) > until:
+                self._ahead = next(self._pieces, None)
+            if self._ahead is None or _seconds(self._ahead) > until:
                 return
-            if self._encoder is not None:
-                self._output.mux(self._encoder.encode(self._ahead))
+            piece, self._ahead = self._ahead, None
+            if self._encoder is None:
+                piece.stream = self._target
+                yield piece
+                continue
+            try:
+                packets = self._encoder.encode(piece)
+            except (self._av.FFmpegError, ValueError):  # the sound changes its rate, for example
+                self._skip()
             else:
-                self._ahead.stream = self._target
-                self._output.mux(self._ahead)
-            self._ahead = None
+                yield packets
 
-    def close(self) -> None:
-        if self._encoder is not None:
-            self._output.mux(self._encoder.encode(None))
+    def stop(self) -> None:
+        """Leave out the rest."""
+        if self._ahead is not None:
+            self._skip()
+        self._pieces, self._ahead = iter(()), None
+
+    def close(self) -> list:
+        """Close the file that is read, and return the packets that the encoder still has."""
         self._input.close()
+        return self._encoder.encode(None) if self._encoder is not None else []
+
+
+def _seconds(piece) -> float:
+    """The time of a packet or frame; 0, so that it is written at once, if the file lacks it."""
+    tick = piece.dts if piece.pts is None else piece.pts
+    return 0.0 if tick is None else float(tick * piece.time_base)

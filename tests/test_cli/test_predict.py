@@ -210,6 +210,31 @@ def test_a_video_frame_by_frame(run, tmp_path):
         assert container.streams.video[0].frames == 8 and len(container.streams.audio) == 1
 
 
+def test_a_video_is_drawn_without_what_is_broken_in_its_sound(run, tmp_path):
+    av = pytest.importorskip('av')
+    from tests.test_runtime.test_video import damage_sound, write_video
+
+    clip = damage_sound(write_video(tmp_path / 'clip.avi', num_frames=50, sound='adpcm_ms'))
+    status, printed, errors = run(clip, '--out', tmp_path)
+    assert status == 1 and '50 frames, 50 people' in printed
+    assert re.search(f'skipped: {clip}: [0-9]+ pieces of the sound were left out', errors)
+    with av.open(str(tmp_path / 'clip.mp4')) as container:
+        assert container.streams.video[0].frames == 50
+
+
+def test_a_video_without_a_frame_is_named(run, tmp_path):
+    av = pytest.importorskip('av')
+    from tests.test_runtime.test_video import write_video
+
+    clip = write_video(tmp_path / 'clip.mkv')
+    with av.open(str(clip)) as container:
+        first = bytes(next(container.demux()))
+    data = clip.read_bytes()
+    clip.write_bytes(data[: data.index(first)])
+    status, _, errors = run(clip, '--out', tmp_path)
+    assert status == 1 and f'skipped: {clip}: no frame came' in errors
+
+
 def test_the_command_says_what_it_can(capsys):
     assert main([]) == 0 and 'predict' in capsys.readouterr().out
     assert main(['fly']) == 2 and "no command 'fly'\n" in capsys.readouterr().err

@@ -19,29 +19,54 @@ def picture(index, size=(64, 48)):
     return image
 
 
-def write_video(path, num_frames=10, rate=25, size=(64, 48), sound=None):
+def write_video(path, num_frames=10, rate=25, size=(64, 48), sound=None, sound_rate=8000):
     """A video of :func:`picture`, with a tone as its sound."""
     container = av.open(str(path), 'w')
     stream = container.add_stream('libx264', rate=rate)
     stream.width, stream.height = size
     stream.pix_fmt = 'yuv420p'
-    track = container.add_stream(sound, rate=8000, layout='mono') if sound else None
+    track = container.add_stream(sound, rate=sound_rate, layout='mono') if sound else None
     for index in range(num_frames):
         frame = av.VideoFrame.from_ndarray(picture(index, size), format='bgr24')
         container.mux(stream.encode(frame))
         if track is not None:
-            step = 8000 // rate
-            times = (np.arange(step) + index * step) / 8000
+            step = sound_rate // rate
+            times = (np.arange(step) + index * step) / sound_rate
             wave = (8000 * np.sin(2 * np.pi * 440 * times)).astype(np.int16)
             samples = av.AudioFrame.from_ndarray(wave[None], format='s16', layout='mono')
-            samples.rate, samples.pts = 8000, index * step
-            samples.time_base = Fraction(1, 8000)
+            samples.rate, samples.pts = sound_rate, index * step
+            samples.time_base = Fraction(1, sound_rate)
             container.mux(track.encode(samples))
     container.mux(stream.encode(None))
     if track is not None:
         container.mux(track.encode(None))
     container.close()
     return path
+
+
+def damage_sound(path):
+    """Overwrite every other packet of the sound."""
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+    for packet in packets[1::2]:
+        place = data.index(packet)
+        data[place : place + len(packet)] = b'\xff' * len(packet)
+    path.write_bytes(data)
+    return path
+
+
+def rewrite(source, target):
+    """Write the frames of a video and its sound to another one, and return the writer."""
+    video = Video(source)
+    for frame in video:
+        if frame.index == 0:
+            height, width = frame.image.shape[:2]
+            writer = VideoWriter(target, (width, height), video.rate, source)
+        writer.write(frame.image, frame.time)
+    writer.close()
+    video.close()
+    return writer
 
 
 def test_frames_come_in_order_with_their_times(tmp_path):
@@ -83,10 +108,11 @@ def test_what_is_written_plays_in_browsers_with_its_sound(tmp_path, sound, kept,
         tracks = container.streams.audio
         assert [track.codec_context.name for track in tracks] == ([kept] if kept else [])
         if kept:
-            wave = np.concatenate([f.to_ndarray().ravel() for f in container.decode(audio=0)])
-            assert len(wave) / 8000 == pytest.approx(1, abs=0.3)
+            frames = list(container.decode(audio=0))
+            wave, rate = np.concatenate([f.to_ndarray().ravel() for f in frames]), frames[0].rate
+            assert len(wave) / rate == pytest.approx(1, abs=0.3)
             spectrum = np.abs(np.fft.rfft(wave.astype(float)))
-            assert spectrum.argmax() / len(wave) * 8000 == pytest.approx(440, abs=5)
+            assert spectrum.argmax() / len(wave) * rate == pytest.approx(440, abs=5)
     times = [frame.time for frame in Video(tmp_path / 'out.mp4')]
     np.testing.assert_allclose(times, np.arange(25) / 25, atol=1e-3)
 
@@ -100,6 +126,27 @@ def test_times_that_stand_still_or_go_back_are_mended(tmp_path):
     assert len(times) == 5 and (np.diff(times) > 0).all() and times[-1] == pytest.approx(0.2)
 
 
+def test_a_new_clock_goes_on_where_the_old_one_ends(tmp_path):
+    """The sound stops there, because its clock may change at another moment."""
+    clip = write_video(tmp_path / 'clip.mkv', num_frames=75, sound='aac')
+    writer = VideoWriter(tmp_path / 'out.mp4', (64, 48), Fraction(25), sound_from=clip)
+    for start in (0, 40, 0, 90_000):
+        for index in range(10):
+            writer.write(picture(0), start + index / 25)
+    writer.close()
+    times = [frame.time for frame in Video(tmp_path / 'out.mp4')]
+    steps = np.diff(times)
+    assert len(times) == 40 and steps[9] == pytest.approx(40 - 9 / 25, abs=1e-3)
+    np.testing.assert_allclose(np.delete(steps, 9), 1 / 25, atol=1e-3)
+    assert writer.broken == 0
+    writer = VideoWriter(tmp_path / 'out.mp4', (64, 48), Fraction(25), sound_from=clip)
+    for start in (2, 0):
+        for index in range(10):
+            writer.write(picture(0), start + index / 25)
+    writer.close()
+    assert writer.broken == 1
+
+
 def test_broken_pieces_are_counted_and_passed_over(tmp_path):
     path = write_video(tmp_path / 'clip.mkv', num_frames=60)
     data = bytearray(path.read_bytes())
@@ -109,6 +156,71 @@ def test_broken_pieces_are_counted_and_passed_over(tmp_path):
     video = Video(path)
     frames = list(video)
     assert video.broken and 0 < len(frames) < 60
+
+
+def test_a_broken_sound_costs_no_frame(tmp_path):
+    """Neither do the pieces of it that can be decoded go."""
+    clip = damage_sound(write_video(tmp_path / 'clip.avi', num_frames=50, sound='adpcm_ms'))
+    writer = rewrite(clip, tmp_path / 'out.mp4')
+    with av.open(str(tmp_path / 'out.mp4')) as container:
+        assert container.streams.video[0].frames == 50
+        assert writer.broken > 2 and sum(f.samples for f in container.decode(audio=0)) > 20_000
+
+
+@pytest.mark.parametrize(
+    'ending, sound, rate', [('.mkv', 'pcm_s16le', 13_000), ('.ts', 'aac', 16_000)]
+)
+def test_sound_of_a_rate_that_aac_lacks_and_of_a_stream_is_kept(tmp_path, ending, sound, rate):
+    clip = write_video(tmp_path / f'clip{ending}', num_frames=25, sound=sound, sound_rate=rate)
+    assert rewrite(clip, tmp_path / 'out.mp4').broken == 0
+    with av.open(str(tmp_path / 'out.mp4')) as container:
+        assert container.streams.audio[0].codec_context.name == 'aac'
+        assert sum(f.samples / f.rate for f in container.decode(audio=0)) > 0.7
+
+
+def test_sound_that_mp4_does_not_take_is_left_out_and_counted(tmp_path, monkeypatch):
+    """Here, because it is taken for one that can be copied."""
+    monkeypatch.setattr('directpose.runtime.video.SOUNDS_OF_MP4', {'adpcm_ms'})
+    clip = write_video(tmp_path / 'clip.avi', sound='adpcm_ms')
+    assert rewrite(clip, tmp_path / 'out.mp4').broken == 1
+    with av.open(str(tmp_path / 'out.mp4')) as container:
+        assert container.streams.video[0].frames == 10 and not container.streams.audio
+
+
+def test_frames_that_change_their_size_fit_into_the_first(tmp_path):
+    parts = [
+        write_video(tmp_path / f'{width}.ts', num_frames=30, size=(width, height))
+        for width, height in ((64, 48), (48, 96), (96, 96))
+    ]
+    clip = tmp_path / 'clip.ts'
+    clip.write_bytes(b''.join(part.read_bytes() for part in parts))
+    rewrite(clip, tmp_path / 'out.mp4')
+    frames = list(Video(tmp_path / 'out.mp4'))
+    np.testing.assert_allclose(np.diff([frame.time for frame in frames]), 1 / 25, atol=1e-3)
+    images = [frame.image.astype(int) for frame in frames]
+    assert len(images) == 90 and {image.shape for image in images} == {(48, 64, 3)}
+    for start, width in ((30, 24), (60, 48)):  # the whole frame, in the middle of black
+        image, left = images[start + 5], (64 - width) // 2
+        assert image[:, : left - 2].max() < 10 and image[:, 64 - left + 2 :].max() < 10
+        assert image[:, left + 3 : 29].min() > 10 and image[:, 35 : 61 - left].min() > 60
+
+
+def test_a_tag_in_another_encoding_is_no_obstacle(tmp_path):
+    path = write_video(tmp_path / 'clip.mkv', num_frames=3, sound='aac')
+    path.write_bytes(path.read_bytes().replace(b'Lavf', b'L\xe4vf'))
+    rewrite(path, tmp_path / 'out.mp4')
+    assert len(list(Video(tmp_path / 'out.mp4'))) == 3
+
+
+@pytest.mark.parametrize('codec', [b'V_MPEG4', b'A_PCM/I'])
+def test_pictures_in_an_unknown_format_are_refused_and_sound_is_left_out(tmp_path, codec):
+    path = write_video(tmp_path / 'clip.mkv', num_frames=3, sound='pcm_s16le')
+    path.write_bytes(path.read_bytes().replace(codec, codec[:2] + b'OTHER'))
+    if codec.startswith(b'A'):
+        assert rewrite(path, tmp_path / 'out.mp4').broken == 1
+    else:
+        with pytest.raises(VideoError, match='does not know the format of the video'):
+            Video(path)
 
 
 def test_what_is_no_video_is_refused(tmp_path):
