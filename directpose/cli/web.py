@@ -10,8 +10,11 @@ file is sent anywhere.
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +71,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def draw_picture(
     model: DirectPose, path: str, folder: str, score_thr: float, **drawing
-) -> tuple[np.ndarray, list[str]]:
+) -> list[str]:
     """Find and draw the people of a picture.
 
     Args:
@@ -79,7 +82,7 @@ def draw_picture(
         **drawing: How to draw, as :meth:`directpose.runtime.Poses.draw` takes it.
 
     Returns:
-        tuple: The drawn picture (H, W, 3) in RGB, and the paths of the two files.
+        list[str]: The paths of the drawn picture and of the poses.
 
     Raises:
         PictureError: If the file is no picture, broken, or too large.
@@ -93,18 +96,19 @@ def draw_picture(
     files = [os.path.join(folder, name) for name in ('poses.png', 'poses.json')]
     Image.fromarray(drawn).save(files[0])
     Path(files[1]).write_text(json.dumps(poses.to_dict(), indent=1))
-    return drawn, files
+    return files
 
 
-def draw_clip(command: list[str], folder: Path) -> tuple[str, str]:
+def draw_clip(command: list[str], folder: str) -> tuple[list[str], bool]:
     """Find and draw the people of a clip.
 
     Args:
         command (list[str]): Arguments of ``directpose predict``, with the folder as ``--out``.
-        folder (Path): Where the results go.
+        folder (str): Where the results go.
 
     Returns:
-        tuple[str, str]: The paths of the drawn video, and of the poses as JSON lines.
+        tuple[list[str], bool]: The paths of the drawn video and of the poses as JSON lines, and
+        whether something of the clip was broken and left out.
 
     Raises:
         ValueError: If the clip is no video, or if it cannot be read. The message says why.
@@ -113,10 +117,38 @@ def draw_clip(command: list[str], folder: Path) -> tuple[str, str]:
         status = predict.main(command)
     except SystemExit as error:  # how the command line says what is wrong
         raise ValueError(str(error).removeprefix('error: ')) from error
-    videos = [str(video) for video in folder.glob('*.mp4')]
-    if status or not videos:
+    videos = [str(video) for video in Path(folder).glob('*.mp4')]
+    if not videos:
         raise ValueError('this file is no video that can be read')
-    return videos[0], str(folder / 'poses.jsonl')
+    return [videos[0], os.path.join(folder, 'poses.jsonl')], status != 0
+
+
+@contextmanager
+def replace_folder(shown: str | None) -> Iterator[str]:
+    """Make a folder for new results, and delete that of the results before, once they are there.
+
+    If the block ends with an error, the new folder is deleted, and the old one stays.
+
+    Args:
+        shown (str, optional): The folder of the results that a page shows.
+
+    Yields:
+        str: The new folder.
+    """
+    # In the folder of the page's server, which makes no copy of its files then.
+    folder = tempfile.mkdtemp(dir=os.environ['GRADIO_TEMP_DIR'])
+    try:
+        yield folder
+    except BaseException:
+        forget(folder)
+        raise
+    forget(shown)
+
+
+def forget(folder: str | None) -> None:
+    """Delete the folder of results that no page shows any longer."""
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def build_page(args: argparse.Namespace):
@@ -132,33 +164,38 @@ def build_page(args: argparse.Namespace):
 
     model = DirectPose(args.model)
 
-    def on_picture(path, score_thr, kpt_thr, boxes, scores):
+    def on_picture(path, shown, score_thr, kpt_thr, boxes, scores):
         if path is None:
-            return None, None
-        # The page's server deletes its own folder when it ends.
-        folder = tempfile.mkdtemp(dir=os.environ['GRADIO_TEMP_DIR'])
+            forget(shown)
+            return None, None, None
+        drawing = dict(kpt_thr=kpt_thr, boxes=boxes, scores=scores)
         try:
-            return draw_picture(
-                model, path, folder, score_thr, kpt_thr=kpt_thr, boxes=boxes, scores=scores
-            )
+            with replace_folder(shown) as folder:
+                files = draw_picture(model, path, folder, score_thr, **drawing)
         except PictureError as error:
             raise gradio.Error(str(error).replace(path, 'this file')) from error
+        return files[0], files, folder
 
-    def on_clip(path, score_thr, kpt_thr, boxes, scores):
+    def on_clip(path, shown, score_thr, kpt_thr, boxes, scores):
         if path is None:
             raise gradio.Error('choose a clip first')
-        folder = Path(tempfile.mkdtemp(dir=os.environ['GRADIO_TEMP_DIR']))
         options = ['--boxes'] * boxes + ['--scores'] * scores
         options += ['--score-thr', str(score_thr), '--kpt-thr', str(kpt_thr)]
         options += ['--max-frames', str(args.max_frames)]
-        command = [path, '--model', args.model, '--out', str(folder), '--track', *options]
         try:
-            video, lines = draw_clip(command, folder)
+            with replace_folder(shown) as folder:
+                command = [path, '--model', args.model, '--out', folder, '--track', *options]
+                files, broken = draw_clip(command, folder)
         except ValueError as error:
             raise gradio.Error(str(error).replace(path, 'this file')) from error
-        return video, [video, lines]
+        if broken:
+            gradio.Warning('broken pieces of this clip were left out')
+        return files[0], files, folder
 
-    with gradio.Blocks(title='DirectPose', analytics_enabled=False) as page:
+    # Files that were sent, as pictures and clips, are deleted a day later.
+    with gradio.Blocks(
+        title='DirectPose', analytics_enabled=False, delete_cache=(3600, 86_400)
+    ) as page:
         text = '# DirectPose\nFind people and their keypoints. Files stay on this machine.'
         if args.model == predict.TINY:
             text += (
@@ -202,11 +239,15 @@ def build_page(args: argparse.Namespace):
             with gradio.Column():
                 video = gradio.Video(label='poses', interactive=False, buttons=['download'])
                 clip_files = gradio.File(label='download', file_count='multiple', interactive=False)
+        # The folders of what a browser shows. They are deleted some time after the browser leaves.
+        shown, shown_clip = (gradio.State(delete_callback=forget) for _ in range(2))
         settings = [score_thr, kpt_thr, boxes, scores]
         releases = (score_thr.release, kpt_thr.release)
         for change in (picture.change, *releases, boxes.change, scores.change):
-            change(on_picture, [picture, *settings], [drawn, files], api_name=False)
-        start.click(on_clip, [clip, *settings], [video, clip_files], api_name=False)
+            change(on_picture, [picture, shown, *settings], [drawn, files, shown], api_name=False)
+        start.click(
+            on_clip, [clip, shown_clip, *settings], [video, clip_files, shown_clip], api_name=False
+        )
     return page
 
 

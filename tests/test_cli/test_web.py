@@ -2,12 +2,13 @@
 
 import importlib.util
 import json
+import os
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import numpy as np
@@ -39,15 +40,15 @@ def picture(tmp_path):
 
 
 def test_picture_is_drawn_and_written(model, picture, tmp_path):
-    drawn, files = web.draw_picture(DirectPose(model), str(picture), str(tmp_path), 0, boxes=True)
+    files = web.draw_picture(DirectPose(model), str(picture), str(tmp_path), 0, boxes=True)
+    drawn = np.asarray(Image.open(files[0]))
     assert drawn.shape == (32, 64, 3) and (drawn > 1).any()
-    np.testing.assert_array_equal(np.asarray(Image.open(files[0])), drawn)
     assert len(json.loads(Path(files[1]).read_text())['people']) == 1
 
 
 def test_people_with_a_lower_score_are_left_out(model, picture, tmp_path):
-    drawn, files = web.draw_picture(DirectPose(model), str(picture), str(tmp_path), 1, scores=True)
-    assert (drawn <= 1).all()
+    files = web.draw_picture(DirectPose(model), str(picture), str(tmp_path), 1, scores=True)
+    assert (np.asarray(Image.open(files[0])) <= 1).all()
     assert json.loads(Path(files[1]).read_text())['people'] == []
 
 
@@ -55,17 +56,45 @@ def test_keypoints_with_a_lower_score_are_left_out(tmp_path):
     model = DirectPose('directpose-tiny', threads=1)
     plain = np.asarray(Image.open(web.EXAMPLES[0]).convert('RGB'))
     for kpt_thr in (0, 1):
-        drawn, _ = web.draw_picture(
-            model, str(web.EXAMPLES[0]), str(tmp_path), 0.6, kpt_thr=kpt_thr
-        )
-        assert (drawn == plain).all() == (kpt_thr == 1)
+        files = web.draw_picture(model, str(web.EXAMPLES[0]), str(tmp_path), 0.6, kpt_thr=kpt_thr)
+        assert (np.asarray(Image.open(files[0])) == plain).all() == (kpt_thr == 1)
 
 
 def test_what_is_no_clip_is_refused(model, picture, tmp_path):
     for path, message in ((tmp_path / 'no.mp4', 'no such file'), (picture, 'is no video')):
         command = [str(path), '--model', str(model), '--out', str(tmp_path)]
         with pytest.raises(ValueError, match=message):
-            web.draw_clip(command, tmp_path)
+            web.draw_clip(command, str(tmp_path))
+
+
+def test_a_clip_with_a_broken_piece_is_drawn(model, tmp_path):
+    pytest.importorskip('av')
+    from tests.test_runtime.test_video import damage_sound, write_video
+
+    clip = write_video(tmp_path / 'clip.avi', num_frames=50, sound='adpcm_ms')
+    for damaged in (False, True):
+        folder = tmp_path / f'out-{damaged}'
+        command = [str(clip), '--model', str(model), '--out', str(folder)]
+        files, broken = web.draw_clip(command, str(folder))
+        assert [Path(file).name for file in files] == ['clip.mp4', 'poses.jsonl']
+        assert all(Path(file).is_file() for file in files) and broken == damaged
+        damage_sound(clip)
+
+
+def test_results_that_no_page_shows_are_deleted(tmp_path, monkeypatch):
+    monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path))
+    shown = None
+    for _ in range(3):
+        with web.replace_folder(shown) as folder:
+            (Path(folder) / 'poses.png').touch()
+            assert shown is None or Path(shown).is_dir()  # until the new results are there
+        shown = folder
+        assert [str(path) for path in tmp_path.iterdir()] == [shown]
+    with pytest.raises(PictureError), web.replace_folder(shown):
+        raise PictureError
+    assert [str(path) for path in tmp_path.iterdir()] == [shown]
+    web.forget(shown)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_no_picture_is_refused(model, tmp_path, monkeypatch, picture):
@@ -88,7 +117,7 @@ def test_examples_are_drawn_people_whom_the_model_finds(tmp_path):
     assert len(web.EXAMPLES) == 2
     model = DirectPose('directpose-tiny', threads=1)
     for path in web.EXAMPLES:
-        _, files = web.draw_picture(model, str(path), str(tmp_path), 0.6)
+        files = web.draw_picture(model, str(path), str(tmp_path), 0.6)
         assert len(json.loads(Path(files[1]).read_text())['people']) == 3
 
 
@@ -133,6 +162,7 @@ def server(model, tmp_path):
     process = subprocess.Popen(
         [sys.executable, '-m', 'directpose', 'web', '--model', str(model), '--port', str(port)],
         cwd=ROOT,
+        env={**os.environ, 'TMPDIR': str(tmp_path)},
         stdout=log,
         stderr=subprocess.STDOUT,
     )
@@ -176,10 +206,14 @@ def test_page_in_a_browser(server, picture, tmp_path):
         link = page.locator('a[download]', has_text='poses').or_(page.locator('a[href$=".json"]'))
         link.first.wait_for(timeout=60_000)
 
-        def people() -> int:
+        def people() -> int | None:
+            """How many the page's file has; None while the page changes to another file."""
             href = page.locator('a[href$="poses.json"]').first.get_attribute('href')
-            with urlopen(href) as answer:
-                return len(json.load(answer)['people'])
+            try:
+                with urlopen(href) as answer:
+                    return len(json.load(answer)['people'])
+            except HTTPError:
+                return None
 
         assert people() == 1
         assert page.get_by_text('least keypoint score').count() == 0  # this model rates none
@@ -197,6 +231,8 @@ def test_page_in_a_browser(server, picture, tmp_path):
             page.locator('label', has_text='boxes').first.click()
             page.wait_for_timeout(3000)
         assert people() == 0
+        for name in ('poses.png', 'poses.json'):  # of the earlier results nothing is left
+            assert len(list(tmp_path.glob(f'tmp*/**/{name}'))) == 1
 
         hostile = tmp_path / 'hostile.png'
         hostile.write_text('<script>alert(1)</script>')
