@@ -143,7 +143,7 @@ def main() -> None:
         try:
             run_training(args)
         except TrainingInterrupted as interrupted:
-            print(f'{interrupted}; --resume goes on from there', file=sys.stderr)
+            print(interrupted, file=sys.stderr)
             status = 128 + interrupted.signum
     launch.leave_process_group()
     if status:

@@ -48,12 +48,6 @@ class AtomicCheckpointHook(CheckpointHook):
                     'with --resume'
                 )
 
-    def save_now(self, runner) -> None:
-        """Save a checkpoint of the step that has just ended, unless it is saved already."""
-        name = self.filename_tmpl.format(runner.iter + 1)
-        if self.last_ckpt is None or osp.basename(self.last_ckpt) != name:
-            self._save_checkpoint(runner)
-
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
         outdated = None
         if self.max_keep_ckpts > 0:
@@ -101,6 +95,25 @@ class AtomicCheckpointHook(CheckpointHook):
             del backend.remove
         for path in outdated:
             backend.remove(path)
+
+
+def save_now(runner) -> bool:
+    """Save a checkpoint of the step that has just ended, unless it is saved already.
+
+    Args:
+        runner (Runner): The runner. All its hooks for checkpoints save one, MMEngine's own too.
+
+    Returns:
+        bool: Whether it has such a hook.
+    """
+    hooks = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
+    step = runner.iter + 1
+    for hook in hooks:
+        name = hook.filename_tmpl.format(step)
+        if hook.last_ckpt is None or osp.basename(hook.last_ckpt) != name:
+            # Not _save_checkpoint, which counts epochs unless the hook has by_epoch=False.
+            hook._save_checkpoint_with_step(runner, step, dict(epoch=runner.epoch, iter=step))
+    return bool(hooks)
 
 
 def _named_tensors(node: object, name: str) -> Iterator[tuple[str, Tensor]]:

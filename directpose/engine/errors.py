@@ -14,13 +14,20 @@ class DiskError(OSError):
 
 
 class TrainingInterrupted(Exception):
-    """A signal ended the training after a step, and the checkpoint of that step was saved.
+    """A signal ended the training after a step.
 
     Args:
         signum (int): The number of the signal.
         iteration (int): How many steps were trained.
+        saved (bool): Whether the checkpoint of that step was saved. It is, unless the runner has no
+            hook for checkpoints.
     """
 
-    def __init__(self, signum: int, iteration: int) -> None:
-        super().__init__(f'stopped by signal {signum} after iteration {iteration}')
-        self.signum, self.iteration = signum, iteration
+    def __init__(self, signum: int, iteration: int, saved: bool) -> None:
+        outcome = (
+            '--resume goes on from there'
+            if saved
+            else 'the config has no checkpoint hook, so this step is not saved'
+        )
+        super().__init__(f'stopped by signal {signum} after iteration {iteration}; {outcome}')
+        self.signum, self.iteration, self.saved = signum, iteration, saved

@@ -8,7 +8,7 @@ from mmengine.runner import BaseLoop, IterBasedTrainLoop
 from mmpose.registry import LOOPS
 
 from .buffers import share_buffers
-from .checkpoint_hook import AtomicCheckpointHook
+from .checkpoint_hook import save_now
 from .errors import NonFiniteError, TrainingInterrupted
 from .flips import turn_flips_off
 from .sampler import ResumableInfiniteSampler
@@ -104,7 +104,8 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
             nn.Module: The trained model.
 
         Raises:
-            TrainingInterrupted: If a signal has asked to stop. The checkpoint is saved.
+            TrainingInterrupted: If a signal has asked to stop. The checkpoint is saved, if the
+                runner has a hook for checkpoints.
             NonFiniteError: If a loss or a weight is NaN or infinite.
         """
         val_loop = self.runner.val_loop
@@ -170,13 +171,10 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
         self.runner.call_hook(
             'after_train_iter', batch_idx=self._iter, data_batch=batches[-1], outputs=outputs
         )
-        if signum:
-            for hook in self.runner.hooks:
-                if isinstance(hook, AtomicCheckpointHook):
-                    hook.save_now(self.runner)
+        saved = bool(signum) and save_now(self.runner)
         self._iter += 1
         if signum:
-            raise TrainingInterrupted(signum, self._iter)
+            raise TrainingInterrupted(signum, self._iter, saved)
 
     def _describe_losses(self, logs: list[dict], batches: list[dict], bad: list[bool]) -> str:
         """Say in which step a loss was NaN or infinite, and on which pictures."""

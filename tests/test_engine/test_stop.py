@@ -55,6 +55,27 @@ def test_an_interrupted_run_is_saved_and_goes_on_as_if_it_was_not(tmp_path, sign
         assert torch.equal(weights(resumed)[name], value), name
 
 
+@pytest.mark.parametrize('by_epoch', [False, True])  # True is MMEngine's default
+def test_the_checkpoint_hook_of_mmengine_saves_the_step_too(tmp_path, by_epoch):
+    hook = dict(type='CheckpointHook', interval=2, by_epoch=by_epoch)
+    whole = train(tmp_path / 'whole', 6)
+    with pytest.raises(TrainingInterrupted, match='--resume goes on from there'):
+        train(
+            tmp_path / 'cut', 6, default_hooks__checkpoint=dict(hook, _delete_=True),
+            **interrupting(3, signal.SIGTERM),
+        )  # fmt: skip
+    last = (tmp_path / 'cut/last_checkpoint').read_text()
+    resumed = train(tmp_path / 'cut', 6, resume=True, load_from=last)
+    for name, value in weights(whole).items():
+        assert torch.equal(weights(resumed)[name], value), name
+
+
+def test_a_training_without_checkpoints_says_that_nothing_is_saved(tmp_path):
+    with pytest.raises(TrainingInterrupted, match='no checkpoint hook.* not saved') as raised:
+        train(tmp_path, 4, default_hooks__checkpoint=None, **interrupting(2, signal.SIGTERM))
+    assert not raised.value.saved and not list(tmp_path.glob('*.pth'))
+
+
 def test_other_signals_can_be_asked_for(tmp_path):
     with pytest.raises(TrainingInterrupted):
         train(tmp_path, 4, train_cfg__stop_signals=['SIGUSR1'], **interrupting(1, signal.SIGUSR1))
