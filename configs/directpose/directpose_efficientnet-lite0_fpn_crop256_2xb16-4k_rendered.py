@@ -3,9 +3,10 @@
 _base_ = './directpose_efficientnet-lite0_fpn_crop256_1xb16-5k_synthetic.py'
 
 train_pipeline = [
-    *_base_.train_pipeline[:-2],
+    *_base_.train_pipeline[:3],
+    # It writes into the picture, so it stands before the flip, which is a view.
     dict(type='YOLOXHSVRandomAug'),
-    *_base_.train_pipeline[-2:],
+    *_base_.train_pipeline[3:],
 ]
 drawn = dict(_base_.train_dataloader.dataset, indices=6000, pipeline=[])
 rendered = dict(
