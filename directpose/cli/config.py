@@ -14,6 +14,8 @@ from mmpose.registry import DATASETS
 from .errors import UserError
 from .spelling import check_options, check_spelling
 
+_ONE_BY_ONE = 'evaluate each data set in a run of its own: tools/test.py --cfg-options ...'
+
 
 def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None = None) -> Config:
     """Read a config, override settings in it and decide on the work directory.
@@ -189,28 +191,36 @@ def _check_evaluator(cfg: Config, split: str) -> None:
     It tells samples apart by the name in the metainfo of their data set's class.
     """
     evaluator = cfg.get(f'{split}_evaluator')
-    if not isinstance(evaluator, dict) or evaluator.get('type') != 'MultiDatasetEvaluator':
+    if not _tells_data_sets_apart(evaluator):
         return
     loader = cfg[f'{split}_dataloader']
     names = [_name_of_class(dataset) for dataset in evaluator.get('datasets', ())]
     twice = sorted({name for name in names if names.count(name) > 1})
-    remedy = 'evaluate each data set in a run of its own: tools/test.py --cfg-options ...'
     if twice:
         raise UserError(
             f'{split}_evaluator: MultiDatasetEvaluator cannot tell data sets apart whose classes '
-            f'have the same name in METAINFO, here {twice}; {remedy}'
+            f'have the same name in METAINFO, here {twice}; {_ONE_BY_ONE}'
         )
     unknown = sorted({_name_of(dataset) for dataset in _datasets(loader)} - set(names))
     if unknown:
         raise UserError(
             f'{split}_evaluator: MultiDatasetEvaluator would leave out the data sets {unknown} of '
-            f'{split}_dataloader, because it only knows {names}; {remedy}'
+            f'{split}_dataloader, because it only knows {names}; {_ONE_BY_ONE}'
         )
     if "'dataset_name'" not in repr(loader):
         raise UserError(
             f'{split}_evaluator: MultiDatasetEvaluator needs the name of each data set, so '
-            f'meta_keys of PackPoseInputs in {split}_dataloader must have dataset_name; or {remedy}'
+            f'meta_keys of PackPoseInputs in {split}_dataloader must have dataset_name; or '
+            f'{_ONE_BY_ONE}'
         )
+
+
+def _tells_data_sets_apart(evaluator: object) -> bool:
+    """Whether this is the config of MMPose's ``MultiDatasetEvaluator``."""
+    if not isinstance(evaluator, dict):
+        return False
+    kind = evaluator.get('type')
+    return str(getattr(kind, '__name__', kind)).split('.')[-1] == 'MultiDatasetEvaluator'
 
 
 def _name_of_class(dataset: ConfigDict) -> str:
@@ -342,11 +352,20 @@ def dump_predictions(cfg: Config, path: str) -> None:
         path (str): A JSON file; see :class:`~directpose.engine.PoseDump` for its content.
 
     Raises:
-        UserError: If the name does not end in .json.
+        UserError: If the name does not end in .json, or if the evaluator is a
+            ``MultiDatasetEvaluator``, which gives no metric the predictions of all data sets.
     """
     if not path.endswith('.json'):
         raise UserError(f'--dump {path}: the predictions are JSON; end the name with .json')
-    metrics = cfg.test_evaluator
+    evaluator = cfg.test_evaluator
+    if _tells_data_sets_apart(evaluator):
+        raise UserError(
+            f'--dump {path}: MultiDatasetEvaluator gives each metric the predictions of one data '
+            f'set; {_ONE_BY_ONE}'
+        )
+    holds_metrics = isinstance(evaluator, dict) and 'metrics' in evaluator
+    metrics = evaluator['metrics'] if holds_metrics else evaluator
     if not isinstance(metrics, (list, tuple)):
         metrics = [metrics]
-    cfg.test_evaluator = [*metrics, dict(type='PoseDump', out_file=path)]
+    metrics = [*metrics, dict(type='PoseDump', out_file=path)]
+    cfg.test_evaluator = dict(evaluator, metrics=metrics) if holds_metrics else metrics

@@ -2,6 +2,7 @@
 
 import pytest
 from mmengine.config import Config
+from mmpose.evaluation import MultiDatasetEvaluator
 
 from directpose.cli import config
 from directpose.cli.errors import UserError
@@ -207,6 +208,25 @@ def test_data_sets_that_an_evaluator_would_mix_up_are_refused(cfg):
     cfg.val_evaluator.datasets = [own, dict(type='NoSuchDataset')]
     with pytest.raises(UserError, match="no data set of type='NoSuchDataset'"):
         config.check_data(cfg, ('val',))
+
+
+@pytest.mark.parametrize(
+    'kind', ['MultiDatasetEvaluator', 'mmpose.MultiDatasetEvaluator', MultiDatasetEvaluator]
+)
+def test_a_dump_of_several_data_sets_is_refused(cfg, kind):
+    cfg.test_evaluator = dict(type=kind, metrics=[dict(type='CocoMetric')], datasets=[])
+    with pytest.raises(UserError, match=r'--dump all.json: MultiDatasetEvaluator .* of its own'):
+        config.dump_predictions(cfg, 'all.json')
+
+
+def test_a_dump_joins_the_metrics_wherever_they_are(cfg):
+    metric, dump = dict(type='CocoMetric'), dict(type='PoseDump', out_file='all.json')
+    for evaluator in (metric, [metric], dict(metrics=metric), dict(type='Mine', metrics=[metric])):
+        cfg.test_evaluator = evaluator
+        config.dump_predictions(cfg, 'all.json')
+        held = cfg.test_evaluator
+        assert (held['metrics'] if 'metrics' in evaluator else held) == [metric, dump]
+    assert held['type'] == 'Mine'
 
 
 def test_fp16_on_the_cpu_is_refused(cfg, monkeypatch):
