@@ -311,7 +311,7 @@ def enable_tta(cfg: Config) -> None:
         cfg (Config): The config, changed in place.
 
     Raises:
-        UserError: If the config has no such section.
+        UserError: If the config has no such section, or if its test has no pipeline.
     """
     for key in ('tta_model', 'tta_views'):
         if key not in cfg:
@@ -319,9 +319,26 @@ def enable_tta(cfg: Config) -> None:
                 f'{cfg.filename}: --tta needs `{key}` in the config; '
                 'configs/_base_/default_runtime.py has it'
             )
+    with_pipeline = list(_with_pipeline(cfg.test_dataloader.dataset))
+    if not with_pipeline:
+        raise UserError(f'{cfg.filename}: --tta needs a pipeline in test_dataloader.dataset')
     cfg.model = ConfigDict(cfg.tta_model, module=cfg.model)
-    for dataset in _datasets(cfg.test_dataloader):
+    for dataset in with_pipeline:
         dataset.pipeline = [dict(cfg.tta_views, transforms=dataset.pipeline)]
+
+
+def _with_pipeline(dataset: ConfigDict) -> Iterator[ConfigDict]:
+    """The data sets whose pipelines give samples their last form.
+
+    These are the outermost ones: ``CombinedDataset`` runs its pipeline after those of the data
+    sets in it.
+    """
+    if dataset.get('pipeline'):
+        yield dataset
+        return
+    for inner in [dataset.get('dataset'), *dataset.get('datasets', ())]:
+        if inner is not None:
+            yield from _with_pipeline(inner)
 
 
 def enable_drawing(cfg: Config, out_dir: str) -> None:

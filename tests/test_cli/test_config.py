@@ -229,6 +229,32 @@ def test_a_dump_joins_the_metrics_wherever_they_are(cfg):
     assert held['type'] == 'Mine'
 
 
+def test_views_are_made_by_the_outermost_pipeline(cfg):
+    """In a CombinedDataset those of its data sets may be empty, or do something else before."""
+    cfg.tta_model, cfg.tta_views = dict(type='PoseTTAModel'), dict(type='PoseTestTimeAug')
+    steps, first = [dict(type='LoadImage'), dict(type='PackPoseInputs')], [dict(type='First')]
+    inner = [
+        dict(type='CocoDataset', ann_file='a.json', pipeline=[]),
+        dict(type='CocoDataset', ann_file='b.json', pipeline=first),
+        dict(type='CocoDataset', ann_file='c.json'),
+    ]
+    cfg.test_dataloader = dict(dataset=dict(type='CombinedDataset', datasets=inner, pipeline=steps))
+    config.enable_tta(cfg)
+    dataset = cfg.test_dataloader.dataset
+    assert dataset.pipeline == [dict(type='PoseTestTimeAug', transforms=steps)]
+    assert [one.get('pipeline') for one in dataset.datasets] == [[], first, None]
+
+    each = [dict(type='CocoDataset', ann_file=name, pipeline=steps) for name in 'ab']
+    cfg.test_dataloader = dict(dataset=dict(type='ConcatDataset', datasets=each))
+    config.enable_tta(cfg)
+    for one in cfg.test_dataloader.dataset.datasets:
+        assert one.pipeline == [dict(type='PoseTestTimeAug', transforms=steps)]
+
+    cfg.test_dataloader = dict(dataset=dict(type='ConcatDataset', datasets=[]))
+    with pytest.raises(UserError, match='--tta needs a pipeline in test_dataloader.dataset'):
+        config.enable_tta(cfg)
+
+
 def test_fp16_on_the_cpu_is_refused(cfg, monkeypatch):
     monkeypatch.setattr(config, 'get_device', lambda: 'cpu')
     with pytest.raises(UserError, match='take --amp bf16'):
