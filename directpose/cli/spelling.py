@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from mmengine.config import Config
@@ -32,22 +32,25 @@ _BUT_ALSO = {
 _TEST_CFG = {'cls_thr', 'max_per_img', 'nms', 'nms_pre', 'score_thr'}
 # What MMPose reads of it, for heads that predict heatmaps.
 _OF_HEATMAPS = {'flip_test', 'multiscale_test'}
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _LOADER = {'batch_sampler', 'collate_fn', 'dataset', 'num_batch_per_epoch', 'sampler'}
 
 
-def check_options(cfg: Config, options: Iterable[str]) -> None:
-    """See that settings of the command line change something that the config has.
+def check_options(cfg: Config, options: dict[str, Any]) -> None:
+    """See that settings of the command line change something that the config has or may have.
 
     Args:
         cfg (Config): The config as it stands in its file.
-        options (Iterable[str]): Dotted names, as ``train_cfg.max_iters``.
+        options (dict[str, Any]): Values by dotted names, as ``train_cfg.max_iters``.
 
     Raises:
-        UserError: If all of a name but its last part is not in the config.
+        UserError: If all of a name but its last part is not in the config, and if nothing in the
+            config takes it.
     """
     for option in options:
         node: Any = cfg
         path: list[str] = []
+        scope = None
         *parents, _ = names = option.split('.')
         for name in parents or names:
             if isinstance(node, (list, tuple)) and name.lstrip('-').isdigit():
@@ -55,13 +58,33 @@ def check_options(cfg: Config, options: Iterable[str]) -> None:
             elif not isinstance(node, dict) and node is not cfg:
                 break  # a value that is replaced, or an index that MMEngine refuses
             else:
-                known = set(node) | (_runner_names() if node is cfg else set())
-                if name not in known:
+                scope = node.get('_scope_', scope)
+                # A type that another option sets counts.
+                kind = options.get('.'.join([*path, 'type']), node.get('type'))
+                known, is_open = _known_names(cfg, node, path, kind, scope)
+                if name not in known and not is_open:
                     _refuse('.'.join([*path, name]), name, known, f'--cfg-options {option}')
                 node = node.get(name)
                 if node is None:
                     break
             path.append(name)
+
+
+def _known_names(
+    cfg: Config, node: dict, path: list[str], kind: object, scope: str | None
+) -> tuple[set[str], bool]:
+    """The names that a dict of the config has or may have, and whether it may have others too."""
+    known = set(node)
+    if node is cfg:
+        return known | _runner_names(), False
+    if '.'.join(path) in _LOADERS:
+        return known | _loader_names(), False
+    if path == ['model', 'test_cfg']:
+        return known | _TEST_CFG, False
+    if kind is None:
+        return known, False
+    taken, is_open = _arguments(_in_scope(kind, scope))
+    return known | taken | _BUT_ALSO.get(path[0], set()), is_open
 
 
 def check_spelling(cfg: Config, path: str) -> None:
@@ -83,11 +106,9 @@ def check_spelling(cfg: Config, path: str) -> None:
     for name in sorted(set(cfg) - _runner_names()):
         if difflib.get_close_matches(name, lacking, cutoff=0.8):
             _refuse(name, name, lacking, path)
-    for split in ('train', 'val', 'test'):
-        loader = cfg.get(f'{split}_dataloader')
-        if isinstance(loader, dict):
-            known = set(inspect.signature(DataLoader).parameters) | _LOADER
-            _compare(f'{split}_dataloader', set(loader), known, path)
+    for name in _LOADERS:
+        if isinstance(cfg.get(name), dict):
+            _compare(name, set(cfg[name]), _loader_names(), path)
     kind = (cfg.get('optim_wrapper') or {}).get('optimizer', {}).get('type')
     if isinstance(kind, str) and registry.OPTIMIZERS.get(kind) is None:
         # MMEngine's own error does not name it.
@@ -121,6 +142,10 @@ def _runner_names() -> set[str]:
     return set(inspect.signature(Runner).parameters) | _TOP_NAMES
 
 
+def _loader_names() -> set[str]:
+    return set(inspect.signature(DataLoader).parameters) | _LOADER
+
+
 def _compare(place: str, names: set[str], known: set[str], path: str) -> None:
     for name in sorted(names - known):
         _refuse(f'{place}.{name}', name, known, path)
@@ -147,16 +172,20 @@ def _typed_dicts(
     if isinstance(node, dict):
         scope = node.get('_scope_', scope)
         if 'type' in node:
-            kind = node['type']
-            if scope is not None and isinstance(kind, str) and '.' not in kind:
-                kind = f'{scope}.{kind}'
-            yield place, node, kind
+            yield place, node, _in_scope(node['type'], scope)
         for key, value in node.items():
             if not str(key).endswith('_cfg') and key not in ('dcn', 'metainfo', 'plugins'):
                 yield from _typed_dicts(f'{place}.{key}', value, scope)
     elif isinstance(node, (list, tuple)):
         for index, value in enumerate(node):
             yield from _typed_dicts(f'{place}.{index}', value, scope)
+
+
+def _in_scope(kind: object, scope: str | None) -> object:
+    """A type's name with its scope, which its registry then finds."""
+    if scope is not None and isinstance(kind, str) and '.' not in kind:
+        return f'{scope}.{kind}'
+    return kind
 
 
 def _arguments(kind: object) -> tuple[set[str], bool]:

@@ -33,6 +33,8 @@ def test_every_config_passes(path):
         ('optim_wrapper.clip_gard', 'clip_grad'),
         ('test_evaluator.score_mod', 'score_mode'),
         ('resum', 'resume'),
+        ('model.head.keypoint_brnch.type', 'keypoint_branch'),
+        ('val_dataloader.colate_fn.type', 'collate_fn'),
     ],
 )
 def test_a_misspelt_option_is_refused_with_the_nearest(option, nearest):
@@ -59,6 +61,24 @@ def test_a_misspelt_option_is_refused_with_the_nearest(option, nearest):
 )
 def test_what_is_not_in_the_config_but_is_read_may_be_set(option):
     load_config(TINY, {option: 1})
+
+
+@pytest.mark.parametrize(
+    ('option', 'value'),
+    [
+        ('model.head.assigner.type', 'SimOTAAssigner'),
+        ('train_dataloader.collate_fn.type', 'pseudo_collate'),
+        ('optim_wrapper.paramwise_cfg.custom_keys', {}),
+        ('model.test_cfg.nms.type', 'nms'),
+    ],
+)
+def test_a_part_that_the_config_lacks_may_be_set_where_something_reads_it(option, value):
+    *parents, last = option.split('.')
+    head = {'model.head.type': 'DirectPoseOKSHead'}
+    node = load_config(TINY, {**head, option: value} if 'head' in parents else {option: value})
+    for name in parents:
+        node = node[name]
+    assert node[last] == value
 
 
 @pytest.mark.parametrize('name', ['flip_test', 'multiscale_test'])
