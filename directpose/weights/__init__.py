@@ -11,8 +11,8 @@ _FOLDER = Path(__file__).parent
 
 # SHA-256 of each file. The model cards in docs/en say what each file is and whose it is.
 DIGESTS = {
-    'directpose-tiny.onnx': 'cd25cf09696bb3cd10e1df7eac29c7832f04665b91c1c1c3422f9186ab46ae55',
-    'directpose-tiny.pth': 'a136eabf13d8d1f01af912e18a891a63c902b9b1f8f13a5bbd709bcece12deec',
+    'directpose-tiny.onnx': '194550488ce8f161dbf78546b665a658792a683ea7621804167c17e0e369bfeb',
+    'directpose-tiny.pth': '28899e46a063327f04814cfc56a8781c9131d6611d64626637958768db690324',
     'efficientnet-lite0_imagenet.pth': (
         '56083e2dc06edd9367e0e8687c6af55424f8fa44b5976b55df1d1a5b163919da'
     ),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -83,10 +84,11 @@ def test_config_builds_predicts_and_trains_a_step(path, make_runner):
     train_loop = runner.build_train_loop(cfg.train_cfg)
     assert train_loop.max_iters == cfg.train_cfg.max_iters
     dataloader = train_loop.dataloader
-    sample = dataloader.dataset[next(iter(dataloader.sampler))]
-    assert sample['inputs'].shape[0] == 3
-    labels = sample['data_samples'].gt_instance_labels
-    assert labels.keypoints.shape[1:] == (num_keypoints, 2) and len(labels.bboxes) > 0
+    for index in islice(dataloader.sampler, 4):  # mirrored ones among them
+        sample = dataloader.dataset[index]
+        assert sample['inputs'].shape[0] == 3
+        labels = sample['data_samples'].gt_instance_labels
+        assert labels.keypoints.shape[1:] == (num_keypoints, 2) and len(labels.bboxes) > 0
     for loop in (runner.build_val_loop(cfg.val_cfg), runner.build_test_loop(cfg.test_cfg)):
         sample = loop.dataloader.dataset[0]
         assert sample['data_samples'].gt_instances.keypoints.shape[1:] == (num_keypoints, 2)
