@@ -207,7 +207,7 @@ class VideoWriter:
         sound_from: str | PathLike | None = None,
     ) -> None:
         self._av = _import_av()
-        self._size = size
+        self._size, self._step = size, float(1 / rate)
         self._last_tick, self._shift = -1, 0.0
         self.broken = 0
         if sound_from is not None and not os.path.isfile(sound_from):
@@ -252,7 +252,7 @@ class VideoWriter:
         frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format='bgr24')
         last = float(self._last_tick * TIME_BASE)
         if self._last_tick >= 0 and not last - 1 <= time + self._shift <= last + MAX_STEP:
-            self._shift = last + float(1 / self._stream.average_rate) - time
+            self._shift = last + self._step - time
             if self._sound is not None:
                 self._sound.stop()
         time += self._shift
@@ -321,14 +321,16 @@ class _Sound:
             piece, self._ahead = self._ahead, None
             if self._encoder is None:
                 piece.stream = self._target
-                yield piece
-                continue
-            try:
-                packets = self._encoder.encode(piece)
-            except (self._av.FFmpegError, ValueError):  # the sound changes its rate, for example
-                self._skip()
+                yield [piece]
             else:
-                yield packets
+                yield self._encode(piece)
+
+    def _encode(self, piece) -> list:
+        try:
+            return self._encoder.encode(piece)
+        except (self._av.FFmpegError, ValueError):  # the sound changes its rate, for example
+            self._skip()
+            return []
 
     def stop(self) -> None:
         """Leave out the rest."""
@@ -339,7 +341,7 @@ class _Sound:
     def close(self) -> list:
         """Close the file that is read, and return the packets that the encoder still has."""
         self._input.close()
-        return self._encoder.encode(None) if self._encoder is not None else []
+        return self._encode(None) if self._encoder is not None else []
 
 
 def _seconds(piece) -> float:
