@@ -107,7 +107,7 @@ class Subject:
             Callable: A function without arguments that returns the poses of each picture.
         """
         head: nn.Module = self.model.head
-        maps = crowded_maps(self.forward(inputs)(), num_people)
+        maps = crowded_maps(self.forward(inputs)(), num_people, head.output_names)
         metas = [dict(img_shape=tuple(inputs.shape[-2:]))] * len(inputs)
         return self._without_grad(
             lambda: head.predict_by_feat(*maps, batch_img_metas=metas, cfg=self.model.test_cfg)
@@ -146,14 +146,17 @@ class Subject:
         return torch.inference_mode()(call)
 
 
-def crowded_maps(maps: Sequence[Sequence[Tensor]], num_people: int) -> list[list[Tensor]]:
+def crowded_maps(
+    maps: Sequence[Sequence[Tensor]], num_people: int, names: Sequence[str]
+) -> list[list[Tensor]]:
     """Make raw maps that show a given number of small people who do not overlap.
 
     3 x 3 cells of the finest level predict each person. NMS leaves one of these predictions.
 
     Args:
-        maps (Sequence[Sequence[Tensor]]): Outputs of ``DirectPoseHead.forward``, for the shapes.
+        maps (Sequence[Sequence[Tensor]]): Outputs of the head's ``forward``, for the shapes.
         num_people (int): The number of people that the maps show.
+        names (Sequence[str]): The names of the outputs, as in ``DirectPoseHead.output_names``.
 
     Returns:
         list[list[Tensor]]: Maps of the same kinds and shapes.
@@ -162,7 +165,8 @@ def crowded_maps(maps: Sequence[Sequence[Tensor]], num_people: int) -> list[list
         ValueError: If the finest level has too few cells for so many people.
     """
     maps = [[torch.zeros_like(m) for m in levels] for levels in maps]
-    scores, keypoints = maps[0], maps[1]
+    named = dict(zip(names, maps, strict=True))
+    scores, keypoints = named['cls_score'], named['keypoint_pred']
     for level in scores:
         level.fill_(-10)
     height, width = scores[0].shape[-2:]
@@ -180,6 +184,12 @@ def crowded_maps(maps: Sequence[Sequence[Tensor]], num_people: int) -> list[list
     generator = torch.Generator().manual_seed(0)
     offsets = torch.rand(keypoints[0].shape[1], generator=generator) * 6 - 3  # (2K, )
     keypoints[0] += offsets.to(keypoints[0])[:, None, None]
-    keypoints[0][:, 0::2] += 3 - torch.arange(width).to(keypoints[0]) % pitch
-    keypoints[0][:, 1::2] += 3 - torch.arange(height).to(keypoints[0])[:, None] % pitch
+    columns_of = torch.arange(width).to(keypoints[0]) % pitch
+    rows_of = torch.arange(height).to(keypoints[0])[:, None] % pitch
+    keypoints[0][:, 0::2] += 3 - columns_of
+    keypoints[0][:, 1::2] += 3 - rows_of
+    if 'box_pred' in named:  # left, top, right, bottom of these 6 cells; no length is negative
+        sides = (columns_of, rows_of, 6 - columns_of, 6 - rows_of)
+        for side, length in enumerate(sides):
+            named['box_pred'][0][:, side] += length.clamp(min=0)
     return maps

@@ -95,10 +95,17 @@ def test_decodes_as_many_people_as_asked_for(subject, num_people):
     assert [len(p.keypoints) for p in poses] == [num_people] * 2
 
 
+def test_decodes_as_many_people_with_predicted_boxes():
+    cfg = read_config(CONFIG)
+    cfg.model.head.type = 'DirectPoseBoxHead'
+    poses = Subject(cfg, 'fp32').decoding(torch.zeros(2, 3, 256, 416), 24)()
+    assert [len(p.keypoints) for p in poses] == [24] * 2
+
+
 def test_people_without_room_are_refused(subject):
     maps = subject.forward(torch.zeros(1, 3, 64, 64))()
     with pytest.raises(ValueError, match='2 people do not fit into 8 x 8 cells; at most 1'):
-        crowded_maps(maps, 2)
+        crowded_maps(maps, 2, subject.model.head.output_names)
 
 
 def test_stages_are_the_forward(subject):
