@@ -17,18 +17,22 @@ tested on the same images.
 import argparse
 import json
 import shutil
+import sys
 from collections import defaultdict
 from pathlib import Path
 
+from directpose.cli.arguments import Parser, whole_number
+from directpose.dataset_check import is_finite, load_coco_json, to_array
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('ann', type=Path, help='annotation file (COCO person keypoints)')
     parser.add_argument('images', type=Path, help='directory of its images')
     parser.add_argument('out', type=Path, help='directory to write; must not exist, or be empty')
-    parser.add_argument('--num', type=int, default=12, help='images to take (default: 12)')
+    parser.add_argument(
+        '--num', type=whole_number(), default=12, help='images to take (default: 12)'
+    )
     parser.add_argument(
         '--min-people',
         type=int,
@@ -56,25 +60,41 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--allow-crowd', action='store_true', help='also take images with crowd regions'
     )
-    return parser.parse_args()
+    return parser.parse_args(argv)
+
+
+def count_labelled(ann: dict, ann_file: Path) -> int:
+    """How many keypoints of an annotation are labelled.
+
+    Raises:
+        ValueError: If it has no list of keypoints.
+    """
+    keypoints = to_array(ann.get('keypoints'), (-1, 3))
+    if keypoints is None:
+        raise ValueError(
+            f'annotation {ann["id"]} of {ann_file} has no "keypoints", a list of x, y and v for '
+            'each; give a file of keypoints, such as person_keypoints_train2017.json '
+            '(instances_train2017.json has boxes and masks only)'
+        )
+    return int((keypoints[:, 2] > 0).sum())
 
 
 def is_wanted(anns: list[dict], args: argparse.Namespace) -> bool:
     """Whether an image with these annotations is to be taken.
 
     Raises:
-        ValueError: If a person has no area.
+        ValueError: If a person has no area, or an annotation no keypoints.
     """
     if not args.allow_crowd and any(ann.get('iscrowd', 0) for ann in anns):
         return False
     counts, areas = [], []
     for ann in anns:
-        labelled = sum(v > 0 for v in ann['keypoints'][2::3])
+        labelled = count_labelled(ann, args.ann)
         if labelled and not ann.get('iscrowd', 0):
-            if 'area' not in ann:
+            if not is_finite(ann.get('area')):
                 raise ValueError(
-                    f"Annotation {ann['id']} of {args.ann} has no 'area'; COCO's evaluation needs "
-                    'it. Add it, for example as 0.53 times the area of the box.'
+                    f'annotation {ann["id"]} of {args.ann} has no "area" that is a number; COCO\'s '
+                    'evaluation needs it. Add it, for example as 0.53 times the area of the box.'
                 )
             counts.append(labelled)
             areas.append(ann['area'])
@@ -98,7 +118,7 @@ def select(coco: dict, args: argparse.Namespace) -> dict:
     wanted = [image for image in images if is_wanted(anns_of[image['id']], args)]
     if len(wanted) < args.num:
         raise ValueError(
-            f'Only {len(wanted)} of the {len(images)} images in {args.ann} fit the options, but '
+            f'only {len(wanted)} of the {len(images)} images in {args.ann} fit the options, but '
             f'--num asks for {args.num}. Ask for fewer images, or change: --min-people '
             f'{args.min_people}, --max-people {args.max_people}, --min-area {args.min_area:g}, '
             f'--min-keypoints {args.min_keypoints}, --allow-crowd.'
@@ -114,7 +134,7 @@ def write(subset: dict, images: Path, out: Path) -> None:
     Raises:
         FileNotFoundError: If an image of the subset is not in ``images``.
     """
-    names = [image['file_name'] for image in subset['images']]
+    names = [str(image.get('file_name')) for image in subset['images']]
     missing = [name for name in names if not (images / name).is_file()]
     if missing:
         raise FileNotFoundError(
@@ -131,20 +151,16 @@ def write(subset: dict, images: Path, out: Path) -> None:
             shutil.copyfile(images / name, copy)
 
 
-def main() -> None:
-    args = parse_args()
-    if args.num < 1:
-        raise SystemExit(f'--num must be at least 1, but is {args.num}.')
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
     if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
-        raise SystemExit(f'{args.out} exists already; give a new or an empty directory.')
+        sys.exit(f'error: {args.out} exists already; give a new or an empty directory')
     try:
-        subset = select(json.loads(args.ann.read_text()), args)
+        subset = select(load_coco_json(str(args.ann)), args)
         write(subset, args.images, args.out)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise SystemExit(f'{args.ann} is not valid JSON ({error}). Is it complete?') from error
-    except (ValueError, FileNotFoundError) as error:
-        raise SystemExit(str(error)) from error
-    people = sum(any(ann['keypoints'][2::3]) for ann in subset['annotations'])
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    people = sum(count_labelled(ann, args.ann) > 0 for ann in subset['annotations'])
     print(
         f'{args.out}: {len(subset["images"])} images with {people} people with labelled '
         'keypoints, as train2017 and as val2017'
