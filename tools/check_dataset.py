@@ -10,6 +10,8 @@ from rich.progress import track
 from rich.table import Table
 
 from directpose.cli.arguments import Parser, whole_number
+from directpose.cli.errors import UserError
+from directpose.cli.options import check_output
 from directpose.dataset_check import (
     COCO_METAINFO,
     QUANTILES,
@@ -110,10 +112,12 @@ def print_summary(console: Console, ann_file: str, summary: dict) -> None:
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     try:
+        if args.json:
+            check_output(args.json, '--json')
         data = load_annotations(args.ann, args.images, args.metainfo)
     except FileNotFoundError as error:
         sys.exit(f'error: {error.filename or error}: there is no such file')
-    except (OSError, ValueError) as error:
+    except (OSError, UserError, ValueError) as error:
         sys.exit(f'error: {error}')
     progress = partial(
         track,

@@ -24,7 +24,13 @@ from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file, state_dict_of
 from directpose.cli.display import choose_display
 from directpose.cli.errors import UserError, errors_as_messages
-from directpose.cli.options import add_cfg_options, add_data_root, add_launcher, make_folder
+from directpose.cli.options import (
+    add_cfg_options,
+    add_data_root,
+    add_launcher,
+    check_output,
+    make_folder,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -90,7 +96,7 @@ def make_folders(args: argparse.Namespace, work_dir: str) -> None:
         make_folder(args.show_dir, f'--show-dir {args.show_dir}')
     for option, file in (('--out', args.out), ('--dump', args.dump)):
         if file is not None:
-            make_folder(osp.dirname(file) or '.', f'{option} {file}')
+            check_output(file, option)
 
 
 def run_test(args: argparse.Namespace) -> None:

@@ -1,13 +1,18 @@
 """Options that several command lines have in common."""
 
 import argparse
+import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import DictAction
 
 from .arguments import whole_number
 from .errors import UserError
+
+PICTURES = ('.png', '.jpg', '.svg', '.pdf')
+"""Endings of the pictures that matplotlib draws."""
 
 
 class _Settings(DictAction):
@@ -104,3 +109,26 @@ def make_folder(folder: str | Path, option: str) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise UserError(f'{option}: nothing can be written there ({error})') from error
+
+
+def check_output(path: str | Path, option: str, endings: Sequence[str] = ()) -> None:
+    """Check before the work that its result can be written to a file, and make the file's folder.
+
+    Args:
+        path (str | Path): The file, which may be there already.
+        option (str): The option that names the file, for messages.
+        endings (Sequence[str]): The endings that its name may have, such as '.png'. Defaults to
+            any.
+
+    Raises:
+        UserError: If the file cannot be written, or if its name has another ending.
+    """
+    path = Path(path)
+    if endings and path.suffix.lower() not in endings:
+        raise UserError(f'{option} {path}: end the name with {" or ".join(endings)}')
+    if path.is_dir():
+        raise UserError(f'{option} {path}: this is a folder; give a file')
+    if path.exists() and not os.access(path, os.W_OK):
+        raise UserError(f'{option} {path}: this file cannot be overwritten; give another name')
+    if path.is_file() or not path.exists():  # and not /dev/stdout
+        make_folder(path.parent, f'{option} {path}')

@@ -20,6 +20,7 @@ import numpy as np
 from directpose.analysis.logs import read_curves
 from directpose.cli.arguments import Parser
 from directpose.cli.errors import UserError
+from directpose.cli.options import PICTURES, check_output
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -48,6 +49,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def plot_curve(args: argparse.Namespace) -> None:
     """Draw a picture that has a plot for each key and a line for each run."""
+    check_output(args.out, '--out', PICTURES)
     names = args.legend or args.runs
     runs = [read_curves(path) for path in args.runs]
     columns = min(len(args.keys), 3)

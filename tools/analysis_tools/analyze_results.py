@@ -29,6 +29,7 @@ from directpose.analysis.people_errors import OKS, Group, PeopleErrors
 from directpose.analysis.results import Results
 from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.errors import UserError
+from directpose.cli.options import make_folder
 from directpose.drawing import draw_poses
 
 TILE = 480
@@ -182,7 +183,6 @@ def draw_worst(errors: PeopleErrors, folder: str, number: int) -> np.ndarray | N
 
 def write(args: argparse.Namespace, keypoints: KeypointErrors, people: PeopleErrors, summary: dict):
     """Write the figures and the pictures to ``--out-dir``."""
-    os.makedirs(args.out_dir, exist_ok=True)
 
     def path(name: str) -> str:
         return os.path.join(args.out_dir, name)
@@ -210,6 +210,8 @@ def write(args: argparse.Namespace, keypoints: KeypointErrors, people: PeopleErr
 def analyze(args: argparse.Namespace) -> None:
     if args.out_dir and os.path.isfile(args.out_dir):
         raise UserError(f'--out-dir {args.out_dir}: this is a file; give a folder')
+    if args.out_dir:
+        make_folder(args.out_dir, f'--out-dir {args.out_dir}')
     try:
         results = Results(args.results, args.annotations, dict(from_file=args.metainfo))
     except (ValueError, FileNotFoundError) as error:

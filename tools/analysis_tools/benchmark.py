@@ -32,7 +32,7 @@ from directpose.analysis import (
 )
 from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.errors import UserError
-from directpose.cli.options import add_batch_size, add_device, add_input_size
+from directpose.cli.options import add_batch_size, add_device, add_input_size, check_output
 
 CONVOLUTIONS = "CONFIG's convolutions"
 """The convolutions of the first config. The rows of other models compare with these too."""
@@ -178,6 +178,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     inputs = torch.randn(args.batch_size, 3, *args.input_size, device=args.device)
     try:
+        if args.out:
+            check_output(args.out, '--out')
         forward = time_forward(args, inputs)
         stages = time_stages(args, inputs)
         training = time_training(args, inputs) if args.train else []

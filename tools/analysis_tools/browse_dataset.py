@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.config import check_data, load_config, set_data_root
 from directpose.cli.errors import UserError
-from directpose.cli.options import add_cfg_options
+from directpose.cli.options import add_cfg_options, make_folder
 from directpose.drawing import TINTS, draw_poses
 from directpose.models.targets import Locations, assign_persons, pad_people
 
@@ -124,6 +124,7 @@ def draw(
 
 
 def browse(args: argparse.Namespace) -> None:
+    make_folder(args.out_dir, f'--out-dir {args.out_dir}')
     cfg = load_config(args.config, args.cfg_options)
     if args.data_root is not None:
         set_data_root(cfg, args.data_root, ('train',))
@@ -134,7 +135,6 @@ def browse(args: argparse.Namespace) -> None:
     divisor = cfg.model.data_preprocessor.get('pad_size_divisor', 1)
     rng = np.random.default_rng(args.seed)
     np.random.seed(args.seed)
-    os.makedirs(args.out_dir, exist_ok=True)
     learning, levels = Counter(), Counter()
     indices = rng.permutation(len(dataset))[: args.number].tolist()
     for number, index in enumerate(indices):

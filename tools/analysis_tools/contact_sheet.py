@@ -12,6 +12,8 @@ from pathlib import Path
 from PIL import Image
 
 from directpose.cli.arguments import Parser, whole_number
+from directpose.cli.errors import UserError
+from directpose.cli.options import check_output
 from directpose.pictures import PictureError, find_pictures, read_picture
 
 _GAP = 6
@@ -70,6 +72,10 @@ def main(argv: list[str] | None = None) -> None:
         help='width of each picture on the sheet in pixels; default: %(default)s',
     )
     args = parser.parse_args(argv)
+    try:
+        check_output(args.out, 'out', ('.jpg', '.png'))
+    except UserError as error:
+        sys.exit(f'error: {error}')
     if not args.folder.is_dir():
         sys.exit(f'error: {args.folder} is not a folder')
     files, _ = find_pictures(args.folder)

@@ -26,7 +26,7 @@ from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.errors import UserError
-from directpose.cli.options import add_cfg_options, add_device
+from directpose.cli.options import add_cfg_options, add_device, check_output
 
 SMALLEST = 640
 """Pictures with a shorter long side are enlarged to about this many pixels."""
@@ -120,6 +120,7 @@ def draw_looks(image: np.ndarray, looks: Looks, groups: list[tuple[int, ...]]) -
 
 
 def run(args: argparse.Namespace) -> None:
+    check_output(args.out, 'out', ('.png', '.jpg'))
     cfg = load_config(args.config, args.cfg_options)
     checkpoint = load_checkpoint_file(args.checkpoint)
     image = cv2.imread(args.image)
@@ -150,8 +151,7 @@ def run(args: argparse.Namespace) -> None:
         looks.keypoints[chosen] * scale,
         looks.scores[chosen],
     )
-    if not cv2.imwrite(args.out, draw_looks(image, looks, model.head.keypoint_branch.groups)):
-        raise UserError(f'{args.out}: cannot be written; end the name with .png or .jpg')
+    cv2.imwrite(args.out, draw_looks(image, looks, model.head.keypoint_branch.groups))
     for number, (score, stride) in enumerate(zip(looks.scores, looks.strides), 1):
         print(f'person {number}: score {score:.2f}, found on the level of stride {stride:.0f}')
     print(f'drawn into {args.out}')

@@ -17,7 +17,7 @@ import torch
 from directpose.analysis import VARIANTS, Subject, read_config, record_convolutions, time_in_turn
 from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.errors import UserError
-from directpose.cli.options import add_device
+from directpose.cli.options import PICTURES, add_device, check_output
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -59,6 +59,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     try:
+        check_output(args.out, 'out', PICTURES)
         subject = Subject(read_config(args.config), args.variant, args.device)
         shapes = {size: (size * 2 // 3 // 32 * 32, size) for size in sorted(args.sizes)}
         forward, convolutions = {}, {}

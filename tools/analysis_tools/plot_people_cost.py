@@ -24,7 +24,7 @@ from directpose.analysis import Subject, read_config, time_in_turn
 from directpose.apis import PRECISIONS
 from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.errors import UserError
-from directpose.cli.options import add_device
+from directpose.cli.options import PICTURES, add_device, check_output
 
 DETECTOR = str(
     Path(mmpose.__path__[0], '.mim/demo/mmdetection_cfg/rtmdet_nano_320-8xb32_coco-person.py')
@@ -77,6 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     people = sorted(set(args.people))
     picture = torch.randn(1, 3, *args.input_size, device=args.device)
     try:
+        check_output(args.out, 'out', PICTURES)
         direct, detector, pose = (
             Subject(cfg, args.variant, args.device)
             for cfg in (read_config(args.config), Config.fromfile(DETECTOR), read_config(POSE))

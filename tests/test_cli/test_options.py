@@ -1,0 +1,39 @@
+"""What several command lines check in the same way."""
+
+import pytest
+
+from directpose.cli.errors import UserError
+from directpose.cli.options import check_output
+from tests.load_tool import run_tool
+
+
+@pytest.mark.parametrize(
+    'command',
+    [
+        'analysis_tools/analyze_logs.py plot_curve gone --out {out}',
+        'analysis_tools/analyze_results.py gone.json gone.json --out-dir {out}',
+        'analysis_tools/benchmark.py gone.py --out {out}',
+        'analysis_tools/browse_dataset.py gone.py --out-dir {out}',
+        'analysis_tools/contact_sheet.py gone {out}',
+        'analysis_tools/draw_kpalign.py gone.jpg gone.py gone.pth {out}',
+        'analysis_tools/plot_cost.py gone.py {out}',
+        'analysis_tools/plot_people_cost.py gone.py {out}',
+        'check_dataset.py gone.json gone --json {out}',
+    ],
+)
+def test_an_output_that_cannot_be_written_is_found_before_anything_is_read(command, tmp_path):
+    (tmp_path / 'file').touch()
+    out = tmp_path / 'file' / 'out.png'
+    tool, *words = command.format(out=out).split()
+    with pytest.raises(SystemExit, match=f'error: [a-z-]+ {out}: nothing can be written there'):
+        run_tool(f'tools/{tool}', *words)
+
+
+def test_a_file_to_write_gets_its_folder(tmp_path):
+    check_output(tmp_path / 'new' / 'out.PNG', '--out', ('.jpg', '.png'))
+    assert list((tmp_path / 'new').iterdir()) == []
+    check_output('/dev/null', '--out')
+    with pytest.raises(UserError, match='--out .*new: this is a folder; give a file'):
+        check_output(tmp_path / 'new', '--out')
+    with pytest.raises(UserError, match='--out out.txt: end the name with .jpg or .png'):
+        check_output('out.txt', '--out', ('.jpg', '.png'))
