@@ -210,13 +210,13 @@ def use(ann_file: Path, images: str, test_mode: bool) -> str | None:
             assert np.isfinite(sample[key]).all(), key
     if test_mode and samples:
         with contextlib.redirect_stdout(io.StringIO()):
-            _score(dataset, samples)
+            score(dataset, samples)
     return None
 
 
-def _score(dataset: BottomupCocoDataset, samples: list[dict]) -> None:
-    """Run the metric on a pose for each picture."""
-    metric = CocoMetric(score_mode='bbox', nms_mode='none')
+def score(dataset: BottomupCocoDataset, samples: list[dict], **settings) -> None:
+    """Run the metric, with these settings, on a pose for each picture."""
+    metric = CocoMetric(score_mode='bbox', nms_mode='none', **settings)
     metric.dataset_meta = dataset.metainfo
     pose = np.linspace(5, 40, 34).reshape(1, 17, 2)
     found = dict(keypoints=pose, keypoint_scores=np.ones((1, 17)), bbox_scores=np.ones(1))

@@ -9,7 +9,7 @@ from directpose.cli.config import load_config
 from directpose.cli.errors import UserError
 from tests.conftest import ROOT
 
-CONFIGS = sorted(ROOT.glob('configs/directpose/*.py'))
+CONFIGS = sorted({*ROOT.glob('configs/*/*.py')} - {*ROOT.glob('configs/_base_/*.py')})
 TINY = 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py'
 
 

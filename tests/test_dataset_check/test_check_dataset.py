@@ -76,6 +76,8 @@ def test_options_reach_the_checks(tmp_path, capsys):
     assert status == 0
     status, output = run(capsys, ann_file, image.parent, '--headers-only', '--min-keypoints', 18)
     assert status == 1 and 'note: image-few-keypoints (1)' in output
+    status, output = run(capsys, ann_file, image.parent, '--headers-only', '--max-pixels', 100)
+    assert status == 1 and 'limit of 100' in output
     metainfo = tmp_path / 'metainfo.py'
     metainfo.write_text(
         'dataset_info = dict(dataset_name="bird", keypoint_info={0: dict(name="beak")}, '

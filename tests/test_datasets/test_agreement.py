@@ -2,6 +2,7 @@
 
 import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mmengine.logging import MMLogger
 from mmpose.datasets.transforms import GenerateTarget, LoadImage, RandomFlip
+from PIL import ExifTags, Image
 
 from directpose.dataset_check import DatasetError
 from directpose.datasets import BottomupCocoDataset
@@ -18,6 +20,7 @@ from tests.mutated_annotations import (
     check_agreement,
     metainfo_read_once,
     mutate,
+    score,
     sound_file,
     use,
 )
@@ -136,14 +139,31 @@ def test_an_image_is_compared_with_its_entry_when_it_is_drawn(sound):
         read(ann_file, images, max_pixels=100)[0]
 
 
-def test_a_file_without_annotations_can_be_tested_and_the_log_says_what_for(sound, caplog):
+def test_a_picture_that_exif_turns_does_not_fit_annotations_in_its_own_frame(sound):
+    ann_file, images, coco = sound
+    path = Path(images) / coco['images'][0]['file_name']
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # by a right angle
+    with Image.open(path) as picture:
+        picture.load()
+    picture.save(path, exif=exif)
+    with pytest.raises(DatasetError, match='is 64 x 48, but its file 48 x 64'):
+        read(ann_file, images)[0]
+
+
+def test_a_file_without_annotations_can_be_tested_and_the_log_says_what_for(
+    sound, caplog, tmp_path
+):
     ann_file, images, coco = sound
     del coco['annotations']  # as in COCO's image_info_test-dev2017.json
     ann_file.write_text(json.dumps(coco))
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
-    assert len(read(ann_file, images, test_mode=True)) == 3
+    dataset = read(ann_file, images, test_mode=True)
     logger.removeHandler(caplog.handler)
     assert 'format_only=True' in caplog.text
+    prefix = str(tmp_path / 'found')
+    score(dataset, list(dataset), ann_file=str(ann_file), format_only=True, outfile_prefix=prefix)
+    assert len(json.loads((tmp_path / 'found.keypoints.json').read_text())) == 3
     with pytest.raises(DatasetError, match='it needs "annotations"'):
         read(ann_file, images)
