@@ -90,7 +90,8 @@ test_and_draw "$people" "$weights" people --data-root data/drawn_people
 if [ -n "$images" ]; then
   echo "==> poses on the pictures of $images"
   mkdir -p "$work"
-  python demo/image_demo.py "$images" "$people" "$weights" --out-dir "$work/images" \
+  python demo/image_demo.py "$images" "$people" "$weights" --score-thr 0.2 \
+    --out-dir "$work/images" \
     >"$work/images.log" 2>&1 || { cat "$work/images.log"; exit 1; }
 fi
 
