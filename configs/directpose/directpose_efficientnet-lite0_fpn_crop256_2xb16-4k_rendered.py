@@ -1,5 +1,5 @@
-# The small model that comes with the package, third part of its training: rendered people beside
-# drawn ones. Give the weights of the second part to `load_from`.
+# The small model that comes with the package, third and fourth part of its training: rendered
+# people beside drawn ones. Give the weights of the part before to `load_from`.
 _base_ = './directpose_efficientnet-lite0_fpn_crop256_1xb16-5k_synthetic.py'
 
 train_pipeline = [
