@@ -75,7 +75,8 @@ def test_other_images_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'content', [None, b'', b'{', b'[1]', b'\x80\x05K\x01.', b'[{"img_id": 1, "people": [{}]}]']
+    'content',
+    [None, b'', b'{', b'[]', b'[1]', b'\x80\x05K\x01.', b'[{"img_id": 1, "people": [{}]}]'],
 )
 def test_what_is_no_file_of_poses_is_refused(tmp_path, content):
     path = tmp_path / 'wrong.json'

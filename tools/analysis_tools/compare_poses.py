@@ -30,6 +30,8 @@ def read_poses(path: str, score_thr: float) -> dict[int, np.ndarray]:
     try:
         with open(path, encoding='utf-8') as file:
             images = json.load(file)
+        if not images:
+            raise ValueError('no image')
         return {
             image['img_id']: np.array(
                 [p['keypoints'] for p in image['people'] if p['score'] >= score_thr], dtype=float
