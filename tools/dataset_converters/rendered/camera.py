@@ -85,8 +85,8 @@ class Hits:
             Shape (H, W), int.
         mesh (np.ndarray): Number of the mesh hit, or -1: first the people's,
             then the things'. Shape (H, W), int.
-        depth (np.ndarray): Distance along y in metres, infinite where there
-            is nobody. Shape (H, W).
+        depth (np.ndarray): Distance along y in metres, infinite where the ray
+            hits nothing. Shape (H, W).
         triangle (np.ndarray): Number of the triangle hit. (H, W), int.
         weights (np.ndarray): Weights of the triangle's corners at this point.
             Shape (H, W, 3).

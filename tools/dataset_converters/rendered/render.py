@@ -188,7 +188,7 @@ def paint(
 
 
 def _surface(stage, hits, is_seen):
-    """Of the points hit: colour, unit normal, and place on the body at rest. (N, 3) each."""
+    """Of the points hit: colour, unit normal, place on the body at rest or on the thing. (N, 3)."""
     mesh, triangle, weights = hits.mesh[is_seen], hits.triangle[is_seen], hits.weights[is_seen]
     colors, facing, places = np.zeros((3, len(mesh), 3))
     for number, item in enumerate((*stage.people, *stage.things)):

@@ -84,7 +84,8 @@ def _place_people(rng, anatomy, backgrounds, count, width, height):
     focal = rng.uniform(0.9, 2.2) * max(width, height)
     elevation = rng.choice([rng.uniform(0.7, 1.8), rng.uniform(1.2, 3.5)])
     smallest, largest = (0.3, 1.2) if count < 3 else (0.25, 1.0)
-    if rng.random() < _SHARE_CLOSE:
+    is_close = rng.random() < _SHARE_CLOSE
+    if is_close:
         smallest, largest = 1.2, 3.5
     horizon, first_distance, people = height / 2, None, []
     for _ in range(count):
@@ -103,7 +104,7 @@ def _place_people(rng, anatomy, backgrounds, count, width, height):
                 up = rng.uniform(0.85, 1.1) if rng.random() < 0.8 else rng.uniform(0.2, 1)
                 middle += 0.5 * (share - 1) * height * up
             horizon = middle - focal * (elevation - body.extent / 2) / distance
-        margin = 0.04 if largest <= 1.2 else 0.2
+        margin = 0.2 if is_close else 0.04
         column = rng.uniform(margin, 1 - margin) * width
         lifted = rng.uniform(0, 0.3) if body.kind == 'sit' and rng.random() < 0.7 else 0
         aside = (column - width / 2) / focal * distance

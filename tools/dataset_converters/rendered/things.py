@@ -1,4 +1,4 @@
-"""Things that people hold, wear, ride and sit on, and what stands before them."""
+"""Things that people hold, wear, ride, sit on and work at."""
 
 from dataclasses import dataclass
 
@@ -54,15 +54,16 @@ def sample_things(
         backgrounds (Backgrounds): Pictures to print on things.
 
     Returns:
-        list[Thing]: Up to about six things.
+        list[Thing]: The things. Those on a table are things of their own.
     """
     meshes: list[tuple[Trimesh, np.ndarray]] = []
-    frame = _torso_frame(body)
     for side in (0, 1):
         if rng.random() < _SHARE_HOLDING:
             meshes.append(_hold(rng, body, side))
     if rng.random() < _SHARE_BACKPACK:
-        meshes.append((_sample_box(rng, (0.24, 0.36), (0.1, 0.22), (0.34, 0.55)), frame))
+        meshes.append(
+            (_sample_box(rng, (0.24, 0.36), (0.1, 0.22), (0.34, 0.55)), _torso_frame(body))
+        )
     if rng.random() < _SHARE_HAT:
         meshes.append(_hat(rng, body, anatomy))
     if body.kind in _UPRIGHT and rng.random() < _SHARE_BOARD:
@@ -206,7 +207,7 @@ def _boards(rng, body) -> list[tuple[Trimesh, np.ndarray]]:
 
 
 def _seat(rng, body) -> list[tuple[Trimesh, np.ndarray]]:
-    """A stool, a chair, an armchair or a bench; nothing below who sits on the ground."""
+    """A stool, a chair, an armchair or a bench; nothing if the person sits on the ground."""
     top = body.keypoints[[11, 12], 2].mean() - 0.09
     if top < 0.15:
         return []
@@ -231,21 +232,21 @@ def _seat(rng, body) -> list[tuple[Trimesh, np.ndarray]]:
 
 
 def _vehicle(rng, body) -> list[tuple[Trimesh, np.ndarray]]:
-    """A bicycle, a motorbike or an animal's trunk, below who sits astride."""
+    """A bicycle, a motorbike or an animal without legs, below the rider; -y is ahead."""
     top = body.keypoints[[11, 12], 2].mean() - 0.09
     if rng.random() < 0.35:
-        trunk = creation.capsule(rng.uniform(0.7, 1.2), rng.uniform(0.17, 0.3), count=(12, 12))
-        trunk.apply_transform(align_vectors((0, 0, 1), (0, 1, 0)))
-        low = trunk.vertices[:, 2].max()
-        trunk.apply_translation((0, -0.3 - trunk.vertices[:, 1].mean(), -low))
+        animal = creation.capsule(rng.uniform(0.7, 1.2), rng.uniform(0.17, 0.3), count=(12, 12))
+        animal.apply_transform(align_vectors((0, 0, 1), (0, 1, 0)))
+        back = animal.vertices[:, 2].max()
+        animal.apply_translation((0, -0.3 - animal.vertices[:, 1].mean(), -back))
         neck = creation.cylinder(0.12, segment=((0, -0.9, -0.1), (0, -1.3, 0.5)), sections=12)
-        return [(util.concatenate(trunk, neck), _level_frame(body, top + 0.06))]
+        return [(util.concatenate(animal, neck), _level_frame(body, top + 0.06))]
     wheel, tyre = rng.uniform(0.26, 0.36), rng.uniform(0.012, 0.06)
     parts = []
-    for ahead in (-0.85, 0.3):
+    for hub_y in (-0.85, 0.3):
         ring = creation.torus(wheel, tyre, major_sections=28, minor_sections=8)
         ring.apply_transform(align_vectors((0, 0, 1), (1, 0, 0)))
-        parts.append(ring.apply_translation((0, ahead, wheel + tyre - top)))
+        parts.append(ring.apply_translation((0, hub_y, wheel + tyre - top)))
     thick = rng.uniform(0.015, 0.09)
     hub = wheel + tyre - top
     for start, end in (
@@ -261,16 +262,16 @@ def _vehicle(rng, body) -> list[tuple[Trimesh, np.ndarray]]:
 
 
 def _table(rng, body) -> list[tuple[Trimesh, np.ndarray]]:
-    """A table or a counter before the person."""
+    """A table or a counter before the person, and things on it; -y is ahead."""
     hips, shoulders = body.keypoints[[11, 12]].mean(axis=0), body.keypoints[[5, 6]].mean(axis=0)
     top = hips[2] + rng.uniform(0.05, 0.6) * max(shoulders[2] - hips[2], 0.1)
     width, depth, thick = rng.uniform(0.5, 2.2), rng.uniform(0.4, 0.9), rng.choice([0.04, top])
     frame = _level_frame(body, top)
-    ahead = -(depth / 2 + rng.uniform(0.12, 0.3))
-    parts = [_box((width, depth, thick), (rng.normal(0, 0.2), ahead, -thick / 2))]
+    middle = -(depth / 2 + rng.uniform(0.12, 0.3))
+    parts = [_box((width, depth, thick), (rng.normal(0, 0.2), middle, -thick / 2))]
     for _ in range(rng.integers(0, 5)):
         height, radius = rng.uniform(0.04, 0.3), rng.uniform(0.03, 0.12)
-        on_top = rng.uniform(-0.5, 0.5) * width, ahead + rng.uniform(-0.4, 0.4) * depth
+        on_top = rng.uniform(-0.5, 0.5) * width, middle + rng.uniform(-0.4, 0.4) * depth
         parts.append(
             creation.cylinder(radius, segment=((*on_top, 0), (*on_top, height)), sections=14)
         )
