@@ -31,6 +31,7 @@ from directpose.cli.options import (
     check_output,
     make_folder,
 )
+from directpose.datasets.flips import turn_flips_off
 
 
 def parse_args() -> argparse.Namespace:
@@ -112,6 +113,7 @@ def run_test(args: argparse.Namespace) -> None:
         if args.optimize:
             estimator.load_state_dict(state_dict_of(checkpoint), strict=False)
             optimize_for_inference(estimator, PRECISIONS[args.optimize], keep_freed_memory=True)
+        turn_flips_off(runner.test_loop.dataloader.dataset)  # of --tta, as a training does
         metrics = runner.test()
     if args.out is not None and is_main_process():
         mmengine.dump(metrics, args.out)

@@ -3,14 +3,13 @@
 import logging
 import os.path as osp
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 from mmengine import fileio
 from mmengine.logging import MessageHub, print_log
 from mmpose.datasets.datasets.body import CocoDataset
-from mmpose.datasets.transforms import RandomFlip
 from mmpose.registry import DATASETS
 
 from directpose.dataset_check import (
@@ -28,8 +27,8 @@ from directpose.geometry import box_of_keypoints
 from directpose.metainfo import parse_metainfo
 from directpose.pictures import MAX_PIXELS
 
+from .flips import turn_flips_off
 from .reading import readable, without_byte_order_mark
-from .test_views import PoseTestTimeAug
 
 _FILTER_KEYS = ('min_labelled_keypoints', 'min_bbox_size', 'keep_negatives')
 _PATH_REMEDY = (
@@ -115,24 +114,11 @@ class BottomupCocoDataset(CocoDataset):
             MessageHub.get_current_instance().update_info(
                 key, without_byte_order_mark(self.ann_file)
             )
-        if not self.metainfo['flip_pairs']:
-            self._turn_flips_off()
+        turn_flips_off(self)
 
     @classmethod
     def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
         return parse_metainfo(cls.METAINFO if metainfo is None else metainfo)
-
-    def _turn_flips_off(self) -> None:
-        for flip in _flips(self.pipeline.transforms):
-            if isinstance(flip, RandomFlip):
-                flip.prob = 0.0
-            else:
-                flip.turn_flip_off()
-            print_log(
-                f"{type(flip).__name__} does not mirror images of '{self.ann_file}': the metainfo "
-                f"'{self.metainfo['dataset_name']}' has no flip pairs (`swap`).",
-                logger='current',
-            )
 
     def load_data_list(self) -> list[dict]:
         """Read the annotation file.
@@ -375,12 +361,3 @@ def _is_outside(person: Person) -> bool:
     keypoints = person.keypoints[None]  # (1, K, 3)
     box = box_of_keypoints(keypoints[..., :2], keypoints[..., 2] > 0, person.image_size)[0]
     return bool((box[2:] <= box[:2]).any())
-
-
-def _flips(steps: Iterable) -> Iterator[RandomFlip | PoseTestTimeAug]:
-    """Find the steps of a pipeline that mirror images, also inside other steps."""
-    for step in steps:
-        if isinstance(step, RandomFlip | PoseTestTimeAug):
-            yield step
-        else:
-            yield from _flips(getattr(step, 'transforms', ()))

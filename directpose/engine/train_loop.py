@@ -7,10 +7,11 @@ from mmengine.dist import all_reduce
 from mmengine.runner import BaseLoop, IterBasedTrainLoop
 from mmpose.registry import LOOPS
 
+from directpose.datasets.flips import turn_flips_off
+
 from .buffers import share_buffers
 from .checkpoint_hook import save_now
 from .errors import NonFiniteError, TrainingInterrupted
-from .flips import turn_flips_off
 from .sampler import ResumableInfiniteSampler
 from .seeding import SeededDataset, seed_step
 from .stop_signals import StopSignals

@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from mmpose.datasets.transforms import RandomFlip
 from mmpose.registry import HOOKS
 
-from directpose.engine.flips import turn_flips_off
+from directpose.datasets.flips import turn_flips_off
 from directpose.engine.sampler import PositionedIndex, ResumableInfiniteSampler
 from directpose.engine.seeding import SeededDataset
 from directpose.engine.train_loop import ResumableIterTrainLoop

@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.datasets.datasets.body import CocoDataset
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.registry import MODELS
 
 from directpose.analysis import Subject, read_config
+from directpose.models import PoseTTAModel
 from tests.load_tool import run_tool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,6 +127,41 @@ def test_train_resume_and_test(run, options, tmp_path, capsys):
         tmp_path / 'tta.json',
     )
     assert json.loads((tmp_path / 'tta.json').read_text()).keys() == metrics.keys()
+
+
+def test_tta_mirrors_nothing_where_a_combined_data_set_has_no_flip_pairs(
+    run, synthetic_coco, tmp_path, monkeypatch
+):
+    cfg = Config.fromfile(TINY)
+    coco = parse_pose_metainfo(CocoDataset.METAINFO)  # what the data set inside has
+    metainfo = dict(
+        dataset_name='no sides',
+        keypoint_info={i: dict(name=name, swap='') for i, name in coco['keypoint_id2name'].items()},
+        skeleton_info={},
+        joint_weights=[1.0] * 17,
+        sigmas=[0.05] * 17,
+    )
+    outer = dict(type='CombinedDataset', metainfo=metainfo, _delete_=True)
+    outer['pipeline'] = cfg.test_dataloader.dataset.pipeline
+    outer['datasets'] = [dict(cfg.test_dataloader.dataset, pipeline=[])]
+    (tmp_path / 'combined.py').write_text(
+        f'_base_ = {str(TINY)!r}\ntest_dataloader = dict(dataset={outer!r})\n'
+        "test_evaluator = dict(type='PoseDump', out_file='poses.json', _delete_=True)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    init_default_scope('mmpose')
+    torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), 'weights.pth')
+    flips = []
+    merge = PoseTTAModel._merge
+
+    def note_views(self, views):
+        flips.append([view.flip for view in views])
+        return merge(self, views)
+
+    monkeypatch.setattr(PoseTTAModel, '_merge', note_views)
+    options = ['--data-root', synthetic_coco, '--cfg-options', 'tta_views.scales=[1,0.5]']
+    run('test', 'combined.py', 'weights.pth', '--tta', *options)
+    assert flips == 4 * [[False, False]]
 
 
 class TestMistakes:
