@@ -125,6 +125,21 @@ def test_a_file_of_boxes_alone_is_named(run, source, tmp_path):
     assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.parametrize(
+    'name', ['../escaped.jpg', 'a/../../escaped.jpg', '{tmp_path}/escaped.jpg']
+)
+def test_a_file_name_that_leads_out_of_the_folder_is_refused(run, source, tmp_path, name):
+    name = name.format(tmp_path=tmp_path)
+    (source[1] / 'a').mkdir()
+    (source[1] / name).write_bytes(b'a picture')
+    coco = json.loads(source[0].read_text())
+    coco['images'][2]['file_name'] = name
+    source[0].write_text(json.dumps(coco))
+    result = run(*source, tmp_path / 'out', '--num', 3)
+    assert result.returncode == 1 and f'file_name {name!r} leads out' in result.stderr
+    assert not (tmp_path / 'out').exists()
+
+
 def test_a_byte_order_mark_is_read(run, source, tmp_path):
     source[0].write_text(source[0].read_text(), encoding='utf-8-sig')
     assert run(*source, tmp_path / 'out', '--num', 3).returncode == 0

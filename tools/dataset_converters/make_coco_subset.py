@@ -133,8 +133,15 @@ def write(subset: dict, images: Path, out: Path) -> None:
 
     Raises:
         FileNotFoundError: If an image of the subset is not in ``images``.
+        ValueError: If a ``file_name`` leads out of the folder of the images.
     """
     names = [str(image.get('file_name')) for image in subset['images']]
+    for name in names:
+        if Path(name).is_absolute() or '..' in Path(name).parts:
+            raise ValueError(
+                f'file_name {name!r} leads out of the folder of the images, so its copy would be '
+                f'written outside of {out}; correct file_name in the annotations'
+            )
     missing = [name for name in names if not (images / name).is_file()]
     if missing:
         raise FileNotFoundError(
