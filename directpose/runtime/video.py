@@ -303,8 +303,7 @@ class _Sound:
             raise ValueError('PyAV does not know the format of the sound')
         if track.codec_context.name in SOUNDS_OF_MP4:
             self._target = output.add_stream_from_template(track)
-            packets = _packets(av, self._input, track, skip)
-            self._pieces = (p for p in packets if p.dts is not None)
+            self._pieces = self._copies(_packets(av, self._input, track, skip))
         else:
             self._encoder = output.add_stream(
                 'aac', rate=SOUND_RATE, layout='mono' if track.channels == 1 else 'stereo'
@@ -324,6 +323,20 @@ class _Sound:
                 yield [piece]
             else:
                 yield self._encode(piece)
+
+    def _copies(self, packets: Iterator) -> Iterator:
+        """The packets that can be decoded. At a broken one, a browser would stop the video."""
+        for packet in packets:
+            if packet.dts is None:
+                continue
+            try:
+                good = not any(frame.is_corrupt for frame in packet.decode())
+            except self._av.FFmpegError:
+                good = False
+            if good:
+                yield packet
+            else:
+                self._skip()
 
     def _encode(self, piece) -> list:
         try:
