@@ -43,7 +43,9 @@ class SameConv2d(Conv2dAdaptivePadding):
             padding.append(max(self.kernel_size[axis] - (left_over or self.stride[axis]), 0))
         height, width = padding
         if height % 2 or width % 2:  # an odd pixel is added at the end
-            x = F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
+            sides = (width // 2, width - width // 2, height // 2, height - height // 2)
+            # ONNX Runtime makes this a part of the convolution only if the value is given.
+            x = F.pad(x, sides, value=0.0)
             height = width = 0
         if self.groups > 1 and self.weight.requires_grad and torch.is_autocast_enabled('cpu'):
             # The backward pass of a depthwise convolution in bfloat16 takes twice to seven times

@@ -99,10 +99,15 @@ def test_impossible_number_of_frozen_stages(frozen_stages: int) -> None:
         EfficientNetLite0(frozen_stages=frozen_stages)
 
 
-def test_an_exported_graph_pads_right_at_other_sizes(tmp_path) -> None:
-    onnxruntime = pytest.importorskip('onnxruntime')
-    model = EfficientNetLite0().eval()
-    path = str(tmp_path / 'trunk.onnx')
+@pytest.fixture(scope='module')
+def model() -> EfficientNetLite0:
+    return EfficientNetLite0().eval()
+
+
+@pytest.fixture(scope='module')
+def exported(model, tmp_path_factory) -> str:
+    pytest.importorskip('onnx')
+    path = str(tmp_path_factory.mktemp('exported') / 'backbone.onnx')
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         torch.onnx.export(
@@ -113,12 +118,27 @@ def test_an_exported_graph_pads_right_at_other_sizes(tmp_path) -> None:
             input_names=['images'],
             dynamic_axes=dict(images={2: 'height', 3: 'width'}),
         )
-    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    return path
+
+
+def test_an_exported_graph_pads_right_at_other_sizes(model, exported) -> None:
+    onnxruntime = pytest.importorskip('onnxruntime')
+    session = onnxruntime.InferenceSession(exported, providers=['CPUExecutionProvider'])
     images = torch.rand(1, 3, 96, 160)
     with torch.no_grad():
         expected = model(images)
     for got, wanted in zip(session.run(None, dict(images=images.numpy())), expected):
         np.testing.assert_allclose(got, wanted.numpy(), atol=1e-4)
+
+
+def test_onnx_runtime_makes_the_padding_a_part_of_the_convolutions(exported, tmp_path) -> None:
+    onnx, onnxruntime = pytest.importorskip('onnx'), pytest.importorskip('onnxruntime')
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / 'optimized.onnx')
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    onnxruntime.InferenceSession(exported, options, providers=['CPUExecutionProvider'])
+    nodes = onnx.load(options.optimized_model_filepath).graph.node
+    assert {node.op_type for node in nodes} == {'Conv', 'Clip', 'Add'}
 
 
 def test_statistics_follow_slowly() -> None:
