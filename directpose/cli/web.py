@@ -164,6 +164,9 @@ def build_page(args: argparse.Namespace):
 
     model = DirectPose(args.model)
 
+    def refusal(error: ValueError, path: str) -> gradio.Error:
+        return gradio.Error(str(error).replace(path, 'this file'), print_exception=False)
+
     def on_picture(path, shown, score_thr, kpt_thr, boxes, scores):
         if path is None:
             forget(shown)
@@ -173,12 +176,13 @@ def build_page(args: argparse.Namespace):
             with replace_folder(shown) as folder:
                 files = draw_picture(model, path, folder, score_thr, **drawing)
         except PictureError as error:
-            raise gradio.Error(str(error).replace(path, 'this file')) from error
+            raise refusal(error, path) from error
         return files[0], files, folder
 
     def on_clip(path, shown, score_thr, kpt_thr, boxes, scores):
         if path is None:
-            raise gradio.Error('choose a clip first')
+            gradio.Warning('choose a clip first')
+            return gradio.skip()
         options = ['--boxes'] * boxes + ['--scores'] * scores
         options += ['--score-thr', str(score_thr), '--kpt-thr', str(kpt_thr)]
         options += ['--max-frames', str(args.max_frames)]
@@ -187,7 +191,7 @@ def build_page(args: argparse.Namespace):
                 command = [path, '--model', args.model, '--out', folder, '--track', *options]
                 files, broken = draw_clip(command, folder)
         except ValueError as error:
-            raise gradio.Error(str(error).replace(path, 'this file')) from error
+            raise refusal(error, path) from error
         if broken:
             gradio.Warning('broken pieces of this clip were left out')
         return files[0], files, folder
@@ -220,6 +224,9 @@ def build_page(args: argparse.Namespace):
                 picture = gradio.Image(
                     type='filepath', sources=['upload', 'webcam', 'clipboard'], label='picture'
                 )
+                # The file as it was sent. Gradio would open it without our limit of pixels, and
+                # refuse it without our message.
+                picture.preprocess = lambda sent: None if sent is None else sent.path
                 gradio.Examples(
                     [str(path) for path in EXAMPLES], picture, label='drawn people, to try the page'
                 )
@@ -242,9 +249,14 @@ def build_page(args: argparse.Namespace):
         # The folders of what a browser shows. They are deleted some time after the browser leaves.
         shown, shown_clip = (gradio.State(delete_callback=forget) for _ in range(2))
         settings = [score_thr, kpt_thr, boxes, scores]
-        releases = (score_thr.release, kpt_thr.release)
-        for change in (picture.change, *releases, boxes.change, scores.change):
-            change(on_picture, [picture, shown, *settings], [drawn, files, shown], api_name=False)
+        gradio.on(
+            [item.change for item in (picture, *settings)],
+            on_picture,
+            [picture, shown, *settings],
+            [drawn, files, shown],
+            api_name=False,
+            trigger_mode='always_last',  # while a slider moves, not every value on its way
+        )
         start.click(
             on_clip, [clip, shown_clip, *settings], [video, clip_files, shown_clip], api_name=False
         )
@@ -277,7 +289,13 @@ def main(argv: list[str] | None = None) -> int:
             return 2
         try:
             page.launch(
-                server_name=args.host, server_port=args.port, max_file_size=f'{args.max_size}mb'
+                server_name=args.host,
+                server_port=args.port,
+                max_file_size=f'{args.max_size}mb',
+                share=False,  # no public address, whatever the environment says
+                footer_links=[],
+                quiet=True,
+                prevent_thread_lock=True,
             )
         except OSError:
             print(
@@ -287,4 +305,6 @@ def main(argv: list[str] | None = None) -> int:
                 file=sys.stderr,
             )
             return 2
+        print(f'open {page.local_url} in a browser; Ctrl-C ends the page', flush=True)
+        page.block_thread()
     return 0

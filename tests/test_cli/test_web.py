@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from directpose.runtime import DirectPose
 from tests.conftest import ROOT
 from tests.tiny_model import tiny_file
 
-CHROMIUM = Path('/usr/bin/chromium')
+CHROMIUM = shutil.which('chromium')
 
 
 @pytest.fixture
@@ -148,104 +149,159 @@ def test_a_port_that_is_taken_is_named(monkeypatch, capsys):
     assert printed.startswith('error: ') and 'port 8000: another program uses the port' in printed
 
 
-@pytest.fixture
-def server(model, tmp_path):
-    """The address of a page that is served, and its process's output."""
+def test_the_page_has_no_public_address(monkeypatch, capsys):
+    class Page:
+        local_url = 'http://127.0.0.1:7860/'
+
+        def launch(self, **options):
+            self.options = options
+
+        def block_thread(self):
+            assert self.options['server_name'] == '127.0.0.1'
+            assert self.options['share'] is False
+
+    monkeypatch.setenv('GRADIO_SHARE', 'true')
+    monkeypatch.setattr(web, 'build_page', lambda args: Page())
+    assert web.main([]) == 0
+    assert 'open http://127.0.0.1:7860/ in a browser' in capsys.readouterr().out
+
+
+@pytest.fixture(scope='module')
+def server(tmp_path_factory):
+    """The address of a page that is served, and the folder of its files and its output."""
     missing = [n for n in ('gradio', 'playwright') if importlib.util.find_spec(n) is None]
-    missing += [] if CHROMIUM.exists() else [str(CHROMIUM)]
+    missing += [] if CHROMIUM else ['chromium']
     if missing:
         pytest.skip(f'needs {", ".join(missing)}')
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
-    log = open(tmp_path / 'server.log', 'w')
+    folder = tmp_path_factory.mktemp('server')
+    model = tiny_file(folder / 'tiny.onnx')
+    log = open(folder / 'server.log', 'w')
     process = subprocess.Popen(
         [sys.executable, '-m', 'directpose', 'web', '--model', str(model), '--port', str(port)],
         cwd=ROOT,
-        env={**os.environ, 'TMPDIR': str(tmp_path)},
+        env={**os.environ, 'TMPDIR': str(folder)},
         stdout=log,
         stderr=subprocess.STDOUT,
     )
     address = f'http://127.0.0.1:{port}'
     try:
         for _ in range(240):
-            assert process.poll() is None, (tmp_path / 'server.log').read_text()
+            assert process.poll() is None, (folder / 'server.log').read_text()
             try:
                 urlopen(address, timeout=2).close()
                 break
             except (URLError, OSError):
                 time.sleep(0.5)
-        yield address
+        yield address, folder
     finally:
         process.terminate()
         process.wait(30)
         log.close()
 
 
-@pytest.mark.slow
-def test_page_in_a_browser(server, picture, tmp_path):
-    """Upload, slide, download, a hostile file, an example; and no request leaves this machine."""
+@pytest.fixture
+def page(server):
+    """The page in a headless browser; no request may leave this machine."""
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=['--no-sandbox'])
-        page = browser.new_page(viewport=dict(width=1200, height=900))
-        elsewhere = []
+    elsewhere = []
 
-        def watch(route):
-            url = route.request.url
-            if url.startswith((server, 'data:', 'blob:')):
-                route.continue_()
-            else:
-                elsewhere.append(url)
-                route.abort()
-
-        page.route('**/*', watch)
-        page.goto(server)
-        page.locator('input[type=file]').first.set_input_files(str(picture))
-        link = page.locator('a[download]', has_text='poses').or_(page.locator('a[href$=".json"]'))
-        link.first.wait_for(timeout=60_000)
-
-        def people() -> int | None:
-            """How many the page's file has; None while the page changes to another file."""
-            href = page.locator('a[href$="poses.json"]').first.get_attribute('href')
-            try:
-                with urlopen(href) as answer:
-                    return len(json.load(answer)['people'])
-            except HTTPError:
-                return None
-
-        assert people() == 1
-        assert page.get_by_text('least keypoint score').count() == 0  # this model rates none
-        number = page.locator('input[type=number]').first
-        number.fill('1')
-        number.press('Enter')
-        page.locator('input[type=range]').first.focus()
-        page.keyboard.press('End')
-        page.mouse.click(5, 5)
-        for _ in range(40):
-            if people() == 0:
-                break
-            page.wait_for_timeout(250)
+    def watch(route):
+        url = route.request.url
+        if url.startswith((server[0], 'data:', 'blob:')):
+            route.continue_()
         else:
-            page.locator('label', has_text='boxes').first.click()
-            page.wait_for_timeout(3000)
-        assert people() == 0
-        for name in ('poses.png', 'poses.json'):  # of the earlier results nothing is left
-            assert len(list(tmp_path.glob(f'tmp*/**/{name}'))) == 1
+            elsewhere.append(url)
+            route.abort()
 
-        hostile = tmp_path / 'hostile.png'
-        hostile.write_text('<script>alert(1)</script>')
-        page.goto(server)
-        page.locator('input[type=file]').first.set_input_files(str(hostile))
-        page.get_by_text('Error').first.wait_for(timeout=60_000)
-        assert urlopen(server).status == 200
-
-        page.goto(server)
-        examples = page.locator('.gallery-item')
-        examples.last.wait_for(timeout=60_000)
-        assert examples.count() == len(web.EXAMPLES)
-        examples.first.click()
-        page.locator('a[href$="poses.json"]').first.wait_for(timeout=60_000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
+        page = browser.new_page(viewport=dict(width=1200, height=900))
+        page.set_default_timeout(60_000)
+        page.route('**/*', watch)
+        page.goto(server[0])
+        yield page
         browser.close()
     assert not elsewhere
+
+
+def send(page, path, kind: str) -> None:
+    """Choose a file as a visitor does; the kind is that of the field, image or video."""
+    page.locator(f'input[type=file][accept*={kind}]').first.set_input_files(str(path))
+
+
+@pytest.mark.slow
+def test_a_picture_in_the_browser(page, server, picture):
+    """Upload, slide, download, an example."""
+    send(page, picture, 'image')
+    link = page.locator('a[href$="poses.json"]').first
+    link.wait_for()
+
+    def people() -> int | None:
+        """How many the page's file has; None while the page changes to another file."""
+        try:
+            with urlopen(link.get_attribute('href')) as answer:
+                return len(json.load(answer)['people'])
+        except HTTPError:
+            return None
+
+    assert people() == 1
+    with page.expect_download() as download:
+        page.locator('a[download="poses.png"]').first.click()
+    assert Image.open(download.value.path()).size == (64, 32)
+    assert page.get_by_text('least keypoint score').count() == 0  # this model rates none
+    page.locator('input[type=range]').first.focus()
+    page.keyboard.press('End')
+    page.mouse.click(5, 5)
+    for _ in range(240):
+        if people() == 0:
+            break
+        page.wait_for_timeout(250)
+    assert people() == 0
+    for name in ('poses.png', 'poses.json'):  # of the earlier results nothing is left
+        assert len(list(server[1].glob(f'tmp*/**/{name}'))) == 1
+
+    page.reload()
+    examples = page.locator('.gallery-item')
+    examples.last.wait_for()
+    assert examples.count() == len(web.EXAMPLES)
+    examples.first.click()
+    page.locator('a[href$="poses.json"]').first.wait_for()
+
+
+@pytest.mark.slow
+def test_a_clip_in_the_browser(page, tmp_path):
+    pytest.importorskip('av')
+    from tests.test_runtime.test_video import write_video
+
+    page.get_by_role('tab', name='Clip').click()
+    find = page.get_by_role('button', name='Find poses')
+    find.click()
+    page.get_by_text('choose a clip first').first.wait_for()
+    send(page, write_video(tmp_path / 'clip.mp4', sound='aac'), 'video')
+    page.locator('video').first.wait_for()
+    find.click()
+    lines = page.locator('a[href$="poses.jsonl"]').first
+    lines.wait_for()
+    with urlopen(lines.get_attribute('href')) as answer:
+        assert [json.loads(line)['frame'] for line in answer] == list(range(10))
+    drawn = page.locator('video').last
+    page.wait_for_function('film => film.readyState >= 2', arg=drawn.element_handle())
+    assert drawn.evaluate('film => [film.videoWidth, film.videoHeight]') == [64, 48]
+
+
+@pytest.mark.slow
+def test_what_is_no_picture_and_no_clip_in_the_browser(page, server, tmp_path):
+    hostile = tmp_path / 'hostile.png'
+    hostile.write_text('<script>document.title = "taken"</script>')
+    send(page, hostile, 'image')
+    page.get_by_text('the file is not a picture of a known format').first.wait_for()
+    page.get_by_role('tab', name='Clip').click()
+    send(page, hostile.rename(tmp_path / 'hostile.mp4'), 'video')
+    page.get_by_role('button', name='Find poses').click()
+    page.get_by_text('this file is no video that can be read').first.wait_for()
+    assert page.title() == 'DirectPose'
+    assert 'Traceback' not in (server[1] / 'server.log').read_text()
