@@ -15,6 +15,9 @@ SCRIPTS = {
     'check': 'check_dataset.py',
 }
 
+NEEDED = {'torch', 'torchvision', 'mmengine', 'mmcv', 'mmdet', 'mmpose'}
+"""What the scripts need, and the bare package does not have."""
+
 USAGE = """\
 usage: directpose COMMAND ...
 
@@ -72,7 +75,18 @@ def _run_script(command: str, arguments: list[str]) -> int:
             sys.argv = [f'directpose {command}', *arguments]
             # Not runpy, which gives the script its own name in the messages.
             spec = spec_from_file_location('__main__', script)
-            spec.loader.exec_module(module_from_spec(spec))
+            try:
+                spec.loader.exec_module(module_from_spec(spec))
+            except ModuleNotFoundError as error:
+                if (error.name or '').partition('.')[0] not in NEEDED:
+                    raise
+                print(
+                    f'error: {command} needs torch and OpenMMLab, and {error.name} is not '
+                    "installed: pip install 'directpose[openmmlab]', then python -m "
+                    'directpose_stack',
+                    file=sys.stderr,
+                )
+                return 2
             return 0
     sys.exit(f'error: this installation lacks {SCRIPTS[command]}; install directpose again')
 

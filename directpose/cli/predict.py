@@ -23,7 +23,15 @@ from time import monotonic
 
 from directpose.pictures import PictureError, read_picture
 from directpose.runtime import DirectPose, Poses, PoseTracker
-from directpose.runtime.video import Camera, Frame, Video, VideoError, VideoWriter
+from directpose.runtime.video import (
+    Camera,
+    Frame,
+    Video,
+    VideoError,
+    VideoWriter,
+    import_av,
+    import_opencv,
+)
 
 from .arguments import Parser, score, whole_number
 from .outputs import COCO, CSV, YOLO, JSONLines, Output
@@ -226,7 +234,7 @@ class Predictor:
             parts.append(_count(self.pictures, 'picture'))
         if self.frames:
             parts.append(_count(self.frames, 'frame'))
-        text = f'{", ".join(parts)}, {_count(self.people, "person", "people")}'
+        text = f'{", ".join(parts)}, {_count(self.people, "pose")}'
         if self.broken:
             text += f', {self.broken} broken and skipped'
         text += f'; results are in {self.args.out}'
@@ -322,20 +330,27 @@ class _Progress:
         print(f'\r{self._name}: frame {done}{of}, {rate:.1f} a second', end=' ', file=sys.stderr)
 
 
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f'{number} {one if number == 1 else many or one + "s"}'
+def _count(number: int, one: str) -> str:
+    return f'{number} {one}' + 's' * (number != 1)
 
 
 def check_targets(args: argparse.Namespace, sources: Sources) -> None:
-    """Check that no source is overwritten, and that each format suits the sources.
+    """Check before the work that it can be done, so that older results are not lost for nothing.
 
     Raises:
+        ImportError: If a package that reads or writes videos is not installed.
         ValueError: If a source would be overwritten, or if a format does not suit the sources.
     """
     if sources.videos and {'coco', 'yolo'} & set(args.save):
         raise ValueError(
             '--save coco and --save yolo are for pictures; use jsonl or csv for videos'
         )
+    if any(isinstance(video, int) for video in sources.videos):
+        import_opencv()
+    if any(isinstance(video, str) for video in sources.videos) or (
+        sources.videos and 'drawn' in args.save
+    ):
+        import_av()
     if args.out.exists() and not args.out.is_dir():
         raise ValueError(f'{args.out} is a file; give a folder with --out')
     if 'drawn' not in args.save:

@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from os import PathLike
 from typing import Any
 
@@ -58,7 +59,7 @@ class DirectPose:
     Raises:
         ImportError: If Pillow or ONNX Runtime is not installed.
         ValueError: If there is no such file or name, if the file was written by something else,
-            or if a provider or an option does not exist here.
+            if a provider or an option does not exist here, or if the threshold is not from 0 to 1.
     """
 
     def __init__(
@@ -69,6 +70,8 @@ class DirectPose:
         threads: int | None = None,
         session_options: Mapping[str, Any] | None = None,
     ) -> None:
+        if score_thr is not None and not (isinstance(score_thr, Real) and 0 <= score_thr <= 1):
+            raise ValueError(f'score_thr must be a number from 0 to 1, but is {score_thr!r}')
         self.path = find_model(model)
         self._session_arguments: dict[str, Any] = dict(
             providers=list(providers), threads=threads, options=dict(session_options or {})

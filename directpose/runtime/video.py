@@ -42,13 +42,23 @@ class Frame:
     """Seconds since the video's clock began."""
 
 
-def _import_av():
+def import_av():
+    """Import PyAV, or raise an ImportError that says how to install it."""
     try:
         import av
     except ImportError as error:
         raise ImportError("videos need PyAV: pip install 'directpose[video]'") from error
     av.logging.set_level(av.logging.FATAL)
     return av
+
+
+def import_opencv():
+    """Import OpenCV, or raise an ImportError that says how to install it."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise ImportError('a camera needs OpenCV: pip install opencv-python') from error
+    return cv2
 
 
 def _open(av, path: str):
@@ -73,7 +83,7 @@ class Video:
     """
 
     def __init__(self, source: str | PathLike) -> None:
-        self._av = _import_av()
+        self._av = import_av()
         self.source = fspath(source)
         try:
             self._container = _open(self._av, self.source)
@@ -150,10 +160,7 @@ class Camera:
     """
 
     def __init__(self, index: int) -> None:
-        try:
-            import cv2
-        except ImportError as error:
-            raise ImportError('a camera needs OpenCV: pip install opencv-python') from error
+        cv2 = import_opencv()
         level = cv2.utils.logging.getLogLevel()
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # lines of C++ otherwise
         try:
@@ -206,7 +213,7 @@ class VideoWriter:
         rate: Fraction,
         sound_from: str | PathLike | None = None,
     ) -> None:
-        self._av = _import_av()
+        self._av = import_av()
         self._size, self._step = size, float(1 / rate)
         self._last_tick, self._shift = -1, 0.0
         self.broken = 0

@@ -53,7 +53,7 @@ def test_a_folder_of_pictures(run, tmp_path):
         folder, '--out', out, '--save', 'drawn', 'jsonl', 'csv', 'coco', 'yolo'
     )
     assert status == 1
-    assert f'2 pictures, 2 people, 1 broken and skipped; results are in {out}' in printed
+    assert f'2 pictures, 2 poses, 1 broken and skipped; results are in {out}' in printed
     assert f'skipped: {folder}/broken.jpg: ' in errors
     assert f'neither a picture nor a video: {folder}/notes.txt' in errors
     for name in ('a', 'a.png'):
@@ -98,7 +98,7 @@ def test_nobody_is_an_answer(run, tmp_path, monkeypatch):
     write_picture(tmp_path / 'dark.png', 0)
     out = tmp_path / 'poses'
     status, printed, _ = run(tmp_path / 'dark.png', '--out', out)
-    assert status == 0 and '1 picture, 0 people' in printed
+    assert status == 0 and '1 picture, 0 poses' in printed
     (line,) = lines(out / 'poses.jsonl')
     assert line['people'] == [] and line['width'] == 64
     assert (out / 'dark.jpg').exists()
@@ -155,6 +155,20 @@ def test_mistakes_are_named_before_anything_is_written(run, tmp_path, monkeypatc
     assert (tmp_path / 'photo.jpg').read_bytes() == photo and not (tmp_path / 'poses').exists()
 
 
+@pytest.mark.parametrize('source, package', [('clip.mp4', 'av'), ('0', 'cv2')])
+def test_a_package_that_is_missing_costs_no_older_results(
+    run, tmp_path, monkeypatch, source, package
+):
+    monkeypatch.chdir(tmp_path)
+    write_picture(tmp_path / 'photo.jpg')
+    run('photo.jpg', '--save', 'jsonl')
+    (tmp_path / 'clip.mp4').touch()
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(SystemExit, match='error: .* needs? .*pip install'):
+        run(source)
+    assert len(lines(tmp_path / 'poses/poses.jsonl')) == 1
+
+
 @pytest.mark.parametrize(
     'args, message',
     [
@@ -201,7 +215,7 @@ def test_a_video_frame_by_frame(run, tmp_path):
     status, printed, errors = run(
         clip, tmp_path / 'broken.mp4', '--out', out, '--track', '--max-frames', '8'
     )
-    assert status == 1 and '8 frames, 8 people, 1 broken' in printed and 'broken.mp4' in errors
+    assert status == 1 and '8 frames, 8 poses, 1 broken' in printed and 'broken.mp4' in errors
     found = lines(out / 'poses.jsonl')
     assert [line['frame'] for line in found] == list(range(8))
     assert found[3]['time'] == pytest.approx(3 / 25, abs=1e-3)
@@ -216,7 +230,7 @@ def test_a_video_is_drawn_without_what_is_broken_in_its_sound(run, tmp_path):
 
     clip = damage_sound(write_video(tmp_path / 'clip.avi', num_frames=50, sound='adpcm_ms'))
     status, printed, errors = run(clip, '--out', tmp_path)
-    assert status == 1 and '50 frames, 50 people' in printed
+    assert status == 1 and '50 frames, 50 poses' in printed
     assert re.search(f'skipped: {clip}: [0-9]+ pieces of the sound were left out', errors)
     with av.open(str(tmp_path / 'clip.mp4')) as container:
         assert container.streams.video[0].frames == 50

@@ -146,6 +146,24 @@ print(sys.modules['directpose'].__file__)
     assert run_elsewhere(code, installed, tmp_path) == [str(installed / 'directpose/__init__.py')]
 
 
+def test_commands_that_need_torch_say_how_to_get_it(installed, tmp_path):
+    code = """
+import importlib.util, sys
+sys.modules['mmengine'] = sys.modules['torch'] = None
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == 'mmpose' else find(name, *rest)
+sys.stderr = sys.stdout
+from directpose.__main__ import main
+for command in ('train', 'test', 'export', 'check'):
+    print(main([command, '--help']))
+"""
+    printed = run_elsewhere(code, installed, tmp_path)
+    assert printed[1::2] == ['2'] * 4
+    for command, line in zip(('train', 'test', 'export', 'check'), printed[::2]):
+        assert line.startswith(f'error: {command} needs torch and OpenMMLab, and ')
+        assert line.endswith("pip install 'directpose[openmmlab]', then python -m directpose_stack")
+
+
 def test_configs_of_an_editable_checkout_are_bases_from_anywhere(built, tmp_path):
     checkout = built / 'checkout'
     for _ in range(2):  # an installation over an older one

@@ -213,6 +213,12 @@ def test_session_options_reach_onnx_runtime(tmp_path):
         DirectPose(file, session_options=dict(thread=1))
 
 
+@pytest.mark.parametrize('wrong', [dict(score_thr=30), dict(score_thr='0.3'), dict(threads=0)])
+def test_numbers_that_are_wrong_are_named(tmp_path, wrong):
+    with pytest.raises(ValueError, match=f'{next(iter(wrong))} must be a '):
+        DirectPose(tiny_file(tmp_path / 'tiny.onnx'), **wrong)
+
+
 def test_a_provider_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ValueError, match='NoSuchProvider is not available; .*CPUExecutionProvider'):
         DirectPose(
