@@ -154,6 +154,18 @@ def test_options_of_tools_are_known(script):
             assert_known(arguments, source)
 
 
+def test_times_of_the_readme_are_those_of_the_page_about_speed():
+    readme, speed = (ROOT / 'README.md').read_text(), (ROOT / 'docs/en/speed.md').read_text()
+    people, ours, theirs = (
+        re.search(rf'^\| {row}.* \|((?: [\d.]+ \|)+)$', readme, re.MULTILINE)[1].split(' | ')
+        for row in ('people', 'DirectPose', 'a top-down')
+    )
+    assert len(people) == len(ours) == len(theirs) == 5
+    for row in zip(people, ours, theirs, strict=True):
+        number, a, b = (cell.strip(' |') for cell in row)
+        assert re.search(rf'^\| {number} \| {a} \| {b} \| [\d.]+ \|$', speed, re.MULTILINE)
+
+
 def test_verbs_of_the_command_exist():
     assert set(verbs()) <= set(re.findall(r'^  (\w+)  ', USAGE, re.MULTILINE))
 
