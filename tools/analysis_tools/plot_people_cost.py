@@ -103,11 +103,13 @@ def main(argv: list[str] | None = None) -> None:
     for number, a, b in zip(people, ours, theirs, strict=True):
         print(f'| {number} | {a:.1f} | {b:.1f} | {b / a:.2f} |')
     figure, axes = plt.subplots(figsize=(6, 4), layout='constrained')
-    axes.plot(people, ours, 'o-', label=Path(args.config).stem)
+    axes.plot(people, ours, 'o-', label='DirectPose')
     axes.plot(people, theirs, 's--', label='RTMDet-nano + RTMPose-t')
-    axes.set(xlabel='people in the picture', ylabel='ms', xticks=people, ylim=(0, None))
+    axes.set(xlabel='people in the picture', ylabel='milliseconds', xticks=people, ylim=(0, None))
+    height, width = args.input_size
     axes.set_title(
-        f'{args.variant}, {args.device}, input {args.input_size[0]} x {args.input_size[1]}'
+        f'Time of a picture of {height} x {width} pixels, {args.variant} on {args.device}',
+        fontsize='medium',
     )
     axes.legend(fontsize='small')
     figure.savefig(args.out, dpi=150)
