@@ -190,8 +190,12 @@ def _open(path: str | PathLike, max_pixels: int) -> Iterator:
         raise PictureError(f'{path}: there is no such file')
     if os.path.isdir(path):
         raise PictureError(f'{path}: it is a folder, not a picture')
+    if os.path.exists(path) and not os.path.isfile(path):  # reading may wait for ever
+        raise PictureError(f'{path}: it is a pipe or a device, not a picture')
     try:
         with _pillow_open(path) as image:
+            if image.format == 'EPS':  # a program, which Pillow would have run by Ghostscript
+                raise UnidentifiedImageError
             width, height = image.size
             if width * height > max_pixels:
                 raise PictureError(

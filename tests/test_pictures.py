@@ -1,5 +1,6 @@
 """Reading pictures: like OpenCV where they are sound, a clear error where they are not."""
 
+import os
 import struct
 import subprocess
 import sys
@@ -124,7 +125,12 @@ def damaged(tmp_path):
     (tmp_path / 'cut.jpg').write_bytes(whole[: len(whole) // 2])
     (tmp_path / 'empty.jpg').write_bytes(b'')
     (tmp_path / 'text.jpg').write_text('a picture')
+    # Pillow would have Ghostscript run this program.
+    (tmp_path / 'program.jpg').write_text(
+        '%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n'
+    )
     (tmp_path / 'folder.jpg').mkdir()
+    os.mkfifo(tmp_path / 'pipe.jpg')
     (tmp_path / 'loop.jpg').symlink_to('loop.jpg')
     (tmp_path / 'dangling.jpg').symlink_to('nowhere.jpg')
     Image.fromarray(np.zeros((3, 4), np.float32)).save(tmp_path / 'float.tiff')
@@ -132,7 +138,9 @@ def damaged(tmp_path):
         'cut.jpg': 'cannot be read',
         'empty.jpg': 'is empty',
         'text.jpg': 'known format',
+        'program.jpg': 'known format',
         'folder.jpg': 'a folder',
+        'pipe.jpg': 'a pipe',
         'loop.jpg': 'cannot be read',
         'dangling.jpg': 'cannot be read',
         'float.tiff': 'fractions',
