@@ -9,7 +9,7 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor, nn
 
 from directpose.apis import PRECISIONS, optimize_for_inference
-from directpose.cli.config import load_config
+from directpose.cli.config import OURS, load_config
 
 from .people import labelled_person
 
@@ -29,7 +29,8 @@ def read_config(name: str) -> Config:
     Raises:
         UserError: If there is no such file.
     """
-    return get_config(name) if '::' in name else load_config(name)
+    foreign = '::' in name and not name.startswith(OURS)
+    return get_config(name) if foreign else load_config(name)
 
 
 class Subject:

@@ -3,6 +3,7 @@
 import os.path as osp
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -14,6 +15,10 @@ from mmpose.registry import DATASETS
 from .errors import UserError
 from .spelling import check_options, check_spelling
 
+OURS = 'directpose::'
+"""How the name of a config that comes with the package begins."""
+
+_PACKAGE = Path(__file__).resolve().parents[1]
 _ONE_BY_ONE = 'evaluate each data set in a run of its own: tools/test.py --cfg-options ...'
 
 
@@ -23,7 +28,8 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
     A config is a Python program, and reading it runs it. Look at a config before you use it.
 
     Args:
-        path (str): A config file.
+        path (str): A config file. ``directpose::directpose/NAME.py`` is one that comes with the
+            package, wherever the package is installed.
         cfg_options (dict, optional): Settings by dotted names, which replace those of the file.
         work_dir (str, optional): Where to write. Defaults to the config's ``work_dir``, or
             ``work_dirs/<name of the config>``.
@@ -35,9 +41,15 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
         UserError: If there is no such file, if it is not Python, if the config or one of its bases
             raises an error, or if it has a misspelt name.
     """
+    if path.startswith(OURS):
+        # The wheel has the configs in .mim, a checkout beside the package.
+        for root in (_PACKAGE / '.mim', _PACKAGE.parent):
+            if (file := root / 'configs' / path.removeprefix(OURS)).is_file():
+                path = str(file)
     if not osp.isfile(path):
         raise UserError(
-            f'{path}: no such config file; those of this project are in configs/directpose/'
+            f'{path}: no such config file; those of this project are in configs/directpose/, and '
+            f'{OURS}directpose/NAME.py is one of the installed package'
         )
     if not path.endswith('.py'):  # MMEngine's reader of YAML runs any code in the file
         raise UserError(f'{path}: a config is a Python file; end its name with .py')

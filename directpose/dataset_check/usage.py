@@ -51,7 +51,7 @@ def dropped_because(
     people = [person for person in annotated if not person.is_crowd]
     labelled = sum(person.num_labelled for person in people)
     if labelled < min_keypoints:
-        return 'image-few-keypoints', f'has {labelled} labelled keypoints, not {min_keypoints}'
+        return 'image-few-keypoints', f'labelled keypoints: {labelled}, fewer than {min_keypoints}'
     boxes = [person.bbox for person in people if person.bbox is not None]
     sizes = [box[2:].min() for box in boxes if np.isfinite(box).all()]
     if max(sizes, default=0) <= MIN_BBOX_SIZE:

@@ -438,7 +438,13 @@ def image_without_annotations(data):
     data.coco['annotations'].pop()
 
 
-@defect('note', 'image-few-keypoints', IMAGE_2, '17 labelled keypoints, not 18', min_keypoints=18)
+@defect(
+    'note',
+    'image-few-keypoints',
+    IMAGE_2,
+    'labelled keypoints: 17, fewer than 18',
+    min_keypoints=18,
+)
 def few_keypoints(data):
     pass
 

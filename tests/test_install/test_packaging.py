@@ -190,11 +190,14 @@ from mmengine.config import Config
 cfg = Config.fromfile('mine.py')
 print(directpose.__file__, cfg.max_per_img)
 print(cfg.model.backbone.type)
+from directpose.cli.config import load_config
+print(load_config('directpose::directpose/directpose_r50-aa_fpn_8xb4-180k_coco.py').filename)
 """
     lines = run_elsewhere(code, installed, tmp_path)
-    assert lines[-2:] == [
+    assert lines[-3:] == [
         f'{installed / "directpose/__init__.py"} 7',
         Config.fromfile(ROOT / 'configs' / name).model.backbone.type,
+        str(installed / 'directpose/.mim/configs' / name),
     ]
 
 
