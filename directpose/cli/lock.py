@@ -3,16 +3,13 @@
 import os
 import os.path as osp
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import mmengine
 
 from .errors import UserError
-
-if sys.platform != 'win32':
-    import fcntl
+from .file_lock import lock_file
 
 LOCK_FILE = '.train.lock'
 
@@ -21,8 +18,8 @@ LOCK_FILE = '.train.lock'
 def lock_work_dir(work_dir: str, rank: int = 0) -> Iterator[None]:
     """Hold a work directory for the time of a block.
 
-    The operating system drops the lock when the process ends, however it ends. The file stays,
-    but locks nothing then. On Windows there is no such lock, and nothing is locked.
+    The lock is that of :func:`lock_file`. Its file stays when the process ends, but locks nothing
+    then.
 
     Args:
         work_dir (str): The folder, which is made if there is none.
@@ -32,7 +29,7 @@ def lock_work_dir(work_dir: str, rank: int = 0) -> Iterator[None]:
     Raises:
         UserError: If another training holds the folder, or if it cannot be written to.
     """
-    if rank or sys.platform == 'win32':
+    if rank:
         yield
         return
     path = osp.join(work_dir, LOCK_FILE)
@@ -46,18 +43,18 @@ def lock_work_dir(work_dir: str, rank: int = 0) -> Iterator[None]:
         ) from error
     with file:
         try:
-            # Not flock: workers of the data loader would inherit that, and outlive a crash.
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError) as error:
+            free = lock_file(file)
+        except OSError as error:
+            print(f'{work_dir}: not locked against a second training ({error.strerror}).')
+            free = True
+        if not free:
             file.seek(0)
             holder = file.read().strip() or 'another process'
             raise UserError(
                 f'{work_dir}: {holder} trains in this folder, and two trainings would overwrite '
                 "each other's checkpoints; wait for its end, or name another folder with "
                 '--work-dir'
-            ) from error
-        except OSError as error:  # a file system without locks
-            print(f'{work_dir}: not locked against a second training ({error.strerror}).')
+            )
         file.truncate(0)
         file.write(f'process {os.getpid()} on {socket.gethostname()}\n')
         file.flush()

@@ -3,12 +3,31 @@
 import csv
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from directpose.runtime import Poses, coco_file
 
+from .file_lock import lock_file
+
 _NO_TEXT = 'backslashreplace'
 """What becomes of bytes in a file's name that are no text: an escape, as JSON has them."""
+
+
+def _open(path: Path, newline: str | None = None) -> TextIO:
+    """Open a file to write that no other run writes. What it holds stays until it is emptied.
+
+    Raises:
+        ValueError: If another run writes the file.
+    """
+    file = path.open('a', encoding='utf-8', errors=_NO_TEXT, newline=newline)
+    try:
+        free = lock_file(file)
+    except OSError:  # a file system without locks
+        free = True
+    if not free:
+        file.close()
+        raise ValueError(f'{path}: another run writes this file; choose another --out')
+    return file
 
 
 class JSONLines:
@@ -19,7 +38,8 @@ class JSONLines:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open('w', encoding='utf-8', errors=_NO_TEXT)
+        self._file = _open(path)
+        self._file.truncate(0)
 
     def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
         """Add a picture, or a frame with its number and its time in seconds."""
@@ -44,7 +64,8 @@ class CSV:
     """
 
     def __init__(self, path: Path, keypoint_names: list[str], rates_keypoints: bool) -> None:
-        self._file = path.open('w', encoding='utf-8', errors=_NO_TEXT, newline='')
+        self._file = _open(path, newline='')
+        self._file.truncate(0)
         self._writer = csv.writer(self._file)
         self._rates_keypoints = rates_keypoints
         columns = ('x', 'y', 'score', 'hidden') if rates_keypoints else ('x', 'y')
@@ -79,7 +100,7 @@ class COCO:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = _open(path)
         self._pictures: list[tuple[str, Poses]] = []
 
     def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
@@ -87,7 +108,9 @@ class COCO:
         self._pictures.append((source, poses))
 
     def close(self) -> None:
-        self._path.write_text(json.dumps(coco_file(self._pictures)), encoding='utf-8')
+        self._file.truncate(0)
+        self._file.write(json.dumps(coco_file(self._pictures)))
+        self._file.close()
 
 
 class YOLO:

@@ -106,7 +106,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--threads',
-        type=whole_number(),
+        type=whole_number(1, 1024),  # ONNX Runtime would try any number, until no memory is left
         metavar='N',
         help='threads of ONNX Runtime; default: the processors that the process may use',
     )

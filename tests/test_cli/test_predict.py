@@ -196,6 +196,28 @@ def test_the_small_model_says_what_it_is_for(tmp_path, capsys):
     assert 'directpose-tiny' not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    'save, file', [('jsonl', 'poses.jsonl'), ('csv', 'poses.csv'), ('coco', 'poses.json')]
+)
+def test_a_second_run_into_the_same_file_is_refused(run, tmp_path, save, file):
+    """Otherwise the two would write into each other's lines."""
+    code = (
+        'import fcntl, sys\nfile = open(sys.argv[1], "a")\n'
+        'fcntl.lockf(file, fcntl.LOCK_EX)\nprint(flush=True)\ninput()'
+    )
+    picture, path = write_picture(tmp_path / 'a.png'), tmp_path / file
+    path.write_text('of the other run')
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with subprocess.Popen([sys.executable, '-c', code, str(path)], **pipes) as other:
+        other.stdout.readline()
+        with pytest.raises(SystemExit, match=f'error: {path}: another run writes this file'):
+            run(picture, '--out', tmp_path, '--save', save)
+        assert path.read_text() == 'of the other run'
+        other.communicate(b'\n')
+    assert run(picture, '--out', tmp_path, '--save', save)[0] == 0
+    assert 'of the other run' not in path.read_text()
+
+
 def test_an_error_while_drawing_is_not_lost(run, tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise OSError('no space left')
