@@ -19,6 +19,9 @@ TIME_BASE = Fraction(1, 90_000)
 MAX_STEP = 3600
 """A frame that is more seconds after the one before it does not have the same clock."""
 
+MAX_PIXELS = 50_000_000
+"""Larger frames are refused before they are decoded. 8K has 33 million; ten frames may wait at once."""
+
 SOUNDS_OF_MP4 = frozenset({'aac', 'ac3', 'alac', 'eac3', 'flac', 'mp3', 'opus'})
 """Sound in these forms is copied into an MP4 file; other sound is encoded as AAC."""
 
@@ -79,7 +82,7 @@ class Video:
 
     Raises:
         ImportError: If PyAV is not installed.
-        VideoError: If the source cannot be read, or is no video.
+        VideoError: If the source cannot be read, is no video, or has frames over the limit.
     """
 
     def __init__(self, source: str | PathLike) -> None:
@@ -97,6 +100,14 @@ class Video:
         if stream.codec_context is None:
             self._container.close()
             raise VideoError(f'{self.source}: PyAV does not know the format of the video')
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if width * height > MAX_PIXELS:
+            self._container.close()
+            raise VideoError(
+                f'{self.source}: its frames have {width} x {height} pixels, more than the limit of '
+                f'{MAX_PIXELS:,}; shrink the video'
+            )
+        stream.codec_context.options = {'max_pixels': str(MAX_PIXELS)}  # of frames that change size
         stream.thread_type = 'AUTO'
         self.rate = stream.average_rate or Fraction(30)
         self.num_frames = stream.frames

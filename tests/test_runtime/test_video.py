@@ -210,6 +210,18 @@ def test_frames_that_change_their_size_fit_into_the_first(tmp_path):
         assert image[:, left + 3 : 29].min() > 10 and image[:, 35 : 61 - left].min() > 60
 
 
+def test_frames_over_the_limit_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
+    """Those of the first size by the header; those that come later are broken pieces."""
+    small = write_video(tmp_path / 'small.ts', num_frames=30)
+    large = write_video(tmp_path / 'large.ts', num_frames=30, size=(96, 96))
+    small.write_bytes(small.read_bytes() + large.read_bytes())
+    monkeypatch.setattr('directpose.runtime.video.MAX_PIXELS', 64 * 48)
+    with pytest.raises(VideoError, match='large.ts: its frames have 96 x 96 .* limit of 3,072'):
+        Video(large)
+    video = Video(small)
+    assert {frame.image.shape for frame in video} == {(48, 64, 3)} and video.broken > 0
+
+
 def test_a_tag_in_another_encoding_is_no_obstacle(tmp_path):
     path = write_video(tmp_path / 'clip.mkv', num_frames=3, sound='aac')
     path.write_bytes(path.read_bytes().replace(b'Lavf', b'L\xe4vf'))
