@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from synthetic import command
 
-from directpose.__main__ import USAGE
+from directpose.__main__ import USAGE, main
 from directpose.cli import options
 from directpose.cli.web import EXAMPLES
 from directpose.runtime import DirectPose
@@ -152,6 +153,29 @@ def test_options_of_tools_are_known(script):
     for name, arguments in tool_commands():
         if name == script and script != 'tools/run_tests.sh':  # its arguments are pytest's
             assert_known(arguments, source)
+
+
+def test_first_screen_of_the_readme(tmp_path, monkeypatch):
+    """Its commands and its snippet run as written, and its picture is what the commands write."""
+    monkeypatch.chdir(tmp_path)
+    Path('directpose').symlink_to(ROOT / 'directpose')
+    install, predict = blocks(ROOT / 'README.md', 'bash')[0].splitlines()
+    assert install == 'pip install .'
+    assert main(shlex.split(predict)[1:]) == 0
+    shown = pixels(ROOT / 'docs/images/poses.jpg')
+    left, right = (pixels(Path('poses', path.name)) for path in EXAMPLES)
+    assert np.abs(shown[:, : left.shape[1]] - left).mean() < 3
+    top = (len(shown) - len(right)) // 2
+    assert np.abs(shown[top : top + len(right), -right.shape[1] :] - right).mean() < 3
+
+    Path('picture.jpg').symlink_to(EXAMPLES[0])
+    names: dict = {}
+    exec(blocks(ROOT / 'README.md', 'python')[0], names)
+    assert names['keypoints'].shape == (3, 17, 2)
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path), dtype=int)
 
 
 def test_times_of_the_readme_are_those_of_the_page_about_speed():
