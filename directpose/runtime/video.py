@@ -20,7 +20,7 @@ MAX_STEP = 3600
 """A frame that is more seconds after the one before it does not have the same clock."""
 
 MAX_PIXELS = 50_000_000
-"""Larger frames are refused before they are decoded. 8K has 33 million; ten frames may wait at once."""
+"""Larger frames are refused before they are decoded. 8K has 33 million; ten may wait at once."""
 
 SOUNDS_OF_MP4 = frozenset({'aac', 'ac3', 'alac', 'eac3', 'flac', 'mp3', 'opus'})
 """Sound in these forms is copied into an MP4 file; other sound is encoded as AAC."""
