@@ -45,18 +45,19 @@ def check_options(cfg: Config, options: dict[str, Any]) -> None:
 
     Raises:
         UserError: If all of a name but its last part is not in the config, and if nothing in the
-            config takes it.
+            config takes it. If a name has no index of an element where the config has a list. If
+            a number or a text would replace a dict.
     """
-    for option in options:
+    for option, value in options.items():
         node: Any = cfg
         path: list[str] = []
         scope = None
-        *parents, _ = names = option.split('.')
+        *parents, last = names = option.split('.')
         for name in parents or names:
-            if isinstance(node, (list, tuple)) and name.lstrip('-').isdigit():
-                node = node[int(name)] if -len(node) <= int(name) < len(node) else None
+            if isinstance(node, (list, tuple)):
+                node = _element(node, name, '.'.join(path), option)
             elif not isinstance(node, dict) and node is not cfg:
-                break  # a value that is replaced, or an index that MMEngine refuses
+                break  # a value that is replaced
             else:
                 scope = node.get('_scope_', scope)
                 # A type that another option sets counts.
@@ -68,6 +69,25 @@ def check_options(cfg: Config, options: dict[str, Any]) -> None:
                 if node is None:
                     break
             path.append(name)
+        if parents and isinstance(node, (list, tuple)):
+            node = _element(node, last, '.'.join(path), option)
+        elif parents and isinstance(node, dict):
+            node = node.get(last)
+        if isinstance(node, dict) and isinstance(value, (int, float, str)):
+            raise UserError(
+                f'--cfg-options {option}={value}: the config has a dict there; set a part of it, '
+                f'as {option}.NAME={value}'
+            )
+
+
+def _element(items: list | tuple, index: str, place: str, option: str) -> object:
+    """The element of a list of the config that an option names."""
+    if index.isdecimal() and int(index) < len(items):
+        return items[int(index)]
+    raise UserError(
+        f'--cfg-options {option}: {place} is a list of {len(items)} elements; name one by its '
+        'number from 0'
+    )
 
 
 def _known_names(

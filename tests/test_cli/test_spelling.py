@@ -81,6 +81,25 @@ def test_a_part_that_the_config_lacks_may_be_set_where_something_reads_it(option
     assert node[last] == value
 
 
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('model', 'the config has a dict there; set a part of it, as model.NAME=5'),
+        ('model.head', 'the config has a dict there'),
+        ('train_dataloader.dataset.pipeline.0', 'the config has a dict there'),
+        (
+            'train_dataloader.dataset.pipeline.99.type',
+            r'dataset.pipeline is a list of \d+ elements',
+        ),
+        ('train_dataloader.dataset.pipeline.-1.type', 'number from 0'),
+        ('train_dataloader.dataset.pipeline.x', 'number from 0'),
+    ],
+)
+def test_an_option_that_does_not_fit_the_config_is_refused(option, message):
+    with pytest.raises(UserError, match=message):
+        load_config(TINY, {option: 5})
+
+
 @pytest.mark.parametrize('name', ['flip_test', 'multiscale_test'])
 def test_averages_of_heatmaps_are_refused_with_what_to_do_instead(name):
     with pytest.raises(UserError, match=f'model.test_cfg.{name} averages heatmaps.* --tta'):
