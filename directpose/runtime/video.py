@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike, fspath
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -313,7 +314,7 @@ class _Sound:
         self._av, self._skip = av, skip
         self._ahead = None
         self._pieces: Iterator = iter(())
-        self._encoder = None
+        self._encoder: Any = None  # of PyAV, which is imported only where a video is
         if not self._input.streams.audio:
             return
         track = self._input.streams.audio[0]
