@@ -22,7 +22,7 @@ metainfo = dict(
     sigmas=[],
 )
 model = dict(
-    # what has the same shape: trunk, neck and classification, not the layers of the keypoints
+    # what has the same shape: backbone, neck and classification, not the layers of the keypoints
     init_cfg=[dict(type='Pretrained', checkpoint='directpose://directpose-tiny')],
     head=dict(
         metainfo=metainfo,

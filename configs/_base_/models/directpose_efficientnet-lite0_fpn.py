@@ -1,4 +1,4 @@
-# A small model on a trunk that knows ImageNet: 3.4 M parameters.
+# A small model on a backbone that knows ImageNet: 3.4 M parameters.
 _base_ = './directpose_r18-aa-tiny_fpn.py'
 
 model = dict(
