@@ -15,8 +15,10 @@ without network, when nothing has changed.
                      cores; needs a C++ compiler, the headers of Python and, for
                      a GPU, the CUDA toolkit of torch's own CUDA version
   --cpu              torch for CPUs alone, without most of the 1.9 GB that torch and its
-                     CUDA libraries are to download; pip must know a place that has
-                     such builds of torch
+                     CUDA libraries are to download. PyPI has no such builds of torch:
+                     name the index of PyTorch that has them in PIP_EXTRA_INDEX_URL
+
+The environment keeps both options: a later run without them does not undo them.
 
   DIRECTPOSE_VENV    where the environment is (default: .venv in the repository)
   DIRECTPOSE_PYTHON  the Python to make it with, 3.11, 3.12 or 3.13
@@ -84,6 +86,9 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$(realpath -ms "${DIRECTPOSE_VENV:-$root/.venv}")
 log=$venv/setup.log
 stamp=$venv/.directpose-ready
+# Other scripts call this one without options: those of the environment stay.
+[ ! -e "$venv/.directpose-compile-mmcv" ] || compile=1
+[ ! -e "$venv/.directpose-cpu" ] || cpu=1
 # Of the caller's settings these would lead Python or pip astray.
 unset PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_HASHES
 
@@ -107,7 +112,7 @@ if [ -e "$venv/bin/python" ]; then
     fail "$venv has $("$base" -V), and DIRECTPOSE_PYTHON is another." \
       'Remedy: choose another folder with DIRECTPOSE_VENV, or remove that one.'
 elif [ -d "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ] && [ -n "$(ls -A "$venv")" ]; then
-  fail "$venv exists and is no virtual environment." \
+  fail "$venv exists and is not a virtual environment." \
     'Remedy: name another folder in DIRECTPOSE_VENV.'
 else
   base=$(find_python) ||
@@ -150,31 +155,40 @@ done
 
 install=("$python" -m pip install --disable-pip-version-check --progress-bar off --no-deps)
 lock=$root/requirements/lock.txt
-if [ -n "$cpu" ]; then
-  # Hashes are those of the builds with CUDA: the rest of the lock keeps its own.
-  echo '==> torch for CPUs'
-  logged "${install[@]}" --only-binary :all: \
-    $(sed -nE 's/^(torch|torchvision)==([^ ]+).*/\1==\2+cpu/p' "$lock")
+left_out=()
+[ -z "$cpu" ] || left_out+=(cuda- nvidia- triton== torch== torchvision==)
+[ -z "$compile" ] || left_out+=(mmcv-lite==)
+if [ ${#left_out[@]} -gt 0 ]; then
   # Each pin goes with its hashes, on the lines that a backslash joins to it.
   sed -e ':join' -e '/\\$/{N;s/\\\n//;b join' -e '}' "$lock" |
-    grep -vE '^(cuda-|nvidia-|triton==|torch==|torchvision==)' >"$venv/lock-cpu.txt"
-  lock=$venv/lock-cpu.txt
+    grep -vE "^($(IFS='|'; echo "${left_out[*]}"))" >"$venv/lock.txt"
+  lock=$venv/lock.txt
+fi
+if [ -n "$cpu" ]; then
+  # Hashes are those of the builds with CUDA: the rest of the lock keeps its own.
+  echo '==> torch for CPUs, from an index that has it: PyPI does not (PIP_EXTRA_INDEX_URL)'
+  logged "${install[@]}" --only-binary :all: \
+    $(sed -nE 's/^(torch|torchvision)==([^ ]+).*/\1==\2+cpu/p' "$root/requirements/lock.txt")
 fi
 echo '==> the locked stack (requirements/lock.txt)'
 logged "${install[@]}" --only-binary :all: --require-hashes -r "$lock"
 echo '==> directpose itself, editable'
 logged "${install[@]}" --no-build-isolation -e "$root"
 if [ -n "$compile" ]; then
-  echo '==> compiling MMCV, some ten minutes on two cores'
+  echo '==> MMCV with all its operators; to compile it takes some ten minutes on two cores'
   logged "${install[@]}" --no-cache-dir ninja
-  logged "$python" -m pip uninstall -y mmcv-lite mmcv
-  # What directpose_stack wrote there is not pip's to remove.
-  rm -rf "$venv"/lib/python3.*/site-packages/mmcv
+  if ! "$python" -m pip show --quiet mmcv 2>/dev/null; then
+    logged "$python" -m pip uninstall -y mmcv-lite
+    # What directpose_stack wrote there is not pip's to remove.
+    rm -rf "$venv"/lib/python3.*/site-packages/mmcv
+  fi
   MMCV_WITH_OPS=1 logged "${install[@]}" --no-cache-dir --no-build-isolation --no-binary mmcv \
     --require-hashes -r "$root/requirements/compiled.txt"
 fi
 "$python" -P -m directpose_stack | sed 's/^/    /'
 
+[ -z "$compile" ] || touch "$venv/.directpose-compile-mmcv"
+[ -z "$cpu" ] || touch "$venv/.directpose-cpu"
 fingerprint >"$stamp.new"
 mv "$stamp.new" "$stamp"
 echo "The environment in $venv is ready."

@@ -4,10 +4,12 @@ The miniature's lock holds one tiny package, its stack is complete without more,
 itself without setuptools, so that no network is needed.
 """
 
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from hashlib import sha256
 from pathlib import Path
 
@@ -42,6 +44,8 @@ def write_wheel(folder, name, version, code, **others):
 """
 )
 
+SELF_BUILT = "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+
 
 class Miniature:
     """A repository with the script, and the environment it makes; both in paths with spaces."""
@@ -57,23 +61,45 @@ class Miniature:
         (self.root / 'setup.py').write_text('')
         (self.root / 'backend.py').write_text(BACKEND)
         (self.root / 'pyproject.toml').write_text(
-            "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
-            "[project]\nname = 'directpose'\nversion = '0.1.0'\n"
+            SELF_BUILT + "[project]\nname = 'directpose'\nversion = '0.1.0'\n"
         )
         (self.root / 'directpose_stack/__main__.py').write_text(STACK)
         (self.root / 'requirements/compiled.txt').write_text('')
         self.index.mkdir()
-        namespace = {}
-        exec(BACKEND, namespace)
-        for version in ('1.0', '2.0'):
-            namespace['write_wheel'](self.index, 'tiny', version, f'version = {version}')
+        self.add_wheels(('tiny', '1.0'), ('tiny', '2.0'))
         self.lock('tiny==1.0')
 
-    def lock(self, pin: str) -> None:
-        """Write a lock of one package, with the hash of its wheel, or another without a wheel."""
-        wheel = self.index / f'{pin.replace("==", "-")}-py3-none-any.whl'
-        digest = sha256(wheel.read_bytes()).hexdigest() if wheel.exists() else '0' * 64
-        text = f'# a comment\n{pin} \\\n    --hash=sha256:{digest}\n'
+    def add_wheels(self, *packages: tuple[str, str]) -> None:
+        """Put wheels of a name and a version where pip looks for them."""
+        namespace = {}
+        exec(BACKEND, namespace)
+        for name, version in packages:
+            namespace['write_wheel'](self.index, name, version, f'version = {version!r}')
+
+    def add_source_of_mmcv(self) -> None:
+        """Put the source of a package ``mmcv`` where pip looks for it, which builds anywhere."""
+        builds = 'import os\ndef build_wheel(folder, *args):\n' + (
+            "    code = 'compiled' if os.environ.get('MMCV_WITH_OPS') else ''\n"
+            "    return write_wheel(folder, 'mmcv', '2.1.0', code)\n"
+        )
+        files = {'backend.py': BACKEND + builds, 'pyproject.toml': SELF_BUILT}
+        source = self.index / 'mmcv-2.1.0.tar.gz'
+        with tarfile.open(source, 'w:gz') as archive:
+            for name, text in files.items():
+                member = tarfile.TarInfo(f'mmcv-2.1.0/{name}')
+                member.size = len(text)
+                archive.addfile(member, io.BytesIO(text.encode()))
+        digest = sha256(source.read_bytes()).hexdigest()
+        pin = f'mmcv==2.1.0 --hash=sha256:{digest}\n'
+        (self.root / 'requirements/compiled.txt').write_text(pin)
+
+    def lock(self, *pins: str) -> None:
+        """Write a lock with the hashes of the packages' wheels, or others without a wheel."""
+        text = '# a comment\n'
+        for pin in pins:
+            wheel = self.index / f'{pin.replace("==", "-")}-py3-none-any.whl'
+            digest = sha256(wheel.read_bytes()).hexdigest() if wheel.exists() else '0' * 64
+            text += f'{pin} \\\n    --hash=sha256:{digest}\n'
         (self.root / 'requirements/lock.txt').write_text(text)
 
     def set_up(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
@@ -181,6 +207,29 @@ def test_package_with_another_hash_is_refused(ready):
     assert not list(ready.venv.glob('lib/python3.*/site-packages/tiny-3.1*'))
 
 
+def test_torch_for_cpus_and_a_compiled_mmcv_stay(fresh):
+    """Also when another script calls this one without the options."""
+    others = 'torch==0.1', 'torchvision==0.1', 'nvidia-cublas==0.1', 'triton==0.1', 'mmcv-lite==0.1'
+    fresh.add_wheels(('torch', '0.1+cpu'), ('torchvision', '0.1+cpu'), ('ninja', '1.0'))
+    fresh.add_source_of_mmcv()
+    fresh.lock('tiny==1.0', *others)
+    done = fresh.set_up('--cpu', '--compile-mmcv', CXX='true')
+    assert done.returncode == 0, done.stdout + done.stderr
+    (site,) = fresh.venv.glob('lib/python3.*/site-packages')
+    built = {path.name: path.stat().st_mtime_ns for path in site.glob('mmcv*')}
+    assert (site / 'mmcv/__init__.py').read_text() == 'compiled'
+
+    fresh.lock('tiny==2.0', *others)
+    for _ in range(2):
+        done = fresh.set_up(CXX='true')
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == f'The environment in {fresh.venv} is ready.\n'
+    assert fresh.tiny_version() == '2.0'
+    assert {path.name: path.stat().st_mtime_ns for path in site.glob('mmcv*')} == built
+    for absent in others[2:]:
+        assert not list(site.glob(f'{absent[:-5].replace("-", "_")}*'))
+
+
 def test_compiling_without_a_compiler_is_refused(fresh):
     done = fresh.set_up('--compile-mmcv', CXX='no-such-compiler')
     assert done.returncode == 1
@@ -246,7 +295,7 @@ def test_folder_of_other_things_is_refused(fresh):
     (fresh.venv / 'thesis.tex').touch()
     done = fresh.set_up()
     assert done.returncode == 1
-    assert 'is no virtual environment' in done.stderr
+    assert 'is not a virtual environment' in done.stderr
     assert [path.name for path in fresh.venv.iterdir()] == ['thesis.tex']
 
 
