@@ -28,6 +28,8 @@ SECONDS = 200
 
 Time in which the process waits for a processor does not count, so a busy machine finds no more.
 """
+NOT_USED = 99
+"""The exit status of a process whose tests did not import the changed module."""
 PAIRS = (
     (ast.Add, ast.Sub), (ast.Mult, ast.Div), (ast.Lt, ast.LtE), (ast.Gt, ast.GtE),
     (ast.Eq, ast.NotEq), (ast.In, ast.NotIn), (ast.Is, ast.IsNot), (ast.And, ast.Or),
@@ -91,6 +93,7 @@ class Changed(MetaPathFinder, Loader):
     def __init__(self, name: str, path: str, tree: ast.AST) -> None:
         self.name, self.path = name, path
         self.code = compile(tree, path, 'exec')
+        self.used = False
 
     def find_spec(self, name, path=None, target=None):
         return spec_from_loader(name, self, origin=self.path) if name == self.name else None
@@ -99,12 +102,17 @@ class Changed(MetaPathFinder, Loader):
         return None
 
     def exec_module(self, module) -> None:
+        self.used = True
         module.__file__ = self.path
         exec(self.code, module.__dict__)
 
 
 def tests_pass(changed: Changed, tests: list[str]) -> bool:
-    """Run tests with the changed module, in another process."""
+    """Run tests with the changed module, in another process.
+
+    Raises:
+        SystemExit: If the tests do not import the module.
+    """
     import pytest
 
     child = os.fork()
@@ -114,9 +122,14 @@ def tests_pass(changed: Changed, tests: list[str]) -> bool:
         os.dup2(null, 1)
         os.dup2(null, 2)
         sys.meta_path.insert(0, changed)
-        os._exit(int(pytest.main(['-x', '-q', '-p', 'no:cacheprovider', *tests])))
+        # pytest would load a module called test_* itself, to rewrite its assertions.
+        status = int(pytest.main(['-x', '-q', '-p', 'no:cacheprovider', '--assert=plain', *tests]))
+        os._exit(status if changed.used else NOT_USED)
     _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status) == 0
+    status = os.waitstatus_to_exitcode(status)
+    if status == NOT_USED:
+        sys.exit(f'error: the tests do not import {changed.name}')
+    return status == 0
 
 
 def main() -> None:

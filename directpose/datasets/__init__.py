@@ -1,12 +1,12 @@
 from .coco import BottomupCocoDataset
 from .coco_wholebody import BottomupCocoWholeBodyDataset
-from .test_views import PoseTestTimeAug
 from .transforms import (
     BBoxFromKeypoints,
     CropAroundPerson,
     RandomShortSideResize,
     ShortSideResize,
 )
+from .views import PoseTestTimeAug
 
 __all__ = [
     'BBoxFromKeypoints',

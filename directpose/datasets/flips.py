@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from mmengine.logging import print_log
 from mmpose.datasets.transforms import RandomFlip
 
-from .test_views import PoseTestTimeAug
+from .views import PoseTestTimeAug
 
 
 def turn_flips_off(dataset: object) -> None:

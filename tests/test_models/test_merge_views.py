@@ -14,6 +14,7 @@ from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 from PIL import Image
 
+from directpose.datasets import ShortSideResize
 from directpose.models.merge_views import upright_poses
 from tests.coco_files import person, write_coco
 
@@ -185,6 +186,20 @@ def test_ground_truth_stays_in_original_pixels(cfg, ann_file):
     plain = batch(cfg, ann_file)['data_samples'][0]
     for views in batch(cfg, ann_file, scales=(1, 0.5), flip=True)['data_samples']:
         np.testing.assert_array_equal(views[0].gt_instances.keypoints, plain.gt_instances.keypoints)
+
+
+@pytest.mark.parametrize('flip', [True, False])
+def test_both_lengths_of_the_resize_are_scaled(cfg, flip):
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    views = TRANSFORMS.build(dict(cfg.tta_views, transforms=pipeline, scales=(1, 0.5), flip=flip))
+    lengths = [
+        (step.short_side, step.max_long_side)
+        for view in views.subroutines
+        for step in view.transforms
+        if isinstance(step, ShortSideResize)
+    ]
+    of_a_size = 1 + flip  # upright and mirrored
+    assert lengths == [(96, 1000)] * of_a_size + [(48, 500)] * of_a_size
 
 
 def test_mirrored_views_are_left_out_once(cfg):
