@@ -8,6 +8,9 @@ import math
 from collections.abc import Callable
 from difflib import get_close_matches
 
+TINY = 'directpose-tiny'
+"""The model that comes with the package."""
+
 
 class Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` that names the nearest option for a misspelt one."""
@@ -71,3 +74,13 @@ def score(text: str) -> float:
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f'give a number from 0 to 1, not {text!r}')
     return number
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add ``--model``, the small model of the package by default."""
+    parser.add_argument(
+        '--model',
+        default=TINY,
+        help='an exported model, .onnx, or the name of one that comes with the package; '
+        'default: %(default)s, which never saw photographs of people',
+    )

@@ -23,8 +23,8 @@ class _Settings(DictAction):
             if '=' not in word[1:]:
                 raise argparse.ArgumentError(
                     self,
-                    f'{word!r} is no setting of the form KEY=VALUE; write what is no setting '
-                    'before --cfg-options',
+                    f'{word!r} is not a setting of the form KEY=VALUE; write other '
+                    'arguments before --cfg-options',
                 )
         try:
             super().__call__(parser, namespace, values, option_string)
@@ -84,6 +84,16 @@ def add_batch_size(parser: argparse.ArgumentParser) -> None:
         type=whole_number(),
         default=1,
         help='images in a batch; default: %(default)s',
+    )
+
+
+def add_rounds(parser: argparse.ArgumentParser) -> None:
+    """Add ``--rounds``, the number of times that something is timed."""
+    parser.add_argument(
+        '--rounds',
+        type=whole_number(),
+        default=10,
+        help='how often each is timed; default: %(default)s',
     )
 
 

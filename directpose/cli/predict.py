@@ -6,7 +6,7 @@
     directpose predict 0
 
 writes into the folder poses: drawn pictures, H.264 video with its sound, and poses.jsonl with
-a line for each picture or frame. A picture without people is no error. A broken picture, or a
+a line for each picture or frame. A picture without people is not an error. A broken picture, or a
 broken piece of a video, is counted and skipped; its file is named, and the exit status is then 1.
 """
 
@@ -33,16 +33,13 @@ from directpose.runtime.video import (
     import_opencv,
 )
 
-from .arguments import Parser, score, whole_number
+from .arguments import TINY, Parser, add_model, score, whole_number
 from .outputs import COCO, CSV, YOLO, JSONLines, Output
 from .sources import Sources, find_sources
 
 FORMATS = ('drawn', 'jsonl', 'csv', 'coco', 'yolo')
 AHEAD = 4
 """The number of frames that are read ahead, and of frames that may wait to be written."""
-
-TINY = 'directpose-tiny'
-"""The model that comes with the package."""
 
 SCORE_THR = 0.2
 """Scores are products of two probabilities, so they are low. Few good poses are below this one."""
@@ -61,12 +58,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='a picture, a folder, a pattern such as "photos/*.jpg", a video, the number of a '
         'camera, or an address such as rtsp://...',
     )
-    parser.add_argument(
-        '--model',
-        default=TINY,
-        help='an exported model, .onnx, or the name of one that comes with the package; '
-        'default: %(default)s, which never saw photographs of people',
-    )
+    add_model(parser)
     parser.add_argument(
         '--out', type=Path, default=Path('poses'), help='folder to write; default: %(default)s'
     )

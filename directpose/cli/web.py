@@ -23,7 +23,7 @@ from directpose.pictures import PictureError, read_picture
 from directpose.runtime import DirectPose
 
 from . import predict
-from .arguments import Parser, whole_number
+from .arguments import TINY, Parser, add_model, whole_number
 
 EXAMPLES = sorted(Path(__file__).parents[1].glob('examples/*.jpg'))
 """People that tools/dataset_converters/make_synthetic_coco.py has drawn."""
@@ -38,12 +38,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        '--model',
-        default=predict.TINY,
-        help='an exported model, .onnx, or the name of one that comes with the package; '
-        'default: %(default)s, which never saw photographs of people',
-    )
+    add_model(parser)
     parser.add_argument(
         '--host',
         default='127.0.0.1',
@@ -85,7 +80,7 @@ def draw_picture(
         list[str]: The paths of the drawn picture and of the poses.
 
     Raises:
-        PictureError: If the file is no picture, broken, or too large.
+        PictureError: If the file is not a picture, is broken, or is too large.
     """
     from PIL import Image
 
@@ -111,7 +106,7 @@ def draw_clip(command: list[str], folder: str) -> tuple[list[str], bool]:
         whether something of the clip was broken and left out.
 
     Raises:
-        ValueError: If the clip is no video, or if it cannot be read. The message says why.
+        ValueError: If the clip is not a video, or if it cannot be read. The message says why.
     """
     try:
         status = predict.main(command)
@@ -119,7 +114,7 @@ def draw_clip(command: list[str], folder: str) -> tuple[list[str], bool]:
         raise ValueError(str(error).removeprefix('error: ')) from error
     videos = [str(video) for video in Path(folder).glob('*.mp4')]
     if not videos:
-        raise ValueError('this file is no video that can be read')
+        raise ValueError('this file is not a video that can be read')
     return [videos[0], os.path.join(folder, 'poses.jsonl')], status != 0
 
 
@@ -201,9 +196,9 @@ def build_page(args: argparse.Namespace):
         title='DirectPose', analytics_enabled=False, delete_cache=(3600, 86_400)
     ) as page:
         text = '# DirectPose\nFind people and their keypoints. Files stay on this machine.'
-        if args.model == predict.TINY:
+        if args.model == TINY:
             text += (
-                f' {predict.TINY} learned from drawn and rendered people. On photographs it misses '
+                f' {TINY} learned from drawn and rendered people. On photographs it misses '
                 'many, and takes things for people.'
             )
         gradio.Markdown(text)

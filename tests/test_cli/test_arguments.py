@@ -40,9 +40,9 @@ def test_right_arguments_are_read(parser):
         ('--score-thr -0.1', "argument --score-thr: give a number from 0 to 1, not '-0.1'"),
         ('--score-thr nan', "argument --score-thr: give a number from 0 to 1, not 'nan'"),
         ('--score-thr high', "argument --score-thr: give a number from 0 to 1, not 'high'"),
-        ('--cfg-options a=1 a.jpg', "'a.jpg' is no setting of the form KEY=VALUE; write what"),
+        ('--cfg-options a=1 a.jpg', "'a.jpg' is not a setting of the form KEY=VALUE; write other"),
         ('--input-size 0 64', "argument --input-size: give a whole number from 32, not '0'"),
-        ('--cfg-options =1', "'=1' is no setting of the form KEY=VALUE"),
+        ('--cfg-options =1', "'=1' is not a setting of the form KEY=VALUE"),
         ('--cfg-options a=[1,2', 'argument --cfg-options: Imbalanced brackets exist in [1,2'),
     ],
 )

@@ -37,3 +37,18 @@ def test_a_file_to_write_gets_its_folder(tmp_path):
         check_output(tmp_path / 'new', '--out')
     with pytest.raises(UserError, match='--out out.txt: end the name with .jpg or .png'):
         check_output('out.txt', '--out', ('.jpg', '.png'))
+
+
+@pytest.mark.parametrize(
+    'command',
+    [
+        'analyze_results.py results.json annotations.json',
+        'compare_poses.py first.json second.json',
+        'draw_kpalign.py image.jpg config.py model.pth out.png',
+    ],
+)
+def test_a_score_that_none_can_reach_is_refused(command, capsys):
+    tool, *words = command.split()
+    with pytest.raises(SystemExit):
+        run_tool(f'tools/analysis_tools/{tool}', *words, '--score-thr', '30')
+    assert "--score-thr: give a number from 0 to 1, not '30'" in capsys.readouterr().err

@@ -62,7 +62,7 @@ def test_keypoints_with_a_lower_score_are_left_out(tmp_path):
 
 
 def test_what_is_no_clip_is_refused(model, picture, tmp_path):
-    for path, message in ((tmp_path / 'no.mp4', 'no such file'), (picture, 'is no video')):
+    for path, message in ((tmp_path / 'no.mp4', 'no such file'), (picture, 'is not a video')):
         command = [str(path), '--model', str(model), '--out', str(tmp_path)]
         with pytest.raises(ValueError, match=message):
             web.draw_clip(command, str(tmp_path))

@@ -38,7 +38,7 @@ def read_runs(work_dir: str) -> dict[str, dict[int, list[float]]]:
         dict[str, dict[int, list[float]]]: By row and seed, the figures of ``COLUMNS``.
 
     Raises:
-        UserError: If a folder is no run, or has no validation yet.
+        UserError: If a folder is not a run, or has no validation yet.
     """
     runs = defaultdict(dict)
     for folder in sorted(Path(work_dir).glob('*-*/')):

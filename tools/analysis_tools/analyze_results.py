@@ -27,7 +27,7 @@ from directpose.analysis.calibration import Bin, plot_calibration
 from directpose.analysis.keypoint_errors import KINDS, KeypointErrors
 from directpose.analysis.people_errors import OKS, Group, PeopleErrors
 from directpose.analysis.results import Results
-from directpose.cli.arguments import Parser, whole_number
+from directpose.cli.arguments import Parser, score, whole_number
 from directpose.cli.errors import UserError
 from directpose.cli.options import make_folder
 from directpose.drawing import draw_poses
@@ -47,7 +47,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--score-thr',
-        type=float,
+        type=score,
         help='count people with at least this score as predicted; default: the score with the '
         'best F1',
     )

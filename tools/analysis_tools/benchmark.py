@@ -32,7 +32,13 @@ from directpose.analysis import (
 )
 from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.errors import UserError
-from directpose.cli.options import add_batch_size, add_device, add_input_size, check_output
+from directpose.cli.options import (
+    add_batch_size,
+    add_device,
+    add_input_size,
+    add_rounds,
+    check_output,
+)
 
 CONVOLUTIONS = "CONFIG's convolutions"
 """The convolutions of the first config. The rows of other models compare with these too."""
@@ -70,12 +76,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--picture', help='picture to load and preprocess; default: a drawn one of 640 pixels'
     )
     parser.add_argument('--train', action='store_true', help='time a training step too')
-    parser.add_argument(
-        '--rounds',
-        type=whole_number(),
-        default=10,
-        help='how often each is timed; default: %(default)s',
-    )
+    add_rounds(parser)
     add_device(parser)
     parser.add_argument('--out', help='JSON file to write the figures to')
     return parser.parse_args(argv)

@@ -17,7 +17,7 @@ import json
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from directpose.cli.arguments import Parser
+from directpose.cli.arguments import Parser, score
 from directpose.cli.errors import UserError, errors_as_messages
 
 
@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument('second', help='another file of poses, of the same images')
     parser.add_argument(
         '--score-thr',
-        type=float,
+        type=score,
         default=0.3,
         help='compare people with at least this score; default: %(default)s',
     )

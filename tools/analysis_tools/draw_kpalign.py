@@ -22,7 +22,7 @@ from mmpose.apis import init_model
 from PIL import Image, ImageDraw
 
 from directpose.analysis.kpalign_looks import Looks, locate_looks
-from directpose.cli.arguments import Parser, whole_number
+from directpose.cli.arguments import Parser, score, whole_number
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.errors import UserError
@@ -42,7 +42,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('out', help='file to write the drawn picture to, such as looks.png')
     parser.add_argument(
         '--score-thr',
-        type=float,
+        type=score,
         default=0.3,
         help='draw people with at least this score; default: %(default)s',
     )
@@ -152,8 +152,8 @@ def run(args: argparse.Namespace) -> None:
         looks.scores[chosen],
     )
     cv2.imwrite(args.out, draw_looks(image, looks, model.head.keypoint_branch.groups))
-    for number, (score, stride) in enumerate(zip(looks.scores, looks.strides), 1):
-        print(f'person {number}: score {score:.2f}, found on the level of stride {stride:.0f}')
+    for number, (value, stride) in enumerate(zip(looks.scores, looks.strides), 1):
+        print(f'person {number}: score {value:.2f}, found on the level of stride {stride:.0f}')
     print(f'drawn into {args.out}')
 
 

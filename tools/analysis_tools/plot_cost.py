@@ -17,7 +17,7 @@ import torch
 from directpose.analysis import VARIANTS, Subject, read_config, record_convolutions, time_in_turn
 from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.errors import UserError
-from directpose.cli.options import PICTURES, add_device, check_output
+from directpose.cli.options import PICTURES, add_device, add_rounds, check_output
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -46,12 +46,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         choices=[name for name in VARIANTS if '-' not in name],
         help='how the model runs; default: %(default)s',
     )
-    parser.add_argument(
-        '--rounds',
-        type=whole_number(),
-        default=10,
-        help='how often each is timed; default: %(default)s',
-    )
+    add_rounds(parser)
     add_device(parser)
     return parser.parse_args(argv)
 

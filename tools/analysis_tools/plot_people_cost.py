@@ -24,7 +24,7 @@ from directpose.analysis import Subject, read_config, time_in_turn
 from directpose.apis import PRECISIONS
 from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.errors import UserError
-from directpose.cli.options import PICTURES, add_device, check_output
+from directpose.cli.options import PICTURES, add_device, add_rounds, check_output
 
 DETECTOR = str(
     Path(mmpose.__path__[0], '.mim/demo/mmdetection_cfg/rtmdet_nano_320-8xb32_coco-person.py')
@@ -62,12 +62,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         choices=list(PRECISIONS),
         help='how the models run; default: %(default)s',
     )
-    parser.add_argument(
-        '--rounds',
-        type=whole_number(),
-        default=10,
-        help='how often each is timed; default: %(default)s',
-    )
+    add_rounds(parser)
     add_device(parser)
     return parser.parse_args(argv)
 
