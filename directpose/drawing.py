@@ -26,12 +26,12 @@ TINTS = (
 """Colours of the people, RGB."""
 
 WIDTH = 0.014
-"""Width of a line to the person's size, which is the diagonal of its keypoints or box."""
+"""Width of a line, divided by the person's size: the diagonal of its keypoints or box."""
 MIN_WIDTH = 1.2
-"""Pixels that a line is wide at least."""
+"""The least width of a line in pixels."""
 
 RIM = 0.4
-"""Width of a rim to that of its line, and to the radius of its joint."""
+"""Width of a rim, divided by the width of its line, or by the radius of its joint."""
 
 _WORDS = re.compile(r'[^0-9A-Za-z]+')
 

@@ -6,7 +6,7 @@ import numpy as np
 from mmengine.logging import print_log
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-# The mean of COCO's 17.
+# The mean of the sigmas of COCO's 17 keypoints.
 DEFAULT_SIGMA = 0.067
 
 

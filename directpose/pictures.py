@@ -91,7 +91,7 @@ def read_size(
         tuple: Width and height, and the orientation (1 to 8, 1 is upright).
 
     Raises:
-        PictureError: If the file cannot be read, is no picture, or is too large.
+        PictureError: If the file cannot be read, is not a picture, or is too large.
     """
     from PIL import Image
 
@@ -122,7 +122,7 @@ def read_picture(path: str | PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarr
         np.ndarray: (H, W, 3) uint8, BGR.
 
     Raises:
-        PictureError: If the file cannot be read, is no picture, or is too large.
+        PictureError: If the file cannot be read, is not a picture, or is too large.
     """
     from PIL import ImageOps
 
@@ -153,7 +153,7 @@ def pixels_of(picture) -> np.ndarray:
 
 
 def _check_end(path: str | PathLike, file_format: str) -> None:
-    """See that a PNG has its last chunk: Pillow decodes one without, OpenCV does not."""
+    """Check that a PNG has its last chunk. Pillow decodes a PNG without it, but OpenCV does not."""
     if file_format != 'PNG':
         return
     with open(path, 'rb') as file:

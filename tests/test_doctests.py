@@ -21,5 +21,6 @@ def test_examples(file):
     assert attempted and not failed
 
 
-def test_the_head_has_an_example():
-    assert 'directpose/models/directpose_head.py' in map(str, FILES)
+def test_the_head_and_the_runtime_have_an_example():
+    names = {str(file) for file in FILES}
+    assert names >= {'directpose/models/directpose_head.py', 'directpose/runtime/model.py'}

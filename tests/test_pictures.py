@@ -120,7 +120,7 @@ def test_a_picture_over_the_limit_is_refused_before_it_is_decoded(tmp_path):
 
 
 def damaged(tmp_path):
-    """Files that are no pictures, with what the error says of each."""
+    """Files that are not pictures, with what the error says of each."""
     whole = saved(tmp_path / 'whole.jpg', 'RGB').read_bytes()
     (tmp_path / 'cut.jpg').write_bytes(whole[: len(whole) // 2])
     (tmp_path / 'empty.jpg').write_bytes(b'')

@@ -43,7 +43,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 if [ -n "$images" ]; then
-  [ -d "$images" ] || { echo "ERROR: --images $images is no folder" >&2; exit 2; }
+  [ -d "$images" ] || { echo "ERROR: --images $images is not a folder" >&2; exit 2; }
   images=$(realpath "$images")
 fi
 

@@ -12,7 +12,7 @@ drawn = dict(_base_.train_dataloader.dataset, indices=6000, pipeline=[])
 rendered = dict(
     _base_.train_dataloader.dataset,
     data_root='data/rendered/',
-    # Pictures without people teach what is no person.
+    # Pictures without people teach what is not a person.
     filter_cfg=dict(_base_.train_dataloader.dataset.filter_cfg, keep_negatives=True),
     pipeline=[],
 )

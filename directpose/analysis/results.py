@@ -16,7 +16,6 @@ from directpose.metainfo import parse_metainfo
 MAX_DETECTIONS = 20
 """COCO's metric takes only this many predictions of a picture, those with the best scores."""
 
-
 _FIELDS = ('area', 'bbox', 'iscrowd', 'num_keypoints')
 """What COCO's metric reads of each annotated person besides the keypoints."""
 
@@ -197,7 +196,7 @@ class Results:
     def people(self, image_id: int) -> list[dict]:
         """Return the annotated people of a picture whom COCO counts.
 
-        These are no crowd, and ``num_keypoints`` of the file says that they have keypoints.
+        These are not crowd regions, and their ``num_keypoints`` in the file is above 0.
         """
         annotations = self.coco.imgToAnns.get(image_id, [])
         return [a for a in annotations if not a['iscrowd'] and a['num_keypoints']]

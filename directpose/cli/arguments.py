@@ -65,7 +65,7 @@ def score(text: str) -> float:
         float: From 0 to 1.
 
     Raises:
-        argparse.ArgumentTypeError: If the text is no such number.
+        argparse.ArgumentTypeError: If the text is not such a number.
     """
     try:
         number = float(text)

@@ -119,7 +119,7 @@ def set_data_root(
             data of the training.
 
     Raises:
-        UserError: If one folder is given for several, or if 'OLD' is no folder of the config.
+        UserError: If one folder is given for several, or if 'OLD' is not a folder of the config.
     """
     datasets = {split: list(_datasets(cfg.get(f'{split}_dataloader'))) for split in splits}
     roots = {
@@ -162,7 +162,7 @@ def _read_moves(given: list[str], roots: set[str]) -> dict[str, str]:
 
 
 def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
-    """See that the annotation files and image folders of a config are there.
+    """Check that the annotation files and image folders of a config are there.
 
     Args:
         cfg (Config): The config.

@@ -8,14 +8,14 @@ from .errors import UserError
 
 
 def check_device(device: str | None) -> None:
-    """See that a device can be used.
+    """Check that a device can be used.
 
     Args:
         device (str, optional): Such as ``'cuda:0'`` or ``'cpu'``; None leaves the choice to
             MMEngine.
 
     Raises:
-        UserError: If the name is none of these, or if there is no such GPU.
+        UserError: If the device has another name, or if there is no such GPU.
     """
     if device is None or device == 'cpu':
         return

@@ -107,7 +107,7 @@ def leave_process_group() -> None:
     """End the processes' group and its threads, where there is one.
 
     A thread of gloo that frees a tensor while Python shuts down aborts its process. The group
-    lives as long as anything refers to it: what the Runner has left in cycles goes first.
+    lives as long as anything refers to it. Therefore the garbage of the Runner is collected first.
     """
     if torch.distributed.is_initialized():
         gc.collect()

@@ -10,7 +10,7 @@ from directpose.runtime import Poses, coco_file
 from .file_lock import lock_file
 
 _NO_TEXT = 'backslashreplace'
-"""What becomes of bytes in a file's name that are no text: an escape, as JSON has them."""
+"""Bytes in a file's name that are not text are written as escapes, as in JSON."""
 
 
 def _open(path: Path, newline: str | None = None) -> TextIO:

@@ -20,7 +20,7 @@ class Sources:
     videos: list[str | int] = field(default_factory=list)
     """Paths, addresses, and numbers of cameras."""
     others: list[str] = field(default_factory=list)
-    """Files of a folder that are no pictures and no videos."""
+    """Files of a folder that are neither pictures nor videos."""
 
     def names(self) -> list[str]:
         """A name for the results of each picture, then of each video; no two are the same."""
@@ -64,7 +64,7 @@ def find_sources(arguments: list[str]) -> Sources:
         elif '://' in argument:
             found.videos.append(argument)
         elif glob.has_magic(argument):
-            matches = sorted(path for path in glob.glob(argument, recursive=True))
+            matches = sorted(glob.glob(argument, recursive=True))
             matches = [path for path in matches if not os.path.isdir(path)]
             if not matches:
                 raise ValueError(f'{argument}: no file matches this pattern')

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from .errors import UserError
 
 _REGISTRIES = [value for value in vars(registry).values() if isinstance(value, registry.Registry)]
-# Names at the top of a config that are no arguments of the runner, most of them read by it.
+# Names at the top of a config that are not arguments of the runner. It reads most of them.
 _TOP_NAMES = {
     'auto_scale_lr', 'codec', 'custom_imports', 'data_mode', 'data_root', 'dataset_type',
     'detect_anomalous_params', 'env_cfg', 'find_unused_parameters', 'log_level',
@@ -37,7 +37,7 @@ _LOADER = {'batch_sampler', 'collate_fn', 'dataset', 'num_batch_per_epoch', 'sam
 
 
 def check_options(cfg: Config, options: dict[str, Any]) -> None:
-    """See that settings of the command line change something that the config has or may have.
+    """Check that settings of the command line change something that the config has or may have.
 
     Args:
         cfg (Config): The config as it stands in its file.
@@ -108,7 +108,7 @@ def _known_names(
 
 
 def check_spelling(cfg: Config, path: str) -> None:
-    """See that the names in a config are read by someone.
+    """Check that something reads each name in a config.
 
     Arguments are compared with those of the class that the ``type`` beside them names. Names at
     the top of a config may be anything, for people keep intermediate values there: one is

@@ -22,7 +22,7 @@ KEYPOINT_LISTS = dict(keypoints=17, foot_kpts=6, face_kpts=68, lefthand_kpts=21,
 """COCO-WholeBody's lists in the order of its metainfo, and the number of keypoints in each."""
 
 MAX_COORDINATE = 1e6
-"""Coordinates and lengths (pixels) beyond this are no places in a picture."""
+"""Coordinates and lengths (pixels) beyond this are not places in a picture."""
 
 COCO_METAINFO = osp.join(
     osp.dirname(mmpose.__file__), '.mim', 'configs', '_base_', 'datasets', 'coco.py'
@@ -115,7 +115,7 @@ class KeypointAnnotations:
 
 
 def size_of(image: dict) -> tuple[float, float] | None:
-    """Width and height as written in the file; None if they are no lengths."""
+    """Width and height as written in the file; None if they are not lengths."""
     size = image.get('width'), image.get('height')
     return size if all(is_finite(length) and length > 0 for length in size) else None
 
@@ -140,6 +140,9 @@ def load_annotations(
         metainfo_file (str): A metainfo file of MMPose, or the name of one of MMPose's own
             (``'crowdpose.py'``), which MMPose looks up itself. Defaults to COCO's.
 
+    Returns:
+        KeypointAnnotations: The content of the file.
+
     Raises:
         OSError: If one of the files or the folder cannot be opened.
         ValueError: If ``ann_file`` is not JSON or not a COCO file, or ``metainfo_file`` holds
@@ -160,10 +163,13 @@ def parse_annotations(
     """Sort the content of a COCO keypoint file, without judging it.
 
     Args:
-        data (dict): As of :func:`load_coco_json`.
+        data (dict): What :func:`load_coco_json` returns.
         img_dir (str): The folder of its images.
         metainfo (dict): As parsed by MMPose's ``parse_pose_metainfo``.
         metainfo_file (str): What messages call the metainfo.
+
+    Returns:
+        KeypointAnnotations: The content of the file.
     """
     fields = ('keypoints',)
     if len(metainfo['keypoint_id2name']) == sum(KEYPOINT_LISTS.values()):

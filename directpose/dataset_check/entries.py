@@ -96,4 +96,4 @@ def _not_usable(written: list, array: np.ndarray) -> str:
     if array.ndim == 2:
         array = np.where(array[:, 2:] != 0, array, 0)
     first = np.flatnonzero(~np.isfinite(array.ravel()))[0]
-    return f'{str(written[first])[:20]}, which is no place in a picture'
+    return f'{str(written[first])[:20]}, which is not a place in a picture'

@@ -20,10 +20,10 @@ from directpose.runtime.model import METADATA_KEY
 from .deploy_model import DeployModel
 
 _MERGED, _UNMERGED = torch.onnx.TrainingMode.EVAL, torch.onnx.TrainingMode.PRESERVE
-"""What torch does with batch norm in evaluation: part of the convolution, or a node."""
+"""What the exporter makes of batch norm: a part of the convolution before it, or a node."""
 
 OPSET = 18
-"""The first with GridSample is 16; the first whose Pad has axes is 18."""
+"""The version of ONNX's operators. GridSample needs 16 or later, and a Pad with axes needs 18."""
 
 
 def export_onnx(

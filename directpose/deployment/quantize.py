@@ -47,7 +47,7 @@ def quantize(source: str | Path, path: str | Path, pictures: Iterable) -> None:
             :class:`directpose.runtime.DirectPose` takes them. About 100 pictures are enough.
 
     Raises:
-        ValueError: If there are no pictures, if one cannot be read, or if the file is no model.
+        ValueError: If there are no pictures, if one cannot be read, or if the file is not a model.
     """
     path, pictures = Path(path), list(pictures)
     if not pictures:

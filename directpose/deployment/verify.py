@@ -21,7 +21,8 @@ from .deploy_model import DeployModel
 from .export import export_onnx, map_names
 
 TOLERANCE = 1e-4
-"""Of scores, and of positions relative to the picture's longer side."""
+"""The largest difference that counts as rounding: of scores, and of positions divided by the longer
+side of the picture."""
 
 
 class Difference(NamedTuple):
@@ -37,8 +38,8 @@ class Difference(NamedTuple):
     people: int
     """How many people model and file find at the threshold of the config."""
     poses: float
-    """The largest difference between the poses of model and file, as of scores and positions,
-    over nine tenths of the people."""
+    """The largest difference between the poses of model and file, of scores or positions as above.
+    The tenth of the people with the largest differences is left out."""
 
 
 def export_verified(

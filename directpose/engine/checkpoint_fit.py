@@ -12,7 +12,8 @@ _TRAINING_ONLY = ('head.heatmap_head.',)
 """Weights that inference does not use."""
 
 _COUNTER = '.num_batches_tracked'
-"""What batch norm counts and nothing here reads; files of old versions of torch lack it."""
+"""The end of the name of a counter in batch norm. Nothing here reads the counter, and files of old
+versions of torch lack it."""
 
 
 def check_weights(
@@ -32,7 +33,7 @@ def check_weights(
     """
     theirs = state_dict_of(checkpoint)
     ours = _names_of(model)
-    optional = (*(() if for_training else _TRAINING_ONLY),)
+    optional = () if for_training else _TRAINING_ONLY
     missing = sorted(
         name
         for name in ours.keys() - theirs.keys()

@@ -20,11 +20,11 @@ _HASH = re.compile(r'-([0-9a-f]{8,64})\.[^.]+$')
 """How a file's name carries the beginning of its SHA-256, as torch and OpenMMLab write it."""
 
 _KINDS = dict(
-    state_dict='no OpenMMLab checkpoint; a released DirectPose file becomes one by '
+    state_dict='not an OpenMMLab checkpoint; a released DirectPose file becomes one by '
     'tools/model_converters/directpose_to_mmpose.py',
     model='not a DirectPose checkpoint of the original code, which calls its weights "model"',
 )
-"""What a file without a state dict of that name is not."""
+"""The conclusion of a message, for a file without a state dict of that name."""
 
 
 def read_checkpoint(
@@ -66,7 +66,7 @@ def read_checkpoint(
             is_archive = file.read(4) == b'PK\x03\x04'
     except OSError as error:
         raise CheckpointError(f'{told}: cannot be opened ({error.strerror})') from error
-    # where it is no archive at all, torch knows better what it is
+    # If the file is not an archive at all, torch knows better what it is.
     if is_archive and not is_intact(path):
         raise CheckpointError(damaged)
     try:

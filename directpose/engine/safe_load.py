@@ -16,7 +16,7 @@ from mmengine.logging import HistoryBuffer
 _STATISTICS = ('min', 'max', 'mean', 'current', 'statistics')
 
 _OLD_MAGIC = b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19'
-"""How a file begins that torch wrote before version 1.6: the pickle of a number."""
+"""The first bytes of a file that torch wrote before version 1.6: a pickled number."""
 
 _DTYPES = (np.bool_, np.uint8, np.int32, np.int64, np.float16, np.float32, np.float64)
 

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from functools import partial
 
 ECHO_SECONDS = 5
-"""A signal so soon after the first one is the same: a scheduler sends it to all processes of a job,
-and the launcher among these passes it on to its own.
+"""A signal within this time after the first one counts as the same signal.
+
+A scheduler signals all processes of a job. The launcher is one of them, and passes the signal on to
+its own processes.
 """
 
 
@@ -32,8 +34,8 @@ class StopSignals:
         unknown = [name for name in names if not hasattr(signal.Signals, name)]
         if unknown:
             raise ValueError(
-                f'stop_signals has {unknown}, which are no signals of this system; give names '
-                "such as 'SIGTERM'"
+                f'stop_signals has {unknown}, which are not signals of this system; give '
+                "names such as 'SIGTERM'"
             )
         self._signums = [signal.Signals[name] for name in names]
         self.received, self._since = 0, 0.0

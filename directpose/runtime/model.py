@@ -17,11 +17,11 @@ from .read import read
 from .session import find_model, open_session
 
 METADATA_KEY = 'directpose'
-"""Under this key the file keeps, as JSON, what surrounds the network."""
+"""The key of the file's metadata for the settings of the steps around the network, as JSON."""
 
 _OUTPUTS = ('keypoints', 'scores', 'boxes')
 _RATINGS = ('keypoint_scores', 'keypoints_hidden')
-"""What a file whose model rates keypoints has besides."""
+"""Further outputs of a file whose model rates keypoints."""
 
 _SETTINGS: dict[str, Any] = dict(
     short_side=int,
@@ -32,15 +32,11 @@ _SETTINGS: dict[str, Any] = dict(
     keypoint_names=list,
     skeleton_links=list,
 )
-"""What the file keeps, and of which type each value is."""
+"""The names of these settings, and the type of each value."""
 
 
 class DirectPose:
     """A trained model on ONNX Runtime.
-
-    ::
-
-        keypoints, scores, boxes = DirectPose('model.onnx')('picture.jpg')
 
     A model can be pickled and sent to worker processes, which open the file again.
 
@@ -60,6 +56,13 @@ class DirectPose:
         ImportError: If Pillow or ONNX Runtime is not installed.
         ValueError: If there is no such file or name, if the file was written by something else,
             if a provider or an option does not exist here, or if the threshold is not from 0 to 1.
+
+    Example:
+        >>> from directpose.runtime import DirectPose
+        >>> model = DirectPose('directpose-tiny')
+        >>> keypoints, scores, boxes = model('directpose/examples/people_1.jpg')
+        >>> keypoints.shape[1:], boxes.shape[1:]
+        ((17, 2), (4,))
     """
 
     def __init__(
@@ -111,7 +114,7 @@ class DirectPose:
             Poses: In pixels of the picture. The arrays are empty if nobody is found.
 
         Raises:
-            ValueError: If that is no picture.
+            ValueError: If ``picture`` is not a picture.
         """
         return self.predict([picture])[0]
 
@@ -129,7 +132,7 @@ class DirectPose:
             list[Poses]: In the order of the pictures.
 
         Raises:
-            ValueError: If one of them is no picture.
+            ValueError: If one of them is not a picture.
         """
         if type(batch_size) is not int or batch_size < 1:
             raise ValueError(f'batch_size must be a whole number from 1, but is {batch_size!r}')
@@ -170,7 +173,7 @@ class DirectPose:
             float32 in BGR from 0 to 255, ``image_sizes`` (1, 2) and ``score_thr`` (1, ).
 
         Raises:
-            ValueError: If that is no picture.
+            ValueError: If ``picture`` is not a picture.
         """
         image = read(picture)
         size = self._input_size(image)

@@ -1,4 +1,4 @@
-"""NMS for files that were exported without it."""
+"""Non-maximum suppression (NMS) in NumPy, for files that were exported without it."""
 
 import numpy as np
 
@@ -6,17 +6,18 @@ import numpy as np
 def nms(
     boxes: np.ndarray, scores: np.ndarray, iou_threshold: float, offset: int, max_per_img: int
 ) -> np.ndarray:
-    """Which boxes stay, best first.
+    """Keep the best of the boxes that overlap.
 
     Args:
-        boxes (np.ndarray): (n, 4) as x1, y1, x2, y2.
+        boxes (np.ndarray): (n, 4) as x1, y1, x2, y2 in pixels.
         scores (np.ndarray): (n, ).
-        iou_threshold (float): A box is dropped that overlaps a better one's by more.
-        offset (int): What is added to a width or height in pixels.
-        max_per_img (int): So many boxes, at most.
+        iou_threshold (float): A box is dropped if its IoU with a better box is above this value.
+        offset (int): The number of pixels that is added to each width and height. It is 1 if x2
+            and y2 are the last pixel inside the box, and 0 if they are the first pixel outside.
+        max_per_img (int): The largest number of boxes to keep.
 
     Returns:
-        np.ndarray: (m, ) indices.
+        np.ndarray: (m, ), the indices of the boxes that are kept, best first.
     """
     areas = np.prod(boxes[:, 2:] - boxes[:, :2] + offset, axis=1)  # (n, )
     order = np.argsort(-scores, kind='stable')

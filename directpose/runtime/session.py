@@ -50,8 +50,8 @@ def open_session(path: str, providers: Sequence, threads: int | None, options: M
 
     Raises:
         ImportError: If Pillow or ONNX Runtime is not installed.
-        ValueError: If the file is no model, if a provider or an option does not exist here, or if
-            the number of threads is no whole number from 1.
+        ValueError: If the file is not a model, if a provider or an option does not exist here, or
+            if the number of threads is not a whole number from 1.
     """
     if threads is not None and (type(threads) is not int or threads < 1):
         raise ValueError(f'threads must be a whole number from 1, but is {threads!r}')

@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 TIME_BASE = Fraction(1, 90_000)
-"""Seconds to a tick of a written video's clock."""
+"""The length of one tick of a written video's clock, in seconds."""
 
 MAX_STEP = 3600
-"""A frame that is more seconds after the one before it does not have the same clock."""
+"""Seconds. If a frame comes later than this after the one before it, a new clock has started."""
 
 MAX_PIXELS = 50_000_000
 """Larger frames are refused before they are decoded. 8K has 33 million; ten may wait at once."""
@@ -83,7 +83,7 @@ class Video:
 
     Raises:
         ImportError: If PyAV is not installed.
-        VideoError: If the source cannot be read, is no video, or has frames over the limit.
+        VideoError: If the source cannot be read, is not a video, or has frames over the limit.
     """
 
     def __init__(self, source: str | PathLike) -> None:

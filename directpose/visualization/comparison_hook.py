@@ -26,7 +26,8 @@ class PoseComparisonHook(PoseVisualizationHook):
     Args:
         enable (bool): Whether to draw at all. Defaults to False.
         interval (int): Iterations from one drawn validation batch to the next. Defaults to 50.
-        score_thr (float): The least score of the people that are drawn. Defaults to 0.3.
+        score_thr (float): The least score of the people that are drawn. If the model rates
+            keypoints, it is the least score of their keypoints too. Defaults to 0.3.
         show (bool): Whether to show each picture in a window. Defaults to False.
         wait_time (float): Seconds to show it. Defaults to 0.
         out_dir (str, optional): The folder for the pictures. A relative path starts at the current

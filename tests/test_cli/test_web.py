@@ -302,6 +302,6 @@ def test_what_is_no_picture_and_no_clip_in_the_browser(page, server, tmp_path):
     page.get_by_role('tab', name='Clip').click()
     send(page, hostile.rename(tmp_path / 'hostile.mp4'), 'video')
     page.get_by_role('button', name='Find poses').click()
-    page.get_by_text('this file is no video that can be read').first.wait_for()
+    page.get_by_text('this file is not a video that can be read').first.wait_for()
     assert page.title() == 'DirectPose'
     assert 'Traceback' not in (server[1] / 'server.log').read_text()

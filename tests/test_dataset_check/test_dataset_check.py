@@ -328,7 +328,7 @@ def category_with_a_number_of_keypoints(data):
     data.coco['categories'][0]['keypoints'] = 17
 
 
-@defect('error', 'not-a-number', PERSON_3, 'keypoints holds nan, which is no place')
+@defect('error', 'not-a-number', PERSON_3, 'keypoints holds nan, which is not a place')
 def nan_keypoint(data):
     data.coco['annotations'][2]['keypoints'][3] = float('nan')
 
@@ -338,7 +338,7 @@ def infinite_bbox(data):
     data.coco['annotations'][2]['bbox'][2] = float('inf')
 
 
-@defect('error', 'not-a-number', PERSON_3, 'keypoints holds 1e+300, which is no place')
+@defect('error', 'not-a-number', PERSON_3, 'keypoints holds 1e+300, which is not a place')
 def huge_keypoint(data):
     data.coco['annotations'][2]['keypoints'][3] = 1e300
 

@@ -96,7 +96,7 @@ def test_time_counts_and_not_frames():
     first = tracker(one_person(still), time=0.0).identities
     assert tracker(one_person(still), time=0.9).identities == first
     assert tracker(one_person(still), time=2.5).identities != first
-    # A clock that goes back, as at the seam of two recordings, is no error.
+    # A clock that goes back, as at the seam of two recordings, is not an error.
     tracker(one_person(still), time=1.0)
 
 

@@ -76,7 +76,7 @@ def test_missing_packages_are_named(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    'name, message', [('none', 'none is no folder'), ('empty', 'empty holds no picture')]
+    'name, message', [('none', 'none is not a folder'), ('empty', 'empty holds no picture')]
 )
 def test_the_tool_needs_backgrounds(tmp_path, capsys, name, message):
     (tmp_path / 'empty').mkdir()
@@ -95,8 +95,8 @@ def test_what_is_no_background_is_named(folder, tmp_path, capsys):
     paths, _ = find_backgrounds(tmp_path)
     assert paths == [str(tmp_path / '0.png')]
     assert capsys.readouterr().err.splitlines() == [
-        f'no background: {tmp_path / "more"} is no picture',
-        f'no background: {tmp_path / "notes.txt"} is no picture',
+        f'skipped: {tmp_path / "more"} is not a picture',
+        f'skipped: {tmp_path / "notes.txt"} is not a picture',
     ]
 
 

@@ -31,10 +31,10 @@ def find_backgrounds(folder: str | os.PathLike) -> tuple[list[str], str]:
             the ending of a picture is none.
     """
     if not os.path.isdir(folder):
-        raise ValueError(f'--backgrounds: {os.fspath(folder)} is no folder')
+        raise ValueError(f'--backgrounds: {os.fspath(folder)} is not a folder')
     paths, others = find_pictures(folder)
     for name in others:
-        print(f'no background: {os.path.join(folder, name)} is no picture', file=sys.stderr)
+        print(f'skipped: {os.path.join(folder, name)} is not a picture', file=sys.stderr)
     if not paths:
         raise ValueError(
             f'--backgrounds: {os.fspath(folder)} holds no picture; '
