@@ -180,8 +180,8 @@ def test_a_folder_lists_its_pictures_and_tells_the_rest(tmp_path):
     (tmp_path / 'UPPER.JPG').write_bytes(b'x')
     pictures, others = find_pictures(tmp_path)
     assert [path.removeprefix(f'{tmp_path}/') for path in pictures] == [
-        'UPPER.JPG', 'cut.jpg', 'dangling.jpg', 'empty.jpg', 'float.tiff', 'loop.jpg',
-        'text.jpg', 'whole.jpg',
+        'UPPER.JPG', 'cut.jpg', 'dangling.jpg', 'empty.jpg', 'float.tiff', 'loop.jpg', 'pipe.jpg',
+        'program.jpg', 'text.jpg', 'whole.jpg',
     ]  # fmt: skip
     assert others == ['README', 'Thumbs.db', 'folder.jpg']
 
