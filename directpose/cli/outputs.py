@@ -1,9 +1,12 @@
 """The files that ``directpose predict`` writes besides pictures and videos."""
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any, TextIO
+
+import numpy as np
 
 from directpose.runtime import Poses, coco_file
 
@@ -28,6 +31,19 @@ def _open(path: Path, newline: str | None = None) -> TextIO:
         file.close()
         raise ValueError(f'{path}: another run writes this file; choose another --out')
     return file
+
+
+def write_jpeg(path: Path, image: np.ndarray) -> None:
+    """Write a picture, (H, W, 3) uint8 in BGR.
+
+    Raises:
+        OSError: If the disk is full. Pillow itself then writes a part of a JPEG without an error.
+    """
+    from PIL import Image
+
+    content = io.BytesIO()
+    Image.fromarray(image[..., ::-1]).save(content, 'JPEG', quality=92)
+    path.write_bytes(content.getvalue())
 
 
 class JSONLines:

@@ -34,7 +34,7 @@ from directpose.runtime.video import (
 )
 
 from .arguments import TINY, Parser, add_model, score, whole_number
-from .outputs import COCO, CSV, YOLO, JSONLines, Output
+from .outputs import COCO, CSV, YOLO, JSONLines, Output, write_jpeg
 from .sources import Sources, find_sources
 
 FORMATS = ('drawn', 'jsonl', 'csv', 'coco', 'yolo')
@@ -207,10 +207,7 @@ class Predictor:
             output.write(source, poses, *place)
 
     def draw_picture(self, target: Path, poses: Poses, image) -> None:
-        from PIL import Image
-
-        drawn = poses.draw(image, **self.drawing)
-        Image.fromarray(drawn[..., ::-1]).save(target, quality=92)
+        write_jpeg(target, poses.draw(image, **self.drawing))
 
     def draw_frame(self, writer: VideoWriter, poses: Poses, frame: Frame) -> None:
         drawn = poses.draw(frame.image, **self.drawing)
@@ -373,18 +370,21 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, ImportError, OSError) as error:
         sys.exit(f'error: {error}')
     try:
-        predictor.predict_pictures(sources.pictures)
-        for video in sources.videos:
-            try:
-                predictor.predict_video(video)
-            except VideoError as error:
-                predictor.pass_over(str(error))
-    except (ImportError, OSError) as error:
+        try:
+            predictor.predict_pictures(sources.pictures)
+            for video in sources.videos:
+                try:
+                    predictor.predict_video(video)
+                except VideoError as error:
+                    predictor.pass_over(str(error))
+        finally:
+            predictor.close()
+            print(predictor.summary())
+    except OSError as error:
+        sys.exit(f'error: {error.filename or args.out}: {error.strerror or error}')
+    except ImportError as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
         print('stopped', file=sys.stderr)
         return 130
-    finally:
-        predictor.close()
-        print(predictor.summary())
     return 1 if predictor.broken else 0

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 
@@ -218,12 +219,24 @@ def test_a_second_run_into_the_same_file_is_refused(run, tmp_path, save, file):
     assert 'of the other run' not in path.read_text()
 
 
+@pytest.mark.parametrize('save', ['drawn', 'jsonl', 'coco'])
+def test_a_full_disk_is_told(run, tmp_path, save):
+    picture, out = write_picture(tmp_path / 'a.png', size=(640, 320)), tmp_path / 'out'
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(SystemExit, match=f'error: {out}: File too large'):
+            run(picture, '--out', out, '--save', save)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 def test_an_error_while_drawing_is_not_lost(run, tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise OSError('no space left')
 
     monkeypatch.setattr('directpose.runtime.Poses.draw', fail)
-    with pytest.raises(SystemExit, match='error: no space left'):
+    with pytest.raises(SystemExit, match='error: .*poses: no space left'):
         run(write_picture(tmp_path / 'a.png'), '--out', tmp_path / 'poses')
 
 
