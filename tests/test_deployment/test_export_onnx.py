@@ -203,14 +203,20 @@ def test_a_file_of_fixed_sizes_runs(folder, tmp_path, capfd, nms):
     assert 'shape' not in capfd.readouterr().err  # no warning that shapes contradict each other
 
 
-@pytest.fixture
-def quick_export(folder, monkeypatch):
-    """Exports by copying the file that was written already."""
+@pytest.fixture(scope='module')
+def copied(folder):
+    """A stand-in for ``export_onnx`` that copies the file which was written already."""
 
     def copy(model, path, *args):
         shutil.copy(folder / 'inside.onnx', path)
 
-    monkeypatch.setattr('directpose.deployment.verify.export_onnx', copy)
+    return copy
+
+
+@pytest.fixture
+def quick_export(copied, monkeypatch):
+    """Exports by copying the file that was written already."""
+    monkeypatch.setattr('directpose.deployment.verify.export_onnx', copied)
 
 
 def test_a_file_that_differs_is_not_kept(folder, tmp_path, monkeypatch, quick_export):
@@ -313,14 +319,16 @@ def test_torch_export_and_torchscript(model):
 
 
 @pytest.fixture(scope='module')
-def int8(folder):
+def int8(folder, copied):
     """The file in eight-bit integers, with ranges from four pictures."""
     pictures = folder / 'pictures'
     pictures.mkdir()
     for seed in range(4):
         Image.fromarray(picture(144, seed)).save(pictures / f'{seed}.png')
     path = folder / 'int8.onnx'
-    main([TINY, str(folder / 'model.pth'), str(path), '--int8', str(pictures)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('directpose.deployment.verify.export_onnx', copied)
+        main([TINY, str(folder / 'model.pth'), str(path), '--int8', str(pictures)])
     return path
 
 

@@ -211,11 +211,20 @@ def model():
     return model
 
 
+@pytest.fixture(scope='module')
+def files(model, tmp_path_factory):
+    """The exported files without and with NMS."""
+    folder = tmp_path_factory.mktemp('scores')
+    paths = folder / 'outside.onnx', folder / 'inside.onnx'
+    for with_nms, path in enumerate(paths):
+        export_onnx(model, path, ShortSideResize(124, 1000), bool(with_nms))
+    return paths
+
+
 @pytest.mark.parametrize('with_nms', [True, False])
-def test_the_exported_file_has_the_scores(model, tmp_path, with_nms):
+def test_the_exported_file_has_the_scores(model, files, with_nms):
     picture = make_picture(186, 124)
-    path = tmp_path / 'model.onnx'
-    export_onnx(model, path, ShortSideResize(124, 1000), with_nms)
+    path = files[with_nms]
     verify_onnx(model, path, picture)
     expected = inference_bottomup(model, picture)[0].pred_instances
     found = DirectPose(path)(picture)
@@ -224,14 +233,12 @@ def test_the_exported_file_has_the_scores(model, tmp_path, with_nms):
     torch.testing.assert_close(found.keypoints_hidden, expected.keypoints_hidden, rtol=0, atol=1e-4)
 
 
-def test_other_scores_in_a_file_are_found(model, tmp_path):
-    path = tmp_path / 'model.onnx'
-    export_onnx(model, path, ShortSideResize(124, 1000))
+def test_other_scores_in_a_file_are_found(model, files):
     other = copy.deepcopy(model)
     with torch.no_grad():
         other.head.keypoint_branch.scorers[2].bias += 0.01
     with pytest.raises(ValueError, match='the scores .* differ by'):
-        verify_onnx(other, path, make_picture(186, 124))
+        verify_onnx(other, files[True], make_picture(186, 124))
 
 
 def test_mirrored_poses_swap_left_and_right(model):
