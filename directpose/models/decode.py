@@ -158,17 +158,14 @@ class PoseDecoder:
         width = cls_score.shape[3]
         cells = torch.stack([index % width, index // width], dim=2)  # (N, nms_pre, 2): x, y
         points = (cells * stride + stride // 2).float()
-        # Exported, adding equal shapes and splitting channels are much faster than the operators
-        # that broadcast or index the last axis.
-        num_keypoints = keypoint_pred.shape[1] // 2
-        keypoints = points.repeat(1, 1, num_keypoints) + gather(keypoint_pred) * stride
-        keypoints = keypoints.unflatten(2, (-1, 2))  # (N, nms_pre, K, 2)
+        keypoints = points[:, :, None] + (gather(keypoint_pred) * stride).unflatten(2, (-1, 2))
         if box_pred is None:
             boxes = torch.cat([keypoints.amin(dim=2), keypoints.amax(dim=2)], dim=2)
         else:
             boxes = distance2bbox(points, gather(box_pred) * stride)
         if keypoint_logit is None:
             return Poses(keypoints, scores, boxes)
+        # Exported, splitting the channels is much faster than an index into the last axis.
         keypoint_scores, hidden = (gather(keypoint_logit[:, i::2]).sigmoid() for i in (0, 1))
         return Poses(keypoints, scores, boxes, keypoint_scores, hidden)
 

@@ -11,7 +11,7 @@ _FOLDER = Path(__file__).parent
 
 # SHA-256 of each file. The model cards in docs/en say what each file is and whose it is.
 DIGESTS = {
-    'directpose-tiny.onnx': '96a896d7a9354836bee1af8f3843d73ea5a1eab594392a154ed46bf3195e6d5e',
+    'directpose-tiny.onnx': '3c226e86de7dbe1f620bd948890c72a74d0da8424dbcd7db5deb76045ebe78b3',
     'directpose-tiny.pth': '28899e46a063327f04814cfc56a8781c9131d6611d64626637958768db690324',
     'efficientnet-lite0_imagenet.pth': (
         '56083e2dc06edd9367e0e8687c6af55424f8fa44b5976b55df1d1a5b163919da'

@@ -94,7 +94,7 @@ def test_batch_gives_what_single_pictures_give(folder, nms):
     images = [picture(size, seed) for seed, size in enumerate((144, 90, 144, 200, 144))]
     images += [images[0][::-1].copy()]
     run = DirectPose(folder / f'{nms}.onnx', score_thr=0.0)
-    for one, image in zip(run.predict(images, batch_size=2), images):
+    for one, image in zip(run.predict(images, batch_size=3), images):
         assert_same(one, run(image))
 
 
@@ -221,8 +221,12 @@ def quick_export(copied, monkeypatch):
 
 def test_a_file_that_differs_is_not_kept(folder, tmp_path, monkeypatch, quick_export):
     """The tool's own check can fail: the runtime is given a wrong picture."""
-    call = DirectPose.__call__
-    monkeypatch.setattr(DirectPose, '__call__', lambda self, image: call(self, image[:, ::-1]))
+    predict = DirectPose.predict
+    monkeypatch.setattr(
+        DirectPose,
+        'predict',
+        lambda self, images: predict(self, [image[:, ::-1] for image in images]),
+    )
     out = tmp_path / 'model.onnx'
     for older in ([], [out]):
         with pytest.raises(SystemExit, match='model.onnx was not written: the poses found in'):

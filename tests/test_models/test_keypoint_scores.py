@@ -3,6 +3,7 @@
 import copy
 import math
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -231,6 +232,15 @@ def test_the_exported_file_has_the_scores(model, files, with_nms):
     assert len(found.scores) > 5
     torch.testing.assert_close(found.keypoint_scores, expected.keypoint_scores, rtol=0, atol=1e-4)
     torch.testing.assert_close(found.keypoints_hidden, expected.keypoints_hidden, rtol=0, atol=1e-4)
+
+
+def test_a_batch_gives_what_single_pictures_give(files):
+    """Three pictures: what is 2 while tracing must not become a constant."""
+    run = DirectPose(files[True], score_thr=0)
+    pictures = [make_picture(186, 124, seed) for seed in range(3)]
+    for found, picture in zip(run.predict(pictures, batch_size=3), pictures):
+        for got, expected in zip(found, run(picture)):
+            np.testing.assert_allclose(got, expected, rtol=0, atol=1e-3)
 
 
 def test_other_scores_in_a_file_are_found(model, files):
