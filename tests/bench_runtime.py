@@ -26,7 +26,7 @@ from directpose.datasets.transforms import ShortSideResize
 from directpose.deployment import export_onnx
 from directpose.runtime import DirectPose
 
-CONFIG = 'configs/directpose/directpose_efficientnet-lite0_fpn_crop256_1xb16-5k_synthetic.py'
+CONFIG = 'configs/directpose/directpose_efficientnet-lite0_fpn_scores_1xb16-300_synthetic.py'
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
