@@ -11,8 +11,8 @@ repository in editable mode. Nothing is compiled: MMCV gets its operators from
 torchvision. Safe to run again and after an interruption; at once done, and
 without network, when nothing has changed.
 
-  --compile-mmcv     compile MMCV with all its operators: some ten minutes on two
-                     cores; needs a C++ compiler, the headers of Python and, for
+  --compile-mmcv     compile MMCV with all its operators, which may take an hour
+                     on two cores; needs a C++ compiler, the headers of Python and, for
                      a GPU, the CUDA toolkit of torch's own CUDA version
   --cpu              torch for CPUs alone, without most of the 1.9 GB that torch and its
                      CUDA libraries are to download. PyPI has no such builds of torch:
@@ -175,7 +175,7 @@ logged "${install[@]}" --only-binary :all: --require-hashes -r "$lock"
 echo '==> directpose itself, editable'
 logged "${install[@]}" --no-build-isolation -e "$root"
 if [ -n "$compile" ]; then
-  echo '==> MMCV with all its operators; to compile it takes some ten minutes on two cores'
+  echo '==> MMCV with all its operators; to compile it may take an hour on two cores'
   logged "${install[@]}" --no-cache-dir ninja
   if ! "$python" -m pip show --quiet mmcv 2>/dev/null; then
     logged "$python" -m pip uninstall -y mmcv-lite

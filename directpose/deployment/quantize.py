@@ -37,8 +37,8 @@ def quantize(source: str | Path, path: str | Path, pictures: Iterable) -> None:
 
     The ranges of the maps are those that the pictures give. Weights have a scale for each output
     channel. A ReLU that follows a convolution becomes a part of it. Everything else stays in single
-    precision, and so do convolutions whose groups have between 2 and 31 input channels, because
-    they are faster so.
+    precision. So do convolutions whose groups have between 2 and 31 input channels, because ONNX
+    Runtime computes them faster in single precision.
 
     Args:
         source (str | Path): A file of :func:`export_onnx`.

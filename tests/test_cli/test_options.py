@@ -1,9 +1,11 @@
 """What several command lines check in the same way."""
 
+import cv2
+import numpy as np
 import pytest
 
 from directpose.cli.errors import UserError
-from directpose.cli.options import check_output
+from directpose.cli.options import check_output, write_image
 from tests.load_tool import run_tool
 
 
@@ -52,3 +54,13 @@ def test_a_score_that_none_can_reach_is_refused(command, capsys):
     with pytest.raises(SystemExit):
         run_tool(f'tools/analysis_tools/{tool}', *words, '--score-thr', '30')
     assert "--score-thr: give a number from 0 to 1, not '30'" in capsys.readouterr().err
+
+
+def test_a_picture_that_cannot_be_written_is_told(tmp_path):
+    image = np.full((8, 8, 3), 200, np.uint8)
+    write_image(tmp_path / 'good.png', image)
+    assert (cv2.imread(str(tmp_path / 'good.png')) == image).all()
+    (tmp_path / 'bad.png').symlink_to('/dev/full')  # every write finds a full disk
+    for bad in (tmp_path / 'bad.png', tmp_path / 'absent' / 'bad.png'):
+        with pytest.raises(UserError, match='bad.png: cannot be written: No '):
+            write_image(bad, image)

@@ -17,7 +17,7 @@ from PIL import Image
 from synthetic.scene import draw_picture
 
 from directpose.datasets.transforms import ShortSideResize
-from directpose.deployment import DeployModel, export_onnx, quantize
+from directpose.deployment import DeployModel, export_onnx, quantize, verify_onnx
 from directpose.runtime import DirectPose
 from tools.deployment.export_onnx import main
 
@@ -234,6 +234,15 @@ def test_a_file_that_differs_is_not_kept(folder, tmp_path, monkeypatch, quick_ex
         assert list(tmp_path.iterdir()) == older
         out.write_text('an older one')
     assert out.read_text() == 'an older one'
+
+
+def test_a_file_for_one_picture_at_a_time_is_refused(folder, model, tmp_path):
+    """As if the export had taken the number of images for a constant."""
+    written = onnx.load(folder / 'inside.onnx')
+    make_dim_param_fixed(written.graph, 'batch', 1)
+    onnx.save(written, tmp_path / 'one.onnx')
+    with pytest.raises(ValueError, match='cannot run three times a picture of .* at once'):
+        verify_onnx(model, tmp_path / 'one.onnx', picture(144))
 
 
 @pytest.mark.parametrize('part', ['export_onnx', 'verify_onnx'])

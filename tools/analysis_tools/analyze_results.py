@@ -29,7 +29,7 @@ from directpose.analysis.people_errors import OKS, Group, PeopleErrors
 from directpose.analysis.results import Results
 from directpose.cli.arguments import Parser, score, whole_number
 from directpose.cli.errors import UserError
-from directpose.cli.options import make_folder
+from directpose.cli.options import make_folder, write_image
 from directpose.drawing import draw_poses
 
 TILE = 480
@@ -202,7 +202,7 @@ def write(args: argparse.Namespace, keypoints: KeypointErrors, people: PeopleErr
         if sheet is None:
             print('\nNobody was missed or invented, so there is no sheet of pictures.')
         else:
-            cv2.imwrite(path('worst.jpg'), sheet)
+            write_image(path('worst.jpg'), sheet)
             written.append('worst.jpg')
     print(f'\nwritten to {args.out_dir}: {", ".join(written)}')
 

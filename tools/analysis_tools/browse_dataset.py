@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.config import check_data, load_config, set_data_root
 from directpose.cli.errors import UserError
-from directpose.cli.options import add_cfg_options, make_folder
+from directpose.cli.options import add_cfg_options, make_folder, write_image
 from directpose.drawing import TINTS, draw_poses
 from directpose.models.targets import Locations, assign_persons, pad_people
 
@@ -148,7 +148,7 @@ def browse(args: argparse.Namespace) -> None:
         image = data['inputs'].permute(1, 2, 0).numpy()
         name = os.path.splitext(os.path.basename(sample.img_path))[0]
         path = os.path.join(args.out_dir, f'{number:04d}_{name}.jpg')
-        cv2.imwrite(path, draw(image, people, locations, person, dataset.metainfo))
+        write_image(path, draw(image, people, locations, person, dataset.metainfo))
     print(f'{len(indices)} of {len(dataset)} pictures drawn into {args.out_dir}')
     print('people by the number of locations that learn them:')
     for group in ('none', '1 to 3', '4 or more'):

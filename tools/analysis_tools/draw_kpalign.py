@@ -26,7 +26,7 @@ from directpose.cli.arguments import Parser, score, whole_number
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.errors import UserError
-from directpose.cli.options import add_cfg_options, add_device, check_output
+from directpose.cli.options import add_cfg_options, add_device, check_output, write_image
 
 SMALLEST = 640
 """Pictures with a shorter long side are enlarged to about this many pixels."""
@@ -151,7 +151,7 @@ def run(args: argparse.Namespace) -> None:
         looks.keypoints[chosen] * scale,
         looks.scores[chosen],
     )
-    cv2.imwrite(args.out, draw_looks(image, looks, model.head.keypoint_branch.groups))
+    write_image(args.out, draw_looks(image, looks, model.head.keypoint_branch.groups))
     for number, (value, stride) in enumerate(zip(looks.scores, looks.strides), 1):
         print(f'person {number}: score {value:.2f}, found on the level of stride {stride:.0f}')
     print(f'drawn into {args.out}')
