@@ -12,6 +12,7 @@ from mmdet.structures.bbox import distance2bbox
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from .cells import Cells, flatten_levels
 from .nms import NO_POSE, nms, stable_topk, take
 
 
@@ -123,51 +124,55 @@ class PoseDecoder:
             of levels. If the head predicts no boxes, the box of a pose is the smallest one that
             holds its keypoints.
         """
-        levels = [
-            self._level(stride, **dict(zip(self.output_names, maps)))
-            for stride, *maps in zip(self.strides, *outputs)
-        ]
-        poses = Poses(
-            *(None if parts[0] is None else torch.cat(parts, dim=1) for parts in zip(*levels))
-        )
-        last = image_sizes.flip(1).to(poses.boxes.dtype) - 1  # (N, 2): x and y of the last pixel
-        limit = torch.cat([last, last], dim=1)  # (N, 4)
-        return poses._replace(boxes=torch.minimum(poses.boxes.clamp(min=0), limit[:, None]))
-
-    def _level(
-        self,
-        stride: int,
-        cls_score: Tensor,
-        keypoint_pred: Tensor,
-        centerness: Tensor,
-        box_pred: Tensor | None = None,
-        keypoint_logit: Tensor | None = None,
-    ) -> Poses:
-        """Decode the ``nms_pre`` best locations of a level. The boxes are not clipped yet."""
-        prob = cls_score.float().flatten(1).sigmoid()  # (N, H * W)
-        scores = prob * centerness.float().flatten(1).sigmoid()
+        cells = Cells.of(outputs[0])
+        maps = {  # (N, C, P), with the P locations of all levels
+            name: flatten_levels(levels).float() for name, levels in zip(self.output_names, outputs)
+        }
+        prob = maps['cls_score'][:, 0].sigmoid()  # (N, P)
+        scores = prob * maps['centerness'][:, 0].sigmoid()
         scores = scores.where((prob > self.cls_thr) & (scores >= self.score_thr), NO_POSE)
-        # Padding gives nms_pre rows even if the level has fewer cells.
-        scores, index = stable_topk(F.pad(scores, (0, self.nms_pre), value=NO_POSE), self.nms_pre)
-        index = index.where(scores >= 0, 0)  # (N, nms_pre)
-
-        def gather(maps: Tensor) -> Tensor:
-            """Take the values (N, nms_pre, C) of the best cells from maps (N, C, H, W)."""
-            return take(maps.flatten(2).transpose(1, 2), index).float()
-
-        width = cls_score.shape[3]
-        cells = torch.stack([index % width, index // width], dim=2)  # (N, nms_pre, 2): x, y
-        points = (cells * stride + stride // 2).float()
-        keypoints = points[:, :, None] + (gather(keypoint_pred) * stride).unflatten(2, (-1, 2))
-        if box_pred is None:
-            boxes = torch.cat([keypoints.amin(dim=2), keypoints.amax(dim=2)], dim=2)
+        stride = torch.cat([scores.new_full((n,), s) for n, s in zip(cells.counts, self.strides)])
+        points = cells.positions * stride + stride // 2  # (2, P)
+        # All locations are decoded, because sums over long rows are much faster than over pairs.
+        keypoints = maps['keypoint_pred'].unflatten(1, (-1, 2)) * stride + points  # (N, K, 2, P)
+        if 'box_pred' in maps:
+            distances = (maps['box_pred'] * stride).transpose(1, 2)
+            boxes = distance2bbox(points.T, distances)  # (N, P, 4)
         else:
-            boxes = distance2bbox(points, gather(box_pred) * stride)
-        if keypoint_logit is None:
-            return Poses(keypoints, scores, boxes)
-        # Exported, splitting the channels is much faster than an index into the last axis.
-        keypoint_scores, hidden = (gather(keypoint_logit[:, i::2]).sigmoid() for i in (0, 1))
-        return Poses(keypoints, scores, boxes, keypoint_scores, hidden)
+            boxes = torch.cat([keypoints.amin(dim=1), keypoints.amax(dim=1)], dim=1).transpose(1, 2)
+        last = image_sizes.flip(1).to(boxes.dtype) - 1  # (N, 2): x and y of the last pixel
+        limit = torch.cat([last, last], dim=1)  # (N, 4)
+        boxes = torch.minimum(boxes.clamp(min=0), limit[:, None])
+        poses = Poses(keypoints.permute(0, 3, 1, 2), scores, boxes)
+        if 'keypoint_logit' in maps:
+            # Exported, splitting the channels is much faster than an index into the last axis.
+            rates = (maps['keypoint_logit'][:, i::2].sigmoid().transpose(1, 2) for i in (0, 1))
+            poses = Poses(*poses[:3], *rates)
+        scores, index = self._best_of_each_level(scores, cells.counts)  # (N, R)
+        rows = poses._replace(scores=None).map(lambda field: take(field, index))
+        return rows._replace(scores=scores)
+
+    def _best_of_each_level(self, scores: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Take the ``nms_pre`` best locations of each level.
+
+        Args:
+            scores (Tensor): The scores (N, P) of all locations.
+            counts (Sequence[int]): The number of locations of each level.
+
+        Returns:
+            Tuple[Tensor, Tensor]: Scores and indices, of shape (N, R). A row without a pose has
+            the index 0.
+        """
+        best, indices, start = [], [], 0
+        for level, count in zip(scores.split(counts, dim=1), counts):
+            # Padding gives nms_pre rows even if the level has fewer locations.
+            padded = F.pad(level, (0, self.nms_pre), value=NO_POSE)
+            top, index = stable_topk(padded, self.nms_pre)
+            best.append(top)
+            indices.append(index + start)
+            start = start + count
+        scores = torch.cat(best, dim=1)
+        return scores, torch.cat(indices, dim=1).where(scores >= 0, 0)
 
     def suppress(self, candidates: Poses) -> Poses:
         """Keep the best of the candidates whose boxes overlap.

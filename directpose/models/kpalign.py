@@ -16,6 +16,8 @@ from mmcv.cnn import ConvModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from .cells import Cells, flatten_levels
+
 
 def sample_bilinear(maps: Tensor, points: Tensor) -> Tensor:
     """Sample feature maps at arbitrary points by bilinear interpolation.
@@ -44,23 +46,20 @@ def sample_bilinear(maps: Tensor, points: Tensor) -> Tensor:
     return samples.squeeze(2)
 
 
-def sampling_points(base: Tensor, ratio: int) -> Tensor:
-    """Compute the points at which the cells of one level sample a finer map.
+def sampling_points(base: Tensor, positions: Tensor, ratio: Tensor) -> Tensor:
+    """Compute the points at which cells sample a finer map.
 
     Args:
-        base (Tensor): The locator's vectors for m groups, of shape (N, m, 2, H, W), x first, in
-            units of the level's stride.
-        ratio (int): The stride of the level divided by the stride of the sampled map.
+        base (Tensor): The locator's vectors for m groups, of shape (N, m, 2, P), x first, in
+            units of the stride of the cell's level.
+        positions (Tensor): Column and row of each cell, of shape (2, P).
+        ratio (Tensor): For each cell, the stride of its level divided by the stride of the
+            sampled map, of shape (P, ).
 
     Returns:
-        Tensor: Points of shape (N, m, H * W, 2), as x and y in cells of the sampled map.
+        Tensor: Points of shape (N, m, P, 2), as x and y in cells of the sampled map.
     """
-    height, width = base.shape[-2:]
-    columns = torch.arange(width, device=base.device)
-    rows = torch.arange(height, device=base.device)
-    x = base[:, :, 0] + columns
-    y = base[:, :, 1] + rows[:, None]
-    return torch.stack([x, y], dim=-1).flatten(2, 3) * ratio + ratio // 2
+    return ((base + positions) * ratio + ratio // 2).transpose(2, 3)
 
 
 class Sampling(NamedTuple):
@@ -135,6 +134,13 @@ class KPAlign(nn.Module):
         )
         self.samplings = [s for s in (finest, finer) if self.group_sizes[s.groups]]
 
+        # `ratios[s, l]` is the stride of level l divided by that of the level that it samples.
+        ratios = [
+            [stride // strides[source] for stride, source in zip(strides, sampling.sources)]
+            for sampling in self.samplings
+        ]
+        self.register_buffer('ratios', torch.tensor(ratios), persistent=False)
+
         # Groups that are computed together are padded to the size of the largest of them.
         # `order[k]` is the place of keypoint k in the list of all padded groups.
         order, start = [0] * sum(self.group_sizes), 0
@@ -176,53 +182,77 @@ class KPAlign(nn.Module):
         Returns:
             List[Tensor]: The keypoints, see :meth:`forward`.
         """
-        parts = []
-        offsets = self.predict_at(self.predictors, bases, sampled)
-        for sampling, levels in zip(self.samplings, offsets):
-            parts.append([])
-            for level, offset in enumerate(levels):
-                base = bases[level][:, sampling.groups].flatten(3).unsqueeze(2)
-                parts[-1].append(base + offset / self._ratio(sampling, level))
-        return self.in_order(parts, bases)
+        cells, base = Cells.of(bases), flatten_levels(bases)
+        parts = [
+            base[:, sampling.groups, None] + offset / ratio[cells.levels]
+            for sampling, ratio, offset in zip(
+                self.samplings, self.ratios, self.predict_at(self.predictors, base, sampled, cells)
+            )
+        ]
+        return self.in_order(parts, bases, cells)
 
     def predict_at(
-        self, predictors: nn.ModuleList, bases: Sequence[Tensor], sampled: Sequence[Tensor]
-    ) -> list[list[Tensor]]:
+        self, predictors: nn.ModuleList, base: Tensor, sampled: Sequence[Tensor], cells: Cells
+    ) -> list[Tensor]:
         """Apply 1x1 convolutions to the features at the sampling points.
 
         Args:
             predictors (nn.ModuleList): One 1x1 convolution for each group. It has two output
                 channels for each keypoint.
-            bases (Sequence[Tensor]): See :meth:`sample_and_predict`.
+            base (Tensor): The locator's vectors of all levels, of shape (N, G, 2, P).
             sampled (Sequence[Tensor]): See :meth:`sample_and_predict`.
+            cells (Cells): The P cells.
 
         Returns:
-            List[List[Tensor]]: For each of ``self.samplings``, and in it for each level, a tensor
-            of shape (N, m, n, 2, H * W). The sampling has m groups, and the largest of them has n
-            keypoints.
+            List[Tensor]: For each of ``self.samplings`` a tensor of shape (N, m, n, 2, P). The
+            sampling has m groups, and the largest of them has n keypoints.
         """
-        maps = [self.project(feat, predictors) for feat in sampled]
-        return [self.sample(predictors, bases, maps, sampling) for sampling in self.samplings]
+        weight, bias = self.join(predictors)
+        maps = [F.conv2d(feat, weight, groups=len(predictors)) for feat in sampled]
+        found = []
+        for sampling, points in zip(self.samplings, self.points(base, cells)):
+            sizes = self.group_sizes[sampling.groups]
+            m, n = len(sizes), max(sizes)
+            values = self.sample(maps, sampling, cells.counts, points)
+            values = values.view(-1, m, n, 2, values.shape[-1])
+            found.append(values + bias[sampling.groups, : 2 * n].view(m, n, 2, 1))
+        return found
 
-    def in_order(self, parts: Sequence[Sequence[Tensor]], bases: Sequence[Tensor]) -> list[Tensor]:
+    def points(self, base: Tensor, cells: Cells) -> list[Tensor]:
+        """Compute where each cell samples, for each of ``self.samplings``.
+
+        Args:
+            base (Tensor): See :meth:`predict_at`.
+            cells (Cells): The P cells.
+
+        Returns:
+            List[Tensor]: Points of shape (N, m, P, 2) for the m groups of a sampling, as x and y
+            in cells of the map that is sampled.
+        """
+        return [
+            sampling_points(base[:, sampling.groups], cells.positions, ratio[cells.levels])
+            for sampling, ratio in zip(self.samplings, self.ratios)
+        ]
+
+    def in_order(
+        self, parts: Sequence[Tensor], bases: Sequence[Tensor], cells: Cells
+    ) -> list[Tensor]:
         """Join the groups and put their keypoints into the order of the data set.
 
         Args:
-            parts (Sequence[Sequence[Tensor]]): The tensors that :meth:`predict_at` returns.
+            parts (Sequence[Tensor]): The tensors that :meth:`predict_at` returns.
             bases (Sequence[Tensor]): See :meth:`sample_and_predict`.
+            cells (Cells): The P cells.
 
         Returns:
             List[Tensor]: For each level, a tensor of shape (N, 2K, H, W).
         """
-        preds = []
-        for level, base in enumerate(bases):
-            pred = torch.cat([part[level].flatten(1, 2) for part in parts], dim=1)[:, self.order]
-            preds.append(pred.reshape(base.shape[0], -1, *base.shape[-2:]))  # (N, 2K, H, W)
-        return preds
-
-    def _ratio(self, sampling: Sampling, level: int) -> int:
-        """Divide the stride of a level by the stride of the level that it samples."""
-        return self.strides[level] // self.strides[sampling.sources[level]]
+        joined = torch.cat([part.flatten(1, 2) for part in parts], dim=1)[:, self.order]
+        levels = joined.split(cells.counts, dim=3)  # (N, K, 2, H * W) each
+        return [
+            level.reshape(-1, 2 * len(self.order), *base.shape[-2:])
+            for level, base in zip(levels, bases)
+        ]
 
     def locate(self, feat: Tensor) -> Tensor:
         """Run the locator on one level.
@@ -237,64 +267,56 @@ class KPAlign(nn.Module):
         # Sampling positions need full precision, even if the convolutions run in half precision.
         return base.to(torch.promote_types(base.dtype, torch.float32))
 
-    def project(self, feat: Tensor, predictors: nn.ModuleList) -> Tensor:
-        """Apply the predictors, without their bias, to the whole feature map of a level.
+    def join(self, predictors: nn.ModuleList) -> tuple[Tensor, Tensor]:
+        """Join the predictors to one convolution of as many groups.
 
         Args:
-            feat (Tensor): Features of shape (N, G * channels, H, W).
             predictors (nn.ModuleList): See :meth:`predict_at`.
 
         Returns:
-            Tensor: Maps of shape (N, G, 2n, H, W), where n is the number of keypoints of the
-            largest group. Smaller groups are padded with channels of zeros.
+            Tuple[Tensor, Tensor]: The weight of shape (G * 2n, C, 1, 1) and the bias of shape
+            (G, 2n), where n is the number of keypoints of the largest group. Smaller groups are
+            padded with zeros.
         """
-        size = 2 * max(self.group_sizes)
-        weights = [predictor.weight for predictor in predictors]
-        # F.pad would hide from ONNX's exporter that the shape is constant.
-        weight = torch.cat(
-            [torch.cat([w, w.new_zeros(size - w.shape[0], *w.shape[1:])]) for w in weights]
-        )  # (G * 2n, C, 1, 1)
-        return F.conv2d(feat, weight, groups=len(predictors)).view(
-            feat.shape[0], -1, size, *feat.shape[-2:]
-        )  # (N, G, 2n, H, W)
+
+        def pad(parameter: Tensor) -> Tensor:
+            missing = 2 * max(self.group_sizes) - parameter.shape[0]
+            # F.pad would hide from ONNX's exporter that the shape is constant.
+            return torch.cat([parameter, parameter.new_zeros(missing, *parameter.shape[1:])])
+
+        return (
+            torch.cat([pad(predictor.weight) for predictor in predictors]),
+            torch.stack([pad(predictor.bias) for predictor in predictors]),
+        )
 
     def sample(
-        self,
-        predictors: nn.ModuleList,
-        bases: Sequence[Tensor],
-        maps: Sequence[Tensor],
-        sampling: Sampling,
-    ) -> list[Tensor]:
-        """Sample the maps of :meth:`project` and add the predictors' bias.
+        self, maps: Sequence[Tensor], sampling: Sampling, counts: Sequence[int], points: Tensor
+    ) -> Tensor:
+        """Sample the outputs of the joined predictors.
 
         Args:
-            predictors (nn.ModuleList): See :meth:`predict_at`.
-            bases (Sequence[Tensor]): See :meth:`sample_and_predict`.
-            maps (Sequence[Tensor]): For each level that is sampled, the result of
-                :meth:`project`.
+            maps (Sequence[Tensor]): For each level that is sampled, outputs of shape
+                (N, G * 2n, H, W), where n is the number of keypoints of the largest group.
             sampling (Sampling): The m groups to compute, and the levels that they sample. The
-                largest of these groups has n keypoints.
+                largest of these groups has k keypoints.
+            counts (Sequence[int]): The number of cells of each level.
+            points (Tensor): The points of these cells, of shape (N, m, P, 2), see :meth:`points`.
 
         Returns:
-            List[Tensor]: For each level, a tensor of shape (N, m, n, 2, H * W).
+            Tensor: The samples, of shape (N * m, 2k, P).
         """
         groups, sources = sampling
-        sizes = self.group_sizes[groups]
-        n = max(sizes)
-        biases = [predictor.bias for predictor in predictors[groups]]
-        bias = torch.stack([F.pad(b, (0, 2 * n - len(b))) for b in biases])  # (m, 2n)
-        bias = bias.view(len(sizes), n, 2, 1)
-        found = []
-        for source in sorted(set(sources)):
-            levels = [level for level, s in enumerate(sources) if s == source]
-            points = [
-                sampling_points(bases[level][:, groups], self._ratio(sampling, level))
-                for level in levels
-            ]
-            values = sample_bilinear(
-                maps[source][:, groups, : 2 * n].flatten(0, 1),  # (N * m, 2n, H, W)
-                torch.cat(points, dim=2).flatten(0, 1),
-            )  # (N * m, 2n, P)
-            values = values.view(-1, len(sizes), n, 2, values.shape[-1]) + bias
-            found += values.split([p.shape[2] for p in points], dim=-1)
-        return found
+        size = 2 * max(self.group_sizes)
+        channels = slice(groups.start * size, groups.stop * size)
+        readers = {  # of each level that is sampled, the number of cells that sample it
+            source: sum(count for count, s in zip(counts, sources) if s == source)
+            for source in sorted(set(sources))
+        }
+        samples = []
+        parts = points.flatten(0, 1).split(list(readers.values()), dim=1)
+        for source, part in zip(readers, parts):
+            height, width = maps[source].shape[-2:]
+            chosen = maps[source][:, channels].reshape(-1, size, height, width)  # N * m images
+            chosen = chosen[:, : 2 * max(self.group_sizes[groups])]
+            samples.append(sample_bilinear(chosen, part))
+        return torch.cat(samples, dim=2)

@@ -37,9 +37,10 @@ def take(rows: Tensor, index: Tensor) -> Tensor:
     Returns:
         Tensor: The rows, of shape (N, r, ...).
     """
-    flat = rows.flatten(2)  # (N, R, C)
-    index = index[:, :, None].expand(-1, -1, flat.shape[2])  # (N, r, C)
-    return flat.gather(1, index).unflatten(2, rows.shape[2:])
+    first = torch.arange(rows.shape[0], device=rows.device) * rows.shape[1]  # (N, )
+    # Exported, an index into the rows of all images is faster than gather, which has one for each
+    # value.
+    return rows.flatten(0, 1)[index + first[:, None]]
 
 
 def nms(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from .cells import Cells, flatten_levels
 from .kpalign import KPAlign
 
 
@@ -42,5 +43,6 @@ class ScoredKPAlign(KPAlign):
             the first is for its score, the second for being hidden.
         """
         keypoints = super().sample_and_predict(bases, sampled)
-        bases, sampled = [b.detach() for b in bases], [f.detach() for f in sampled]
-        return keypoints, self.in_order(self.predict_at(self.scorers, bases, sampled), bases)
+        cells, base = Cells.of(bases), flatten_levels(bases).detach()
+        logits = self.predict_at(self.scorers, base, [feat.detach() for feat in sampled], cells)
+        return keypoints, self.in_order(logits, bases, cells)

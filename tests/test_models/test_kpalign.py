@@ -112,7 +112,8 @@ def test_sampling_is_bilinear_and_zero_outside(height, width, points):
 def test_sampling_points_of_a_finer_map():
     base = torch.zeros(1, 1, 2, 2, 3)
     base[0, 0, :, 1, 2] = torch.tensor([0.5, -1.0])
-    points = sampling_points(base, 4)[0, 0]
+    positions = torch.tensor([[0, 1, 2, 0, 1, 2], [0, 0, 0, 1, 1, 1]])
+    points = sampling_points(base.flatten(3), positions, torch.tensor([4] * 6))[0, 0]
     assert points[0].tolist() == [2, 2]
     assert points[5].tolist() == [4 * 2.5 + 2, 4 * 0.0 + 2]
 
