@@ -75,3 +75,12 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path, monkeypatch, capsy
     with pytest.raises(SystemExit, match='^2$'):
         tool.main()
     assert 'is a file; name a folder' in capsys.readouterr().err
+
+
+def test_a_full_disk_is_an_error(tmp_path, monkeypatch):
+    """cv2.imwrite would return True."""
+    (tmp_path / 'images').mkdir()
+    (tmp_path / 'images' / '1.jpg').symlink_to('/dev/full')
+    monkeypatch.setattr('sys.argv', ['make_drawn_mice.py', str(tmp_path)])
+    with pytest.raises(SystemExit, match='cannot be written: No space left on device'):
+        tool.main()

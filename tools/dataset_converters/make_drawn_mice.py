@@ -112,8 +112,9 @@ def write_mice(root: Path, num_train: int, num_val: int, seed: int = 0) -> None:
         for _ in range(count):
             number += 1
             picture, mice = draw_picture(np.random.default_rng([seed, number]))
-            if not cv2.imwrite(str(root / 'images' / f'{number}.jpg'), picture):
-                raise OSError(f'{root}/images/{number}.jpg cannot be written')
+            data = cv2.imencode('.jpg', picture)[1]
+            # cv2.imwrite says nothing about a full disk
+            (root / 'images' / f'{number}.jpg').write_bytes(data.tobytes())
             images.append(dict(id=number, file_name=f'{number}.jpg', width=SIZE[0], height=SIZE[1]))
             for points in mice:
                 annotations.append(_annotate(points, len(annotations) + 1, number))
@@ -177,7 +178,10 @@ def main() -> None:
         parser.error('--train and --val must be at least 1, and --seed at least 0')
     if args.out.is_file():
         parser.error(f'{args.out} is a file; name a folder')
-    write_mice(args.out, args.train, args.val, args.seed)
+    try:
+        write_mice(args.out, args.train, args.val, args.seed)
+    except OSError as error:
+        raise SystemExit(f'{args.out}: cannot be written: {error.strerror}') from error
     print(f'{args.out}: {args.train} pictures to train on, {args.val} to validate on')
 
 
