@@ -1,5 +1,5 @@
 # A score for each keypoint of the small model: the rest of the model stays as it is.
-_base_ = './directpose_efficientnet-lite0_fpn_crop256_2xb16-4k_rendered.py'
+_base_ = './directpose_efficientnet-lite0_fpn_crop256-oks-assign_2xb16-3k_rendered.py'
 
 model = dict(
     init_cfg=[dict(type='Pretrained', checkpoint='directpose://directpose-tiny')],

@@ -11,8 +11,8 @@ _FOLDER = Path(__file__).parent
 
 # SHA-256 of each file. The model cards in docs/en say what each file is and whose it is.
 DIGESTS = {
-    'directpose-tiny.onnx': '3c226e86de7dbe1f620bd948890c72a74d0da8424dbcd7db5deb76045ebe78b3',
-    'directpose-tiny.pth': '28899e46a063327f04814cfc56a8781c9131d6611d64626637958768db690324',
+    'directpose-tiny.onnx': '7e8bb4e91e63e0fe57400d778058ccc284cae061f9e0ca543c547962b4d3b2e9',
+    'directpose-tiny.pth': '87e085fa431b554c6a3f3a9af87f1adae72ff79955a1f57cab7779acde502980',
     'efficientnet-lite0_imagenet.pth': (
         '56083e2dc06edd9367e0e8687c6af55424f8fa44b5976b55df1d1a5b163919da'
     ),
