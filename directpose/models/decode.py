@@ -132,7 +132,7 @@ class PoseDecoder:
         scores = prob * maps['centerness'][:, 0].sigmoid()
         scores = scores.where((prob > self.cls_thr) & (scores >= self.score_thr), NO_POSE)
         stride = torch.cat([scores.new_full((n,), s) for n, s in zip(cells.counts, self.strides)])
-        points = cells.positions * stride + stride // 2  # (2, P)
+        points = cells.positions * stride + stride // 2  # (2, P), in input pixels
         # All locations are decoded, because sums over long rows are much faster than over pairs.
         keypoints = maps['keypoint_pred'].unflatten(1, (-1, 2)) * stride + points  # (N, K, 2, P)
         if 'box_pred' in maps:
@@ -146,8 +146,10 @@ class PoseDecoder:
         poses = Poses(keypoints.permute(0, 3, 1, 2), scores, boxes)
         if 'keypoint_logit' in maps:
             # Exported, splitting the channels is much faster than an index into the last axis.
-            rates = (maps['keypoint_logit'][:, i::2].sigmoid().transpose(1, 2) for i in (0, 1))
-            poses = Poses(*poses[:3], *rates)
+            logits = [maps['keypoint_logit'][:, i::2].transpose(1, 2) for i in (0, 1)]  # (N, P, K)
+            poses = poses._replace(
+                keypoint_scores=logits[0].sigmoid(), keypoints_hidden=logits[1].sigmoid()
+            )
         scores, index = self._best_of_each_level(scores, cells.counts)  # (N, R)
         rows = poses._replace(scores=None).map(lambda field: take(field, index))
         return rows._replace(scores=scores)
