@@ -301,6 +301,21 @@ def test_clothes_are_where_they_belong(anatomy):
         assert np.all(height[cover == Cover.SKIN] == 0) and np.abs(height).max() < 0.08
 
 
+def test_most_tops_look_different_from_the_front(anatomy):
+    chest = anatomy.is_part('torso') & (anatomy.up_torso > 0.5) & (anatomy.up_torso < 0.94)
+    chest &= np.abs(anatomy.vertices[:, 0]) < 0.05
+    front, back = chest & anatomy.is_front, chest & ~anatomy.is_front
+    has_shirt, has_low_neck = [], []
+    for seed in range(80):
+        cover, _ = sample_clothes(np.random.default_rng(seed), anatomy)
+        assert np.isin(cover[back], (Cover.TOP, Cover.HAIR)).all()
+        assert anatomy.is_front[cover == Cover.SHIRT].all()
+        has_shirt.append((cover[front] == Cover.SHIRT).any())
+        has_low_neck.append((cover[front] == Cover.SKIN).any())
+    assert 0.3 < np.mean(has_shirt) < 0.6
+    assert 0.12 < np.mean(has_low_neck) < 0.4
+
+
 def screen(bottom, top, distance, is_worn=False):
     """A thing 6 m wide that faces the camera."""
     from rendered.things import Thing

@@ -17,7 +17,7 @@ class Cover(IntEnum):
     SHOES = 3
     HAIR = 4
     CAP = 5
-    SHIRT = 6  # seen under an open jacket
+    SHIRT = 6  # seen under an open jacket, or printed on the chest
 
 
 def sample_clothes(rng: np.random.Generator, anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray]:
@@ -105,9 +105,22 @@ def _put_on_top(rng, anatomy, cover, height):
     skirt = is_leg & (anatomy.up_torso > hem) & (anatomy.along_limb < 0.4) & (hem < 0)
     region = trunk | sleeves | skirt
     _put(Cover.TOP, rng.uniform(0.008, 0.026), region, cover, height)
-    if rng.random() < 0.25:
-        opening = is_torso & anatomy.is_front & (aside < rng.uniform(0.02, 0.07))
-        cover[region & opening] = Cover.SHIRT
+    is_front = region & is_torso & anatomy.is_front
+    _mark_front(rng, anatomy.up_torso, aside, is_front, cover, height)
+
+
+def _mark_front(rng, up_torso, aside, is_front, cover, height):
+    """Make the front unlike the back: by an open jacket, a print on the chest or a low neck."""
+    kind = rng.choice(['open', 'print', 'neck', 'plain'], p=[0.25, 0.2, 0.25, 0.3])
+    if kind == 'open':
+        cover[is_front & (aside < rng.uniform(0.02, 0.07))] = Cover.SHIRT
+    elif kind == 'print':
+        low = rng.uniform(0.45, 0.7)
+        is_between = (up_torso > low) & (up_torso < low + rng.uniform(0.08, 0.3))
+        cover[is_front & is_between & (aside < rng.uniform(0.05, 0.13))] = Cover.SHIRT
+    elif kind == 'neck':
+        low, slope = rng.uniform(0.65, 0.9), rng.uniform(0.2, 1.2)
+        _put(Cover.SKIN, 0, is_front & (up_torso > low + aside / slope), cover, height)
 
 
 def _put_on_shoes(rng, anatomy, cover, height):

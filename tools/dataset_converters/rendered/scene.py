@@ -22,7 +22,7 @@ _ASPECTS = {1: 0.15, 4 / 3: 0.35, 3 / 4: 0.2, 3 / 2: 0.2, 2 / 3: 0.1}
 # Pictures are painted this many times larger than they are written.
 _FINENESS = 1.5
 # Nobody stands nearer, in metres.
-_NEAREST = 0.7
+_NEAREST = 0.5
 # How often the picture shows only a part of the first person, and how often it is not level.
 _SHARE_CLOSE, _SHARE_ROLLED = 0.25, 0.25
 
@@ -86,7 +86,7 @@ def _place_people(rng, anatomy, backgrounds, count, width, height):
     smallest, largest = (0.3, 1.2) if count < 3 else (0.25, 1.0)
     is_close = rng.random() < _SHARE_CLOSE
     if is_close:
-        smallest, largest = 1.2, 3.5
+        smallest, largest = 1.2, 5.0
     horizon, first_distance, people = height / 2, None, []
     for _ in range(count):
         body = sample_body(rng, anatomy)
