@@ -192,7 +192,8 @@ class Predictor:
                 writer.close()
             video.close()
         if video.broken:
-            self.pass_over(f'{source}: {video.broken} pieces could not be decoded', video.broken)
+            count = video.broken
+            self.pass_over(f'{source}: {count} of its pieces could not be decoded', count)
         elif self.frames == frames_before:
             self.pass_over(f'{source}: no frame came')
         if writer is not None and writer.broken:

@@ -23,6 +23,9 @@ MAX_STEP = 3600
 MAX_PIXELS = 50_000_000
 """Larger frames are refused before they are decoded. 8K has 33 million; ten may wait at once."""
 
+STREAM_TIMEOUT = 15.0
+"""Seconds that a stream may send nothing, when it is opened and between two packets."""
+
 SOUNDS_OF_MP4 = frozenset({'aac', 'ac3', 'alac', 'eac3', 'flac', 'mp3', 'opus'})
 """Sound in these forms is copied into an MP4 file; other sound is encoded as AAC."""
 
@@ -66,8 +69,9 @@ def import_opencv():
 
 
 def _open(av, path: str):
-    """Open a file to read, whose tags may be in any encoding."""
-    return av.open(path, metadata_errors='replace')
+    """Open a file or a stream to read, whose tags may be in any encoding."""
+    timeout = STREAM_TIMEOUT if '://' in path else None
+    return av.open(path, metadata_errors='replace', timeout=timeout)
 
 
 class Video:
@@ -89,10 +93,13 @@ class Video:
     def __init__(self, source: str | PathLike) -> None:
         self._av = import_av()
         self.source = fspath(source)
+        start = time.monotonic()
         try:
             self._container = _open(self._av, self.source)
         except (self._av.FFmpegError, OSError) as error:
             reason = getattr(error, 'strerror', None) or error
+            if '://' in self.source and time.monotonic() - start >= STREAM_TIMEOUT:
+                reason = f'there is no answer within {STREAM_TIMEOUT:g} seconds'
             raise VideoError(f'{self.source}: the video cannot be read ({reason})') from error
         if not self._container.streams.video:
             self._container.close()

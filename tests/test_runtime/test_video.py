@@ -1,11 +1,15 @@
 """Videos in and out, with PyAV."""
 
+import socket
 import sys
+from contextlib import contextmanager
 from fractions import Fraction
+from threading import Thread
 
 import numpy as np
 import pytest
 
+import directpose.runtime.video as module
 from directpose.runtime.video import Camera, Video, VideoError, VideoWriter
 
 av = pytest.importorskip('av')
@@ -245,6 +249,41 @@ def test_what_is_no_video_is_refused(tmp_path):
     for name, message in [('text.mp4', 'cannot be read'), ('gone.mp4', 'No such file')]:
         with pytest.raises(VideoError, match=f'{name}.*{message}'):
             Video(tmp_path / name)
+
+
+@contextmanager
+def silent_after(sent):
+    """Give the port of a server that answers once with these bytes, and then says nothing."""
+    with socket.create_server(('127.0.0.1', 0)) as server:
+
+        def serve():
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(sent)
+                while connection.recv(4096):  # until the reader hangs up
+                    pass
+
+        Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+def test_a_stream_that_does_not_answer_is_given_up(monkeypatch):
+    monkeypatch.setattr(module, 'STREAM_TIMEOUT', 0.3)
+    with silent_after(b'') as port:
+        address = f'rtsp://127.0.0.1:{port}/camera'
+        with pytest.raises(VideoError, match=f'{address}: .*there is no answer within 0.3 sec'):
+            Video(address)
+
+
+def test_a_stream_that_stops_ends_and_counts_as_broken(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, 'STREAM_TIMEOUT', 1.0)
+    clip = write_video(tmp_path / 'clip.ts', num_frames=60).read_bytes()
+    header = b'HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\n'
+    with silent_after(header + clip) as port:
+        video = Video(f'http://127.0.0.1:{port}/clip.ts')
+        frames = list(video)
+        video.close()
+    assert len(frames) > 50 and video.broken == 1
 
 
 def test_a_camera_that_is_not_there_is_named():
