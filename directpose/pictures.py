@@ -97,6 +97,7 @@ def read_size(
 
     with _open(path, max_pixels) as image:
         width, height = image.size
+        is_turned_by_pillow = image.format == 'TIFF'
         if decode:
             _check_end(path, image.format)
             image.draft('RGB', (1, 1))
@@ -105,7 +106,7 @@ def read_size(
         else:
             exif = Image.Image.getexif(image)  # that of PNG would decode the picture
         orientation = exif.get(_ORIENTATION, 1)
-    turned = orientation in (5, 6, 7, 8)
+    turned = orientation in (5, 6, 7, 8) and not is_turned_by_pillow
     return ((height, width) if turned else (width, height)), orientation
 
 

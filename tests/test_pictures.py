@@ -72,7 +72,7 @@ def test_pixels_are_those_of_opencv(tmp_path, name):
 
 
 @pytest.mark.parametrize('orientation', range(1, 9))
-@pytest.mark.parametrize('ending', ['jpg', 'png'])
+@pytest.mark.parametrize('ending', ['jpg', 'png', 'tiff', 'webp'])
 def test_exif_turns_a_picture_as_opencv_does(tmp_path, ending, orientation):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation

@@ -119,7 +119,7 @@ def set_data_root(
             data of the training.
 
     Raises:
-        UserError: If one folder is given for several, or if 'OLD' is not a folder of the config.
+        UserError: If there is no ``data_root``, or several for one folder, or no 'OLD' among them.
     """
     datasets = {split: list(_datasets(cfg.get(f'{split}_dataloader'))) for split in splits}
     roots = {
@@ -128,6 +128,8 @@ def set_data_root(
         for dataset in members
         if dataset.get('data_root')
     }
+    if not roots:
+        raise UserError(f'--data-root {data_root}: no data set of the config has a data_root')
     moves = _read_moves([data_root] if isinstance(data_root, str) else data_root, roots)
     for split, members in datasets.items():
         for dataset in members:

@@ -33,6 +33,27 @@ class AtomicCheckpointHook(CheckpointHook):
             backend_args = dict(backend='atomic_local')
         super().__init__(*args, backend_args=backend_args, **kwargs)
 
+    def before_train(self, runner) -> None:
+        """Forget the best checkpoint of another folder, which is not this run's to delete.
+
+        A run that resumes from a checkpoint of another folder, or of a folder that has moved,
+        reads from it where the best checkpoint was.
+        """
+        super().before_train(runner)
+        if self.save_best is None:
+            return
+        if len(self.key_indicators) == 1:
+            self.best_ckpt_path = self._in_own_folder(self.best_ckpt_path)
+        else:
+            for key, path in self.best_ckpt_path_dict.items():
+                self.best_ckpt_path_dict[key] = self._in_own_folder(path)
+
+    def _in_own_folder(self, path: str | None) -> str | None:
+        if path is None:
+            return None
+        own = self.file_backend.join_path(self.out_dir, osp.basename(path))
+        return own if self.file_backend.isfile(own) else None
+
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Refuse to save a checkpoint from which no training can go on.
 

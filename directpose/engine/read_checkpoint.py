@@ -16,8 +16,11 @@ from torch import Tensor
 from .errors import CheckpointError
 from .safe_load import is_intact
 
-_HASH = re.compile(r'-([0-9a-f]{8,64})\.[^.]+$')
-"""How a file's name carries the beginning of its SHA-256, as torch and OpenMMLab write it."""
+_HASH = re.compile(
+    r'-(?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\.)([0-9a-f]{8,64})\.[^.]+$'
+)
+"""How a file's name carries the beginning of its SHA-256, as torch and OpenMMLab write it. A date
+such as 20240115 is no hash."""
 
 _KINDS = dict(
     state_dict='not an OpenMMLab checkpoint; a released DirectPose file becomes one by '
@@ -139,7 +142,8 @@ def download(url: str, folder: str | None = None, progress: bool = True) -> str:
 
     Args:
         url (str): The address. Where the file's name carries a hash (``NAME-a4e868d2.pth``), the
-            content is checked against it.
+            content is checked against it. A file without a hash is kept in a folder of its own
+            for each address, because two files may have one name, such as ``iter_5000.pth``.
         folder (str, optional): Where to keep the file. Defaults to torch's own place.
         progress (bool): Show the progress. Defaults to True.
 
@@ -150,9 +154,12 @@ def download(url: str, folder: str | None = None, progress: bool = True) -> str:
         CheckpointError: If there is no connection, or if the content has another hash.
     """
     folder = folder or osp.join(torch.hub.get_dir(), 'checkpoints')
+    name = osp.basename(urlparse(url).path)
+    carried = _HASH.search(name)
+    if carried is None:
+        folder = osp.join(folder, hashlib.sha256(url.encode()).hexdigest()[:16])
     mkdir_or_exist(folder)
-    path = osp.join(folder, osp.basename(urlparse(url).path))
-    carried = _HASH.search(path)
+    path = osp.join(folder, name)
     if not osp.isfile(path):
         try:
             torch.hub.download_url_to_file(url, path, progress=progress)

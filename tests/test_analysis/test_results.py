@@ -281,6 +281,13 @@ def test_an_output_that_is_a_file_is_refused_before_the_work(crowd, tmp_path):
         tool.main([*crowd, '--out-dir', str(tmp_path / 'file')])
 
 
+def test_a_picture_of_one_row_has_its_place_on_the_sheet(write, tmp_path):
+    files = write([annotation(1, 1, POSE)], [])
+    cv2.imwrite(str(tmp_path / '1.png'), np.full((1, 3000, 3), 90, np.uint8))
+    tool.main([*files, '--images', str(tmp_path), '--out-dir', str(tmp_path / 'out')])
+    assert (tmp_path / 'out/worst.jpg').is_file()
+
+
 def test_nobody_predicted(write, tmp_path, capsys):
     files = write([annotation(1, 1, POSE)], [])
     cv2.imwrite(str(tmp_path / '1.png'), np.full((300, 400, 3), 90, np.uint8))

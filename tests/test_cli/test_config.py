@@ -122,6 +122,12 @@ def test_annotations_of_a_metric_that_lie_elsewhere_stay(cfg):
     assert cfg.test_evaluator[0].ann_file == 'data/coco_other/a/val.json'
 
 
+def test_a_folder_for_a_config_that_names_none_is_refused(cfg):
+    del cfg.test_dataloader.dataset.data_root
+    with pytest.raises(UserError, match='--data-root /new: no data set .* has a data_root'):
+        config.set_data_root(cfg, '/new', ('test',))
+
+
 def test_one_folder_for_data_of_several_is_refused(cfg):
     cfg.train_dataloader.dataset.datasets[0].data_root = 'data/crowdpose'
     with pytest.raises(UserError) as raised:

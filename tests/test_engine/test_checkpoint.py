@@ -147,10 +147,21 @@ class TestDownload:
             download(file.as_uri(), cache, progress=False)
         assert file.name in str(raised.value)
 
-    @pytest.mark.parametrize('name', ['net.pth', 'net-best.pth', 'lpf3-abc.pth'])
+    @pytest.mark.parametrize('name', ['net.pth', 'net-best.pth', 'a-20240115.pth', 'lp-abc.pth'])
     def test_a_name_without_a_hash_is_not_checked(self, tmp_path, name):
         (tmp_path / name).write_bytes(b'weights')
         download((tmp_path / name).as_uri(), str(tmp_path / 'cache'), progress=False)
+
+    def test_files_of_one_name_without_a_hash_are_kept_apart(self, tmp_path):
+        for run in ('a', 'b'):
+            (tmp_path / run).mkdir()
+            (tmp_path / run / 'iter_100.pth').write_bytes(run.encode())
+        fetched = {
+            run: download((tmp_path / run / 'iter_100.pth').as_uri(), str(tmp_path), progress=False)
+            for run in ('a', 'b')
+        }
+        assert {run: Path(file).read_text() for run, file in fetched.items()} == dict(a='a', b='b')
+        assert download((tmp_path / 'a/iter_100.pth').as_uri(), str(tmp_path)) == fetched['a']
 
     def test_what_cannot_be_fetched_is_named(self, tmp_path):
         with pytest.raises(CheckpointError, match='gone.pth: cannot be fetched'):

@@ -76,6 +76,21 @@ def test_keeps_the_best(tmp_path):
     ]
 
 
+def test_keeps_the_best_of_the_run_that_it_goes_on_from(tmp_path):
+    first, second = tmp_path / 'first', tmp_path / 'second'
+    train(first, 4, **validated([0.2, 0.5]))
+    train(second, 6, resume=True, load_from=str(first / 'iter_4.pth'), **validated([0.6]))
+    assert 'best_score_iter_4.pth' in saved(first)
+    assert 'best_score_iter_6.pth' in saved(second)
+
+
+def test_replaces_the_best_in_a_folder_that_has_moved(tmp_path):
+    train(tmp_path / 'old', 4, **validated([0.2, 0.5]))
+    moved = (tmp_path / 'old').rename(tmp_path / 'new')
+    train(moved, 6, resume=True, load_from=str(moved / 'iter_4.pth'), **validated([0.6]))
+    assert [name for name in saved(moved) if 'best' in name] == ['best_score_iter_6.pth']
+
+
 @pytest.mark.slow
 def test_kill_at_any_change_of_the_disk(tmp_path, monkeypatch):
     """Stop before each single change that saving makes, and see what is left to resume."""

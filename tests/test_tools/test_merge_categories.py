@@ -72,6 +72,11 @@ def test_all_but_the_categories_is_kept(species, capsys):
     assert sorted(path.name for path in out.parent.iterdir()) == [species.name, out.name]
 
 
+def test_the_name_of_the_output_needs_no_ending(species):
+    out = merge(species, species.with_name('merged'))
+    assert len(json.loads(out.read_text())['annotations']) == 3
+
+
 def test_the_config_reads_what_is_written(species):
     """The command line of the config's comment, and the config's own data set."""
     merge(species)

@@ -151,7 +151,8 @@ def draw_worst(errors: PeopleErrors, folder: str, number: int) -> np.ndarray | N
         if image is None:
             raise UserError(f'{os.path.join(folder, name)}: cannot be read; see --images')
         scale = TILE / image.shape[1]
-        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        size = TILE, max(1, round(image.shape[0] * scale))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         people = results.people(image_id)
         poses = np.array([p['keypoints'] for p in people], dtype=float)
         poses = poses.reshape(len(people), len(meta['keypoint_names']), 3)

@@ -86,7 +86,8 @@ def main(argv: list[str] | None = None) -> None:
         merged = merge_categories(coco, args.name)
     except ValueError as error:
         sys.exit(f'error: {args.ann}: {error}')
-    mmengine.dump(merged, args.out, backend_args=dict(backend='atomic_local'))
+    atomic = dict(backend='atomic_local')
+    mmengine.dump(merged, str(args.out), file_format='json', backend_args=atomic)
     print(
         f'{args.out}: {len(merged["annotations"])} annotations of {len(coco["categories"])} '
         f'categories, now {args.name}'
