@@ -33,6 +33,10 @@ def _open(path: Path, newline: str | None = None) -> TextIO:
     return file
 
 
+JPEG_MAX_SIDE = 65_500
+"""Pixels. libjpeg writes no picture that is wider or higher."""
+
+
 def write_jpeg(path: Path, image: np.ndarray) -> None:
     """Write a picture, (H, W, 3) uint8 in BGR.
 

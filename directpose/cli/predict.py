@@ -12,18 +12,22 @@ broken piece of a video, is counted and skipped; its file is named, and the exit
 
 import argparse
 import os
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Full, Queue
-from threading import Event, Thread
+from threading import Event, Thread, current_thread, main_thread
 from time import monotonic
+from typing import NoReturn
 
 from directpose.pictures import PictureError, read_picture
 from directpose.runtime import DirectPose, Poses, PoseTracker
 from directpose.runtime.video import (
+    MAX_SIDE,
     Camera,
     Frame,
     Video,
@@ -34,7 +38,7 @@ from directpose.runtime.video import (
 )
 
 from .arguments import TINY, Parser, add_model, score, whole_number
-from .outputs import COCO, CSV, YOLO, JSONLines, Output, write_jpeg
+from .outputs import COCO, CSV, JPEG_MAX_SIDE, YOLO, JSONLines, Output, write_jpeg
 from .sources import Sources, find_sources
 
 FORMATS = ('drawn', 'jsonl', 'csv', 'coco', 'yolo')
@@ -157,7 +161,13 @@ class Predictor:
                 poses = self.model(image)
                 self.pictures += 1
                 self.record(path, poses)
-                if self.drawn:
+                height, width = image.shape[:2]
+                if self.drawn and max(width, height) > JPEG_MAX_SIDE:
+                    self.pass_over(
+                        f'{path}: {width} x {height} pixels cannot be drawn; the limit of JPEG is '
+                        f'{JPEG_MAX_SIDE:,}'
+                    )
+                elif self.drawn:
                     target = self.args.out / f'{self.names[path]}.jpg'
                     background.run(self.draw_picture, target, poses, image)
 
@@ -168,7 +178,7 @@ class Predictor:
             tracker = PoseTracker(smooth=self.args.smooth, fps=float(video.rate))
         target = self.args.out / f'{self.names[str(source)]}.mp4'
         progress = _Progress(str(source), video.num_frames)
-        writer, frames_before = None, self.frames
+        writer, frames_before, drawn = None, self.frames, self.drawn
         frames = _ahead(iter(video))
         try:
             with _InBackground() as background:
@@ -179,18 +189,27 @@ class Predictor:
                     poses = tracker(poses, frame.time) if tracker else poses
                     self.frames += 1
                     self.record(str(source), poses, frame)
-                    if self.drawn and writer is None:
+                    height, width = frame.image.shape[:2]
+                    if drawn and writer is None and max(width, height) > MAX_SIDE:
+                        drawn = False
+                        self.pass_over(
+                            f'{source}: frames of {width} x {height} pixels cannot be drawn; the '
+                            f'limit of H.264 is {MAX_SIDE:,}'
+                        )
+                    if drawn and writer is None:
                         sound = source if isinstance(source, str) else None
-                        height, width = frame.image.shape[:2]
                         writer = VideoWriter(target, (width, height), video.rate, sound)
-                    if self.drawn:
+                    if drawn:
                         background.run(self.draw_frame, writer, poses, frame)
                     progress.show(frame.index + 1)
         finally:
-            frames.close()
-            if writer is not None:
-                writer.close()
-            video.close()
+            try:
+                # First, because a stream may keep the other one waiting, and Ctrl-C ends that.
+                if writer is not None:
+                    writer.close()
+            finally:
+                frames.close()
+                video.close()
         if video.broken:
             count = video.broken
             self.pass_over(f'{source}: {count} of its pieces could not be decoded', count)
@@ -359,6 +378,23 @@ def check_targets(args: argparse.Namespace, sources: Sources) -> None:
             )
 
 
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Finish the files after SIGTERM too, which service managers and containers send."""
+
+    def stop(*_) -> NoReturn:
+        raise KeyboardInterrupt
+
+    if current_thread() is not main_thread():  # others may not handle signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def main(argv: list[str] | None = None) -> int:
     """The command line; the exit status is 0, or 1 if something could not be read."""
     args = parse_args(argv)
@@ -371,16 +407,17 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, ImportError, OSError) as error:
         sys.exit(f'error: {error}')
     try:
-        try:
-            predictor.predict_pictures(sources.pictures)
-            for video in sources.videos:
-                try:
-                    predictor.predict_video(video)
-                except VideoError as error:
-                    predictor.pass_over(str(error))
-        finally:
-            predictor.close()
-            print(predictor.summary())
+        with _sigterm_as_ctrl_c():
+            try:
+                predictor.predict_pictures(sources.pictures)
+                for video in sources.videos:
+                    try:
+                        predictor.predict_video(video)
+                    except VideoError as error:
+                        predictor.pass_over(str(error))
+            finally:
+                predictor.close()
+                print(predictor.summary())
     except OSError as error:
         sys.exit(f'error: {error.filename or args.out}: {error.strerror or error}')
     except ImportError as error:

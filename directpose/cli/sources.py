@@ -7,7 +7,9 @@ from pathlib import Path
 
 from directpose.pictures import find_pictures, result_names
 
-VIDEO_ENDINGS = frozenset('.avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .ts .webm .wmv'.split())
+VIDEO_ENDINGS = frozenset(
+    '.3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .webm .wmv'.split()
+)
 """Files are videos by these endings, in lower case."""
 
 

@@ -14,7 +14,7 @@ from directpose.geometry import short_side_resize
 from .nms import nms
 from .poses import Poses
 from .read import read
-from .session import find_model, open_session
+from .session import check_count, find_model, open_session
 
 METADATA_KEY = 'directpose'
 """The key of the file's metadata for the settings of the steps around the network, as JSON."""
@@ -134,8 +134,7 @@ class DirectPose:
         Raises:
             ValueError: If one of them is not a picture.
         """
-        if type(batch_size) is not int or batch_size < 1:
-            raise ValueError(f'batch_size must be a whole number from 1, but is {batch_size!r}')
+        batch_size = check_count('batch_size', batch_size)
         images = [read(picture) for picture in pictures]
         groups = defaultdict(list)
         for index, image in enumerate(images):

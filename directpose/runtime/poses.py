@@ -7,6 +7,8 @@ import numpy as np
 
 from directpose.drawing import draw_poses
 
+from .read import read
+
 
 class _Arrays(NamedTuple):
     keypoints: np.ndarray
@@ -128,9 +130,9 @@ class Poses(_Arrays):
         for i, (keypoints, score, (x1, y1, x2, y2)) in enumerate(zip(*self)):
             width, height = max(x2 - x1, 0), max(y2 - y1, 0)
             annotation = dict(
-                id=first_id + i,
-                image_id=image_id,
-                category_id=category_id,
+                id=int(first_id + i),  # JSON does not take numpy's numbers
+                image_id=int(image_id),
+                category_id=int(category_id),
                 keypoints=[
                     number
                     for (x, y), v in zip(keypoints, visibility[i])
@@ -212,7 +214,8 @@ class Poses(_Arrays):
         """Draw the people.
 
         Args:
-            image (np.ndarray): (H, W, 3) uint8, BGR.
+            image (np.ndarray): An array of uint8, as a call of the model takes it: (H, W, 3) in
+                BGR, (H, W, 4) in BGRA, (H, W) or (H, W, 1) in grey.
             boxes (bool): Whether to draw the boxes. Defaults to False.
             scores (bool): Whether to write the scores. Defaults to False.
             kpt_thr (float): Keypoints with a lower score are left out, and so are the lines that
@@ -222,7 +225,8 @@ class Poses(_Arrays):
             np.ndarray: A new picture, (H, W, 3) uint8, BGR.
 
         Raises:
-            ValueError: If ``kpt_thr`` is above 0, and the model does not rate keypoints.
+            ValueError: If ``image`` is no such array, or if ``kpt_thr`` is above 0, and the model
+                does not rate keypoints.
         """
         visibility = self.visibility
         if kpt_thr > 0:
@@ -237,7 +241,7 @@ class Poses(_Arrays):
         if scores:
             labels = [f'{label}{score:.2f}' for label, score in zip(labels, self.scores)]
         return draw_poses(
-            image,
+            read(image),
             self.keypoints,
             self.skeleton_links,
             self.keypoint_names or [''] * self.keypoints.shape[1],

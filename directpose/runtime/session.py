@@ -6,7 +6,9 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from directpose.weights import find_weights
+import numpy as np
+
+from directpose.weights import DIGESTS, find_weights
 
 
 def find_model(model: str | PathLike) -> str:
@@ -24,14 +26,21 @@ def find_model(model: str | PathLike) -> str:
     if not isinstance(model, (str, PathLike)):
         raise ValueError(f'the model is {type(model).__name__}; give the path of an .onnx file')
     path = Path(model)
-    if path.is_dir():
-        raise ValueError(f'{path} is a folder; give the path of an .onnx file')
     if path.is_file():
         return fspath(path)
-    # A name has no folder and no ending.
+    # A name has no folder and no ending. A folder may have the name of a model by chance.
+    if path.is_dir() and (isinstance(model, PathLike) or f'{model}.onnx' not in DIGESTS):
+        raise ValueError(f'{path} is a folder; give the path of an .onnx file')
     if path.suffix or len(path.parts) != 1 or isinstance(model, PathLike):
         raise ValueError(f'{path}: there is no such file')
     return fspath(find_weights(fspath(model), '.onnx'))
+
+
+def check_count(name: str, value) -> int:
+    """Return a whole number from 1, of Python or numpy, as an int; refuse all else."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f'{name} must be a whole number from 1, but is {value!r}')
+    return int(value)
 
 
 def open_session(path: str, providers: Sequence, threads: int | None, options: Mapping[str, Any]):
@@ -53,8 +62,7 @@ def open_session(path: str, providers: Sequence, threads: int | None, options: M
         ValueError: If the file is not a model, if a provider or an option does not exist here, or
             if the number of threads is not a whole number from 1.
     """
-    if threads is not None and (type(threads) is not int or threads < 1):
-        raise ValueError(f'threads must be a whole number from 1, but is {threads!r}')
+    threads = None if threads is None else check_count('threads', threads)
     try:
         import onnxruntime
         import PIL  # noqa: F401

@@ -54,7 +54,7 @@ class PoseTracker:
         self.min_oks, self.tolerance, self.memory = min_oks, tolerance, memory
         self.smooth, self.fps = smooth, fps
         self._people: list[_Person] = []
-        self._time = 0.0
+        self._time, self._shift = 0.0, 0.0
         self._next_identity = 1
 
     def __call__(self, poses: Poses, time: float | None = None) -> Poses:
@@ -62,13 +62,22 @@ class PoseTracker:
 
         Args:
             poses (Poses): The people of the frame, in pixels of the picture.
-            time (float, optional): Seconds at which the frame was taken, which never go back.
-                Defaults to 1 / fps after the frame before.
+            time (float, optional): Seconds at which the frame was taken. A time that goes back by
+                a second at most stands still. One that goes back further means that a new clock
+                has started, as where files were joined. Defaults to 1 / fps after the frame
+                before.
 
         Returns:
             Poses: A copy with ``identities``, and with smooth keypoints where that is chosen.
         """
-        time = self._time + 1 / self.fps if time is None else max(time, self._time)
+        after = self._time + 1 / self.fps
+        if time is None:
+            time = after
+        elif time + self._shift < self._time - 1:
+            self._shift = after - time
+            time = after
+        else:
+            time = max(time + self._shift, self._time)
         self._time = time
         self._people = [one for one in self._people if time - one.time <= self.memory]
         keypoints = np.asarray(poses.keypoints, dtype=np.float64)  # (n, K, 2)

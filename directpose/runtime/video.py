@@ -3,6 +3,7 @@
 PyAV brings its own FFmpeg. A camera is read with OpenCV.
 """
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,9 @@ MAX_STEP = 3600
 
 MAX_PIXELS = 50_000_000
 """Larger frames are refused before they are decoded. 8K has 33 million; ten may wait at once."""
+
+MAX_SIDE = 16_384
+"""Pixels. x264 writes no frame that is wider or higher."""
 
 STREAM_TIMEOUT = 15.0
 """Seconds that a stream may send nothing, when it is opened and between two packets."""
@@ -71,7 +75,13 @@ def import_opencv():
 def _open(av, path: str):
     """Open a file or a stream to read, whose tags may be in any encoding."""
     timeout = STREAM_TIMEOUT if '://' in path else None
-    return av.open(path, metadata_errors='replace', timeout=timeout)
+    return av.open(_address(path), metadata_errors='replace', timeout=timeout)
+
+
+def _address(path: str) -> str:
+    """What FFmpeg calls a file. It takes what stands before a colon, as in 10:30.mp4, for a
+    protocol, unless there is a slash before it."""
+    return path if '://' in path else os.path.abspath(path)
 
 
 class Video:
@@ -125,7 +135,8 @@ class Video:
     def __iter__(self) -> Iterator[Frame]:
         last = -1 / self.rate
         for index, frame in enumerate(self._frames):
-            last = float(last + 1 / self.rate if frame.time is None else frame.time)
+            has_time = frame.time is not None and math.isfinite(frame.time)
+            last = float(frame.time if has_time else last + 1 / self.rate)
             image = frame.to_ndarray(format='bgr24')
             # degrees, counterclockwise; a phone that was held upright says -90
             turns = round(getattr(frame, 'rotation', 0) / 90) % 4
@@ -148,6 +159,9 @@ def _packets(av, container, stream, skip: Callable[[], None]) -> Iterator:
             return
         except av.FFmpegError:  # the file is cut off, or the stream has ended
             skip()
+            end = av.Packet()  # an empty packet gives the frames that the decoder still has
+            end.stream = stream
+            yield end
             return
         yield packet
 
@@ -247,7 +261,8 @@ class VideoWriter:
             self._open(path, rate, None)
 
     def _open(self, path: str | PathLike, rate: Fraction, sound_from: str | PathLike | None):
-        self._container = self._av.open(fspath(path), 'w', options={'movflags': 'faststart'})
+        address = _address(fspath(path))
+        self._container = self._av.open(address, 'w', options={'movflags': 'faststart'})
         self._stream = self._container.add_stream('libx264', rate=rate)
         self._stream.width, self._stream.height = (length + length % 2 for length in self._size)
         self._stream.pix_fmt = 'yuv420p'  # the only one that all browsers play
@@ -267,7 +282,8 @@ class VideoWriter:
             time (float): Seconds. If the time stands still, or goes back by a second at most, the
                 frame gets the next possible time. Any other step back, and one forward of more than
                 ``MAX_STEP``, means that a new clock has started, as where files were joined: the
-                frame follows the one before it, and the rest of the sound is left out.
+                frame follows the one before it, and the rest of the sound is left out. A first
+                frame later than a second, or before 0, is at 0, and the sound moves with it.
         """
         width, height = self._size
         if image.shape[:2] != (height, width):
@@ -277,7 +293,11 @@ class VideoWriter:
             image = np.pad(image, ((0, higher), (0, wider), (0, 0)), mode='edge')
         frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format='bgr24')
         last = float(self._last_tick * TIME_BASE)
-        if self._last_tick >= 0 and not last - 1 <= time + self._shift <= last + MAX_STEP:
+        if self._last_tick < 0:
+            self._shift = 0.0 if 0 <= time <= 1 else -time
+            if self._sound is not None:
+                self._sound.shift = self._shift
+        elif not last - 1 <= time + self._shift <= last + MAX_STEP:
             self._shift = last + self._step - time
             if self._sound is not None:
                 self._sound.stop()
@@ -319,6 +339,7 @@ class _Sound:
     def __init__(self, av, path: str, output, skip: Callable[[], None]) -> None:
         self._input = _open(av, path)
         self._av, self._skip = av, skip
+        self.shift = 0.0  # seconds by which the sound is moved
         self._ahead = None
         self._pieces: Iterator = iter(())
         self._encoder: Any = None  # of PyAV, which is imported only where a video is
@@ -341,9 +362,13 @@ class _Sound:
         while True:
             if self._ahead is None:
                 self._ahead = next(self._pieces, None)
-            if self._ahead is None or _seconds(self._ahead) > until:
+            if self._ahead is None or _seconds(self._ahead) + self.shift > until:
                 return
             piece, self._ahead = self._ahead, None
+            if self.shift and _tick(piece) is not None:
+                if _seconds(piece) + self.shift < 0:
+                    continue
+                _move(piece, self.shift)
             if self._encoder is None:
                 piece.stream = self._target
                 yield [piece]
@@ -383,7 +408,20 @@ class _Sound:
         return self._encode(None) if self._encoder is not None else []
 
 
+def _move(piece, by: float) -> None:
+    """Move a packet or a frame by a number of seconds, in place."""
+    ticks = round(by / piece.time_base)
+    if piece.pts is not None:
+        piece.pts += ticks
+    if piece.dts is not None:
+        piece.dts += ticks
+
+
+def _tick(piece) -> int | None:
+    return piece.dts if piece.pts is None else piece.pts
+
+
 def _seconds(piece) -> float:
     """The time of a packet or frame; 0, so that it is written at once, if the file lacks it."""
-    tick = piece.dts if piece.pts is None else piece.pts
+    tick = _tick(piece)
     return 0.0 if tick is None else float(tick * piece.time_base)

@@ -5,8 +5,10 @@ import json
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -269,6 +271,47 @@ def test_a_video_is_drawn_without_what_is_broken_in_its_sound(run, tmp_path):
     assert re.search(f'skipped: {clip}: [0-9]+ pieces of the sound were left out', errors)
     with av.open(str(tmp_path / 'clip.mp4')) as container:
         assert container.streams.video[0].frames == 50
+
+
+def test_what_is_too_large_to_be_drawn_is_named_and_its_poses_are_kept(run, tmp_path):
+    pytest.importorskip('av')
+    from tests.test_runtime.test_video import write_video
+
+    wide = write_picture(tmp_path / 'wide.png', size=(65_536, 2))
+    clip = write_video(tmp_path / 'wide.mkv', num_frames=2, size=(16_400, 32), codec='ffv1')
+    other = write_picture(tmp_path / 'other.png')
+    out = tmp_path / 'poses'
+    status, printed, errors = run(wide, other, clip, '--out', out)
+    assert status == 1 and '2 pictures, 2 frames' in printed
+    assert f'{wide}: 65536 x 2 pixels cannot be drawn; the limit of JPEG is 65,500' in errors
+    assert f'{clip}: frames of 16400 x 32 pixels cannot be drawn' in errors
+    assert len(lines(out / 'poses.jsonl')) == 4
+    assert [path.name for path in out.iterdir() if path.suffix != '.jsonl'] == ['other.jpg']
+
+
+@pytest.mark.parametrize('signals', [['SIGTERM'], ['SIGINT', 'SIGINT']])
+def test_an_interrupted_stream_leaves_whole_files(tmp_path, signals):
+    """The stream is silent, so the reader waits while the signals come."""
+    av = pytest.importorskip('av')
+    from tests.test_runtime.test_video import HEADER, silent_after, write_video
+
+    clip = write_video(tmp_path / 'clip.ts', num_frames=60).read_bytes()
+    model, out = tiny_file(tmp_path / 'tiny.onnx'), tmp_path / 'poses'
+    with silent_after(HEADER + clip) as port:
+        command = [sys.executable, '-m', 'directpose', 'predict', f'http://127.0.0.1:{port}/a.ts']
+        command += ['--model', str(model), '--out', str(out), '--threads', '1']
+        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        found = out / 'poses.jsonl'
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not (found.is_file() and len(lines(found)) > 30):
+            time.sleep(0.1)
+        for name in signals:
+            process.send_signal(getattr(signal, name))
+            time.sleep(1)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and 'stopped' in errors
+    with av.open(str(out / 'stream.mp4')) as container:
+        assert len(list(container.decode(video=0))) > 20
 
 
 def test_a_video_without_a_frame_is_named(run, tmp_path):

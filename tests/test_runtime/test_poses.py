@@ -94,6 +94,15 @@ def test_to_dict_can_be_written_as_json():
     assert nobody().to_dict()['people'] == [] and 'id' not in two_people().to_dict()['people'][0]
 
 
+def test_ids_of_numpy_can_be_written_as_json():
+    ids = dict(image_id=np.int64(3), category_id=np.int32(2), first_id=np.int64(5))
+    annotations = json.loads(json.dumps(two_people().to_coco(**ids)))
+    assert [(one['id'], one['image_id'], one['category_id']) for one in annotations] == [
+        (5, 3, 2),
+        (6, 3, 2),
+    ]
+
+
 def test_coco_reads_the_file_and_its_annotations_as_results(tmp_path):
     file = tmp_path / 'poses.json'
     pictures = [('a.jpg', two_people()), ('b.jpg', nobody()), ('c.jpg', two_people())]
@@ -135,6 +144,16 @@ def test_missing_supervision_is_named(monkeypatch):
     monkeypatch.setitem(__import__('sys').modules, 'supervision', None)
     with pytest.raises(ImportError, match='pip install supervision'):
         two_people().to_supervision()
+
+
+def test_draws_on_every_array_that_a_model_takes():
+    grey = np.full((80, 100), 128, np.uint8)
+    expected = two_people().draw(np.repeat(grey[..., None], 3, axis=2))
+    opaque = np.dstack([grey, grey, grey, np.full_like(grey, 7)])
+    for image in (grey, grey[..., None], opaque):
+        assert (two_people().draw(image) == expected).all()
+    with pytest.raises(ValueError, match='float64'):
+        two_people().draw(grey.astype(float))
 
 
 def test_draws_people_and_texts_on_request():

@@ -17,6 +17,7 @@ from PIL import Image
 
 from directpose.runtime import DirectPose
 from directpose.runtime.nms import nms
+from directpose.runtime.session import find_model
 from tests.tiny_model import tiny_file
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +108,21 @@ def test_pictures_of_several_sizes_come_back_in_their_order(tmp_path):
     assert len(run.predict(image for image in images)) == len(images)
 
 
-@pytest.mark.parametrize('batch_size', [-1, 0, 2.5, None])
+def test_numbers_of_numpy_are_whole_numbers(tmp_path):
+    run = DirectPose(tiny_file(tmp_path / 'tiny.onnx'), threads=np.int64(1))
+    images = [np.zeros((32, 64, 3), np.uint8)] * 3
+    assert len(run.predict(images, batch_size=np.int64(2))) == 3
+
+
+def test_a_folder_may_have_the_name_of_a_model(tmp_path, monkeypatch):
+    (tmp_path / 'directpose-tiny').mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_model('directpose-tiny').endswith('.onnx')
+    with pytest.raises(ValueError, match='is a folder'):
+        find_model(tmp_path / 'directpose-tiny')
+
+
+@pytest.mark.parametrize('batch_size', [-1, 0, 2.5, None, True])
 def test_a_batch_size_that_is_none_is_refused(tmp_path, batch_size):
     run = DirectPose(tiny_file(tmp_path / 'tiny.onnx'))
     with pytest.raises(ValueError, match=f'batch_size must be .* but is {batch_size!r}'):

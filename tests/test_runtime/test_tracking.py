@@ -50,6 +50,17 @@ def measure(tracker, num_people, num_frames=200, seed=0, **kwargs):
     )
 
 
+def test_people_move_on_when_a_new_clock_starts():
+    tracker, going = PoseTracker(smooth=True), PoseTracker(smooth=True)
+    for index in range(20):
+        keypoints = np.array([[[0, 0], [40, 0], [0, 80], [40, 80]]], np.float32) + 2 * index
+        poses = Poses(keypoints, np.ones(1), np.zeros((1, 4)))
+        time = 60 + index / 30 if index < 10 else (index - 10) / 30
+        found, expected = tracker(poses, time), going(poses, 60 + index / 30)
+        assert found.identities == 1
+        np.testing.assert_allclose(found.keypoints, expected.keypoints, atol=1e-3)
+
+
 def test_crossing_people_keep_their_identities():
     """IDF1 can be 0.92 at most, since a tenth of the poses is missing. Scores are 0.05 to 0.5."""
     figures = [measure(PoseTracker(), num_people=8, seed=seed) for seed in range(3)]
