@@ -1,10 +1,14 @@
 """Drawn people: what is written is what is painted, and anatomy is right."""
 
+import argparse
 import contextlib
 import io
 import json
+import os
+import signal
 from collections import Counter
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -19,7 +23,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from synthetic import write_dataset
 from synthetic.backdrop import sample_thing
-from synthetic.coco_files import mask_to_polygons
+from synthetic.coco_files import Maker, mask_to_polygons, write_coco
+from synthetic.command import run
 from synthetic.figure import (
     KEYPOINT_NAMES,
     dress,
@@ -610,6 +615,20 @@ def test_number_of_processes_changes_no_byte(tmp_path: Path) -> None:
     assert len(files) == 8
     for file in files:
         assert (alone / file).read_bytes() == (together / file).read_bytes(), file
+
+
+def die(split: int, index: int) -> None:
+    """Draw as a process does that is killed for want of memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_is_told(tmp_path: Path, capsys) -> None:
+    maker = Maker('program.py', 'nobody', 'settings.json', 'none')
+    settings = dict(version=1, num_train=3, num_val=1, size=64, seed=0)
+    write = partial(write_coco, tmp_path / 'out', maker, settings, die, workers=2)
+    with pytest.raises(SystemExit):
+        run(write, argparse.ArgumentParser(), 'out')
+    assert 'one of the processes was killed' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('phase', np.linspace(0, 2 * np.pi, 7))

@@ -3,10 +3,10 @@
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
-from multiprocessing.pool import Pool, ThreadPool
 from numbers import Integral
 from pathlib import Path
 
@@ -117,6 +117,8 @@ def write_coco(
 
     Raises:
         FileExistsError: The folder holds other files.
+        BrokenProcessPool: One of the processes was killed, as where memory is
+            short.
     """
     out = Path(out)
     _claim_folder(out, maker, settings)
@@ -133,7 +135,7 @@ def write_coco(
             images, annotations = [], []
             write_one = partial(_write_picture, out, draw, split)
             # In order, so the files do not depend on the number of processes.
-            for image, people in pool.imap(write_one, range(count), chunksize=8):
+            for image, people in pool.map(write_one, range(count), chunksize=8):
                 images.append(image)
                 annotations += people
                 done += 1
@@ -220,9 +222,14 @@ def _claim_folder(out: Path, maker: Maker, settings: dict) -> None:
         (out / folder).mkdir(exist_ok=True)
 
 
-def _pool(workers: int) -> ThreadPool | Pool:
-    """Processes that draw; with one worker a thread, which needs no start."""
-    return ThreadPool(1) if workers == 1 else get_context('spawn').Pool(workers)
+def _pool(workers: int) -> Executor:
+    """Processes that draw; with one worker a thread, which needs no start.
+
+    If a process is killed, ``multiprocessing.Pool`` would wait for its work for ever.
+    """
+    if workers == 1:
+        return ThreadPoolExecutor(1)
+    return ProcessPoolExecutor(workers, mp_context=get_context('spawn'))
 
 
 def _write_picture(

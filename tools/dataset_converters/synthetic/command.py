@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 
 from rich.progress import Progress
 
@@ -72,8 +73,11 @@ def run(
             splits = write(
                 progress=lambda done, total: bar.update(task, completed=done, total=total)
             )
-        except (ValueError, FileExistsError, ModuleNotFoundError) as error:
+        except (ValueError, OSError, ModuleNotFoundError) as error:
             bar.stop()
             parser.error(str(error))
+        except BrokenProcessPool:
+            bar.stop()
+            parser.error('one of the processes was killed; where memory is short, give --workers 1')
     for split, counts in splits.items():
         print(f'{out}: {split}:', ', '.join(f'{n} {name}' for name, n in counts.items()))
