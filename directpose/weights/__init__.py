@@ -11,8 +11,8 @@ _FOLDER = Path(__file__).parent
 
 # SHA-256 of each file. The model cards in docs/en say what each file is and whose it is.
 DIGESTS = {
-    'directpose-tiny.onnx': '7e8bb4e91e63e0fe57400d778058ccc284cae061f9e0ca543c547962b4d3b2e9',
-    'directpose-tiny.pth': '87e085fa431b554c6a3f3a9af87f1adae72ff79955a1f57cab7779acde502980',
+    'directpose-tiny.onnx': '25a527de9509b15f869e3a59d2eac5fb2fc9a0e17a6c27dcae79e15cd404225a',
+    'directpose-tiny.pth': '0bab50933a5d8df93f8659f9f01126cb94a15e6a9002da0fe8a4424177da4f20',
     'efficientnet-lite0_imagenet.pth': (
         '56083e2dc06edd9367e0e8687c6af55424f8fa44b5976b55df1d1a5b163919da'
     ),
