@@ -10,17 +10,15 @@ train_pipeline = [
     dict(type='CropAroundPerson', crop_size=(320, 320)),
     *_base_.train_pipeline[5:],
 ]
-drawn, rendered = _base_.train_dataloader.dataset.datasets
+drawn = dict(_base_.drawn, indices=3000)
 # A face alone has no more than five keypoints.
-rendered['filter_cfg']['min_labelled_keypoints'] = 1
+rendered = dict(
+    _base_.rendered, filter_cfg=dict(_base_.rendered.filter_cfg, min_labelled_keypoints=1)
+)
 train_dataloader = dict(
     batch_size=10,
     dataset=dict(
-        datasets=[
-            dict(drawn, indices=3000),
-            rendered,
-            dict(rendered, data_root='data/rendered_448/'),
-        ],
+        datasets=[drawn, rendered, dict(rendered, data_root='data/rendered_448/')],
         pipeline=train_pipeline,
     ),
 )

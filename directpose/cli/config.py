@@ -119,7 +119,8 @@ def set_data_root(
             data of the training.
 
     Raises:
-        UserError: If there is no ``data_root``, or several for one folder, or no 'OLD' among them.
+        UserError: If the config has no ``data_root``; if one folder is given for several; or if
+            'OLD' is not one of them.
     """
     datasets = {split: list(_datasets(cfg.get(f'{split}_dataloader'))) for split in splits}
     roots = {

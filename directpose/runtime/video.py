@@ -79,8 +79,9 @@ def _open(av, path: str):
 
 
 def _address(path: str) -> str:
-    """What FFmpeg calls a file. It takes what stands before a colon, as in 10:30.mp4, for a
-    protocol, unless there is a slash before it."""
+    """Return the name by which FFmpeg opens a file or a stream."""
+    # FFmpeg would take what stands before a colon, as in 10:30.mp4, for a protocol. A slash before
+    # the colon prevents this.
     return path if '://' in path else os.path.abspath(path)
 
 

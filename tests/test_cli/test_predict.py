@@ -1,6 +1,7 @@
 """The command `directpose predict`, with a file that finds one or no person by the brightness."""
 
 import csv
+import itertools
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -16,7 +18,7 @@ from PIL import Image
 
 import directpose
 from directpose.__main__ import main
-from directpose.runtime import Poses
+from directpose.runtime import DirectPose, Poses
 from tests.conftest import ROOT
 from tests.tiny_model import tiny_file
 
@@ -289,9 +291,9 @@ def test_what_is_too_large_to_be_drawn_is_named_and_its_poses_are_kept(run, tmp_
     assert [path.name for path in out.iterdir() if path.suffix != '.jsonl'] == ['other.jpg']
 
 
-@pytest.mark.parametrize('signals', [['SIGTERM'], ['SIGINT', 'SIGINT']])
-def test_an_interrupted_stream_leaves_whole_files(tmp_path, signals):
-    """The stream is silent, so the reader waits while the signals come."""
+@pytest.mark.parametrize('name', ['SIGTERM', 'SIGINT'])
+def test_an_interrupted_stream_leaves_whole_files(tmp_path, name):
+    """The stream is silent, so the reader waits while the signal comes."""
     av = pytest.importorskip('av')
     from tests.test_runtime.test_video import HEADER, silent_after, write_video
 
@@ -305,13 +307,39 @@ def test_an_interrupted_stream_leaves_whole_files(tmp_path, signals):
         end = time.monotonic() + 60
         while time.monotonic() < end and not (found.is_file() and len(lines(found)) > 30):
             time.sleep(0.1)
-        for name in signals:
-            process.send_signal(getattr(signal, name))
-            time.sleep(1)
+        process.send_signal(getattr(signal, name))
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and 'stopped' in errors
     with av.open(str(out / 'stream.mp4')) as container:
         assert len(list(container.decode(video=0))) > 20
+
+
+def test_ctrl_c_and_again_while_the_reader_waits_leaves_whole_files(run, tmp_path, monkeypatch):
+    """The first one comes while the model computes, the second one while the reader is awaited."""
+    av = pytest.importorskip('av')
+    from tests.test_runtime.test_video import write_video
+
+    numbers, find_poses = itertools.count(), DirectPose.__call__
+
+    def interrupted(self, picture):
+        if next(numbers) == 8:
+            monkeypatch.setattr(Awaited, 'join', again)
+            raise KeyboardInterrupt
+        return find_poses(self, picture)
+
+    def again(thread):
+        raise KeyboardInterrupt
+
+    class Awaited(threading.Thread):
+        pass
+
+    monkeypatch.setattr(DirectPose, '__call__', interrupted)
+    monkeypatch.setattr('directpose.cli.predict.Thread', Awaited)
+    clip = write_video(tmp_path / 'clip.mkv', num_frames=12)
+    status, _, errors = run(clip, '--out', tmp_path / 'poses')
+    assert status == 130 and 'stopped' in errors
+    with av.open(str(tmp_path / 'poses/clip.mp4')) as container:
+        assert len(list(container.decode(video=0))) == 8
 
 
 def test_a_video_without_a_frame_is_named(run, tmp_path):
