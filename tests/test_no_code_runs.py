@@ -113,7 +113,7 @@ READERS = {
     'directpose/deployment/verify.py': 'onnx',
     'directpose/runtime/model.py': 'onnx',
     'directpose/runtime/session.py': 'onnx',
-    'directpose/runtime/video.py': 'video',
+    'directpose/runtime/video/ffmpeg.py': 'video',
     'directpose/visualization/comparison_hook.py': 'picture',
     'directpose/weights/__init__.py': 'checkpoint',
     'tools/analysis_tools/analyze_results.py': 'poses',

@@ -14,13 +14,10 @@ import argparse
 import os
 import signal
 import sys
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from queue import Full, Queue
-from threading import Event, Thread, current_thread, main_thread
+from threading import current_thread, main_thread
 from time import monotonic
 from typing import NoReturn
 
@@ -38,13 +35,11 @@ from directpose.runtime.video import (
 )
 
 from .arguments import TINY, Parser, add_model, score, whole_number
+from .background import InBackground, ahead
 from .outputs import COCO, CSV, JPEG_MAX_SIDE, YOLO, JSONLines, Output, write_jpeg
 from .sources import Sources, find_sources
 
 FORMATS = ('drawn', 'jsonl', 'csv', 'coco', 'yolo')
-AHEAD = 4
-"""The number of frames that are read ahead, and of frames that may wait to be written."""
-
 SCORE_THR = 0.2
 """Scores are products of two probabilities, so they are low. Few good poses are below this one."""
 
@@ -153,8 +148,8 @@ class Predictor:
             output.close()
 
     def predict_pictures(self, paths: list[str]) -> None:
-        with _InBackground() as background:
-            for path, image in _ahead(_read_each(paths)):
+        with InBackground() as background:
+            for path, image in ahead(_read_each(paths)):
                 if isinstance(image, PictureError):
                     self.pass_over(str(image))
                     continue
@@ -179,9 +174,9 @@ class Predictor:
         target = self.args.out / f'{self.names[str(source)]}.mp4'
         progress = _Progress(str(source), video.num_frames)
         writer, frames_before, drawn = None, self.frames, self.drawn
-        frames = _ahead(iter(video))
+        frames = ahead(iter(video))
         try:
-            with _InBackground() as background:
+            with InBackground() as background:
                 for frame in frames:
                     if frame.index == self.args.max_frames:
                         break
@@ -253,64 +248,6 @@ class Predictor:
                 'name a model for them with --model'
             )
         return text
-
-
-class _InBackground:
-    """Run functions one after the other in a thread; a few may wait, and errors come back."""
-
-    def __enter__(self) -> '_InBackground':
-        self._pool = ThreadPoolExecutor(1)
-        self._waiting: deque[Future] = deque()
-        return self
-
-    def run(self, function, *args) -> None:
-        self._waiting.append(self._pool.submit(function, *args))
-        if len(self._waiting) > AHEAD:
-            self._waiting.popleft().result()
-
-    def __exit__(self, *error) -> None:
-        self._pool.shutdown()
-        if error[0] is None:
-            for future in self._waiting:
-                future.result()
-
-
-def _ahead(items: Iterable) -> Generator:
-    """Go through an iterable in a thread, a few items ahead."""
-    queue: Queue[tuple] = Queue(AHEAD)
-    stop, end = Event(), object()
-
-    def put(item) -> bool:
-        while not stop.is_set():
-            try:
-                queue.put(item, timeout=0.1)
-                return True
-            except Full:
-                pass
-        return False
-
-    def work() -> None:
-        try:
-            for item in items:
-                if not put((item, None)):
-                    return
-            put((end, None))
-        except BaseException as error:
-            put((end, error))
-
-    thread = Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = queue.get()
-            if error is not None:
-                raise error
-            if item is end:
-                return
-            yield item
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _read_each(paths: list[str]) -> Iterator:

@@ -334,7 +334,7 @@ def test_ctrl_c_and_again_while_the_reader_waits_leaves_whole_files(run, tmp_pat
         pass
 
     monkeypatch.setattr(DirectPose, '__call__', interrupted)
-    monkeypatch.setattr('directpose.cli.predict.Thread', Awaited)
+    monkeypatch.setattr('directpose.cli.background.Thread', Awaited)
     clip = write_video(tmp_path / 'clip.mkv', num_frames=12)
     status, _, errors = run(clip, '--out', tmp_path / 'poses')
     assert status == 130 and 'stopped' in errors
@@ -395,7 +395,7 @@ def test_the_package_is_a_command(tmp_path):
 
 def test_pictures_are_read_no_further_ahead_than_needed():
     """However long a video is, a few of its frames are in memory."""
-    from directpose.cli.predict import AHEAD, _ahead
+    from directpose.cli.background import AHEAD, ahead
 
     started = []
 
@@ -404,18 +404,18 @@ def test_pictures_are_read_no_further_ahead_than_needed():
             started.append(i)
             yield i
 
-    items = _ahead(numbers())
+    items = ahead(numbers())
     assert next(items) == 0
     items.close()
     assert len(started) <= AHEAD + 3
-    assert list(_ahead(iter(range(20)))) == list(range(20))
+    assert list(ahead(iter(range(20)))) == list(range(20))
 
     def breaks():
         yield np.zeros(1)
         raise RuntimeError('broken')
 
     with pytest.raises(RuntimeError, match='broken'):
-        list(_ahead(breaks()))
+        list(ahead(breaks()))
 
 
 @pytest.mark.parametrize('command', ['module', 'script'])

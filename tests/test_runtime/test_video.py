@@ -9,8 +9,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-import directpose.runtime.video as module
-from directpose.runtime.video import Camera, Video, VideoError, VideoWriter
+from directpose.runtime.video import Camera, Video, VideoError, VideoWriter, ffmpeg
 
 av = pytest.importorskip('av')
 
@@ -24,13 +23,22 @@ def picture(index, size=(64, 48)):
 
 
 def write_video(
-    path, num_frames=10, rate=25, size=(64, 48), sound=None, sound_rate=8000, codec='libx264'
+    path,
+    num_frames=10,
+    rate=25,
+    size=(64, 48),
+    sound=None,
+    sound_rate=8000,
+    codec='libx264',
+    picture=picture,
+    pixel_aspect=Fraction(1),
 ):
-    """A video of :func:`picture`, with a tone as its sound."""
+    """A video of pictures, with a tone as its sound."""
     container = av.open(str(path), 'w')
     stream = container.add_stream(codec, rate=rate)
     stream.width, stream.height = size
     stream.pix_fmt = 'yuv420p'
+    stream.codec_context.sample_aspect_ratio = pixel_aspect
     track = container.add_stream(sound, rate=sound_rate, layout='mono') if sound else None
     for index in range(num_frames):
         frame = av.VideoFrame.from_ndarray(picture(index, size), format='bgr24')
@@ -87,16 +95,47 @@ def test_frames_come_in_order_with_their_times(tmp_path):
         assert np.abs(frame.image[:, :24] - 20.0).max() < 8
 
 
-def test_a_phone_held_upright_gives_upright_frames(tmp_path):
-    path = write_video(tmp_path / 'clip.mp4')
+# What a display matrix says: a, b, c, d, and the turns and mirrors of numpy that do the same.
+DISPLAYS = {
+    'clockwise': ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),
+    'counterclockwise': ((0, -1, 1, 0), np.rot90),
+    'half a turn': ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+    'mirrored': ((-1, 0, 0, 1), np.fliplr),
+    'upside down': ((1, 0, 0, -1), np.flipud),
+    'transposed': ((0, 1, 1, 0), lambda image: image.swapaxes(0, 1)),
+}
+
+
+@pytest.mark.parametrize('matrix, change', DISPLAYS.values(), ids=DISPLAYS)
+def test_frames_are_turned_and_mirrored_as_the_video_says(tmp_path, matrix, change):
+    def picture(*_):
+        image = np.full((48, 64, 3), 20, np.uint8)
+        image[:16, :16] = 240  # one corner of four
+        return image
+
+    path = write_video(tmp_path / 'clip.mp4', picture=picture)
+    expected = change(next(iter(Video(path))).image)
     data = bytearray(path.read_bytes())
-    matrix = data.index(b'tkhd') + 44
-    turned = [0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30]  # a quarter, clockwise
-    data[matrix : matrix + 36] = b''.join(n.to_bytes(4, signed=True) for n in turned)
+    start = data.index(b'tkhd') + 44
+    a, b, c, d = (n << 16 for n in matrix)
+    numbers = [a, b, 0, c, d, 0, 64 << 16, 64 << 16, 1 << 30]
+    data[start : start + 36] = b''.join(n.to_bytes(4, signed=True) for n in numbers)
     path.write_bytes(data)
     image = next(iter(Video(path))).image
-    assert image.shape == (64, 48, 3)
-    assert image[:28].max() < 30 < image[36:].min()  # what was at the left is at the top
+    np.testing.assert_array_equal(image, expected)
+    assert image.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    'pixel_aspect, size',
+    [(Fraction(3, 2), (96, 48)), (Fraction(2, 3), (64, 72)), (Fraction(50_000), (64, 48))],
+)
+def test_the_pixels_of_frames_are_squares(tmp_path, pixel_aspect, size):
+    path = write_video(tmp_path / 'clip.mkv', pixel_aspect=pixel_aspect)
+    image = next(iter(Video(path))).image
+    assert image.shape[1::-1] == size
+    middle = size[0] // 2
+    assert image[:, : middle - 8].max() < 30 < image[:, middle + 8 :].min()
 
 
 @pytest.mark.parametrize('sound, kept', [('aac', 'aac'), ('pcm_s16le', 'aac'), (None, None)])
@@ -222,7 +261,7 @@ def test_sound_of_a_rate_that_aac_lacks_and_of_a_stream_is_kept(tmp_path, ending
 
 def test_sound_that_mp4_does_not_take_is_left_out_and_counted(tmp_path, monkeypatch):
     """Here, because it is taken for one that can be copied."""
-    monkeypatch.setattr('directpose.runtime.video.SOUNDS_OF_MP4', {'adpcm_ms'})
+    monkeypatch.setattr('directpose.runtime.video.sound.SOUNDS_OF_MP4', {'adpcm_ms'})
     clip = write_video(tmp_path / 'clip.avi', sound='adpcm_ms')
     assert rewrite(clip, tmp_path / 'out.mp4').broken == 1
     with av.open(str(tmp_path / 'out.mp4')) as container:
@@ -252,7 +291,7 @@ def test_frames_over_the_limit_are_refused_before_they_are_decoded(tmp_path, mon
     small = write_video(tmp_path / 'small.ts', num_frames=30)
     large = write_video(tmp_path / 'large.ts', num_frames=30, size=(96, 96))
     small.write_bytes(small.read_bytes() + large.read_bytes())
-    monkeypatch.setattr('directpose.runtime.video.MAX_PIXELS', 64 * 48)
+    monkeypatch.setattr('directpose.runtime.video.reader.MAX_PIXELS', 64 * 48)
     with pytest.raises(VideoError, match='large.ts: its frames have 96 x 96 .* limit of 3,072'):
         Video(large)
     video = Video(small)
@@ -304,7 +343,7 @@ def silent_after(sent):
 
 
 def test_a_stream_that_does_not_answer_is_given_up(monkeypatch):
-    monkeypatch.setattr(module, 'STREAM_TIMEOUT', 0.3)
+    monkeypatch.setattr(ffmpeg, 'STREAM_TIMEOUT', 0.3)
     with silent_after(b'') as port:
         address = f'rtsp://127.0.0.1:{port}/camera'
         with pytest.raises(VideoError, match=f'{address}: .*there is no answer within 0.3 sec'):
@@ -312,7 +351,7 @@ def test_a_stream_that_does_not_answer_is_given_up(monkeypatch):
 
 
 def test_a_stream_that_stops_ends_and_counts_as_broken(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, 'STREAM_TIMEOUT', 1.0)
+    monkeypatch.setattr(ffmpeg, 'STREAM_TIMEOUT', 1.0)
     clip = write_video(tmp_path / 'clip.ts', num_frames=60).read_bytes()
     with silent_after(HEADER + clip) as port:
         video = Video(f'http://127.0.0.1:{port}/clip.ts')
