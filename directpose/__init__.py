@@ -19,7 +19,7 @@ def _is_a_command_without_torch(arguments: list[str]) -> bool:
         arguments (list[str]): ``sys.orig_argv``. After Python's own name it is
             ``-m directpose COMMAND ...``, or the path of the installed script and ``COMMAND ...``.
     """
-    _, *rest = arguments
+    rest = arguments[1:]  # an embedded Python has no arguments at all
     if rest[:2] == ['-m', 'directpose']:
         rest = rest[1:]
     elif not rest or PurePath(rest[0]).name not in ('directpose', 'directpose.exe'):

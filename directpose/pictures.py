@@ -106,6 +106,8 @@ def read_size(
         else:
             exif = Image.Image.getexif(image)  # that of PNG would decode the picture
         orientation = exif.get(_ORIENTATION, 1)
+    if orientation not in range(1, 9):  # readers ignore other values, and texts
+        orientation = 1
     turned = orientation in (5, 6, 7, 8) and not is_turned_by_pillow
     return ((height, width) if turned else (width, height)), orientation
 

@@ -84,6 +84,17 @@ def test_exif_turns_a_picture_as_opencv_does(tmp_path, ending, orientation):
     assert (height, width, found) == (*ours.shape[:2], orientation)
 
 
+@pytest.mark.parametrize('kind, value', [(3, 0), (3, 9), (2, ord('6'))])
+def test_an_orientation_that_does_not_exist_turns_nothing(tmp_path, kind, value):
+    """Two wrong numbers, and a text."""
+    entry = struct.pack('<HHHIIxxxx', 1, ExifTags.Base.Orientation, kind, 1, value)
+    exif = b'Exif\0\0II*\0' + struct.pack('<I', 8) + entry
+    path = str(saved(tmp_path / 'odd.jpg', 'RGB', exif=exif))
+    assert Image.open(path).getexif()[ExifTags.Base.Orientation] not in range(1, 9)
+    assert read_picture(path).shape == mmcv.imread(path).shape == (HEIGHT, WIDTH, 3)
+    assert read_size(path) == ((WIDTH, HEIGHT), 1)
+
+
 def test_an_animation_gives_its_first_picture(tmp_path):
     frames = [Image.fromarray(pixels()), Image.fromarray(255 - pixels())]
     for ending in ('gif', 'webp'):

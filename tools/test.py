@@ -75,7 +75,8 @@ def build_config(args: argparse.Namespace) -> config.Config:
         config.dump_predictions(cfg, args.dump)
     if args.out is not None and not args.out.endswith('.json'):
         raise UserError(f'--out {args.out}: the metrics are JSON; end the name with .json')
-    cfg.env_cfg.cudnn_benchmark = False  # the pictures of a test have many sizes
+    # The pictures of a test have many sizes.
+    cfg.merge_from_dict({'env_cfg.cudnn_benchmark': False})
     cfg.load_from = args.checkpoint
     if args.optimize:
         # run_test loads the weights, for they are changed before the runner would. The average

@@ -1,4 +1,7 @@
-"""Measure what a model costs: the time of each stage, of its convolutions, of other models."""
+"""Measure what a model costs, and what goes wrong in its results.
+
+The names below are about the cost: the time of each stage, of its convolutions, of other models.
+"""
 
 from .convolutions import record_convolutions
 from .loading import loading_stages, write_picture

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from pycocotools import mask as mask_utils
 
 from .calibration import Bin, calibrate
 from .results import MAX_DETECTIONS, Results
@@ -12,7 +13,9 @@ OKS = 0.5
 SIZES = (('below 32 px', 0, 32), ('32 to 96 px', 32, 96), ('above 96 px', 96, np.inf))
 """Groups by the square root of a person's area in original pixels. The limits are COCO's."""
 CROWDS = (('nobody', 0, 1), ('1 or 2', 1, 3), ('3 or more', 3, np.inf))
-"""Groups by the number of people whose boxes overlap a person's box with IoU above 0.1."""
+"""Groups by the number of people whose boxes overlap a person's box."""
+OVERLAP_IOU = 0.1
+"""Boxes with a larger intersection over union overlap."""
 
 
 class Group(NamedTuple):
@@ -75,10 +78,11 @@ class PeopleErrors:
         boxes = {image: _boxes(self.results.people(image)) for image in self.results.coco.imgs}
         missed = np.array([p['id'] not in self.found for p in self.annotated], dtype=bool)
         size = {p['id']: p['area'] ** 0.5 for p in self.annotated}
-        crowd = {  # less one, for the person overlaps itself
-            p['id']: (_ious(box, boxes[p['image_id']]) > 0.1).sum() - 1
-            for p, box in zip(self.annotated, _boxes(self.annotated))
-        }
+        crowd = {}
+        for image, own in boxes.items():
+            overlaps = _overlaps(own, own)
+            np.fill_diagonal(overlaps, False)  # people do not crowd themselves
+            crowd |= dict(zip((p['id'] for p in self.results.people(image)), overlaps.sum(axis=1)))
         annotated_size, annotated_crowd = list(size.values()), list(crowd.values())
         chosen = np.flatnonzero(self.chosen)
         invented = ~self.right[chosen]
@@ -87,9 +91,9 @@ class PeopleErrors:
         for i, prediction, box in zip(chosen, predictions, _pose_boxes(predictions)):
             person = self.person_of.get(i)
             if person is None:
-                predicted_size.append((box[2:] - box[:2]).prod() ** 0.5)
-                overlaps = _ious(box, boxes[prediction['image_id']])
-                predicted_crowd.append((overlaps > 0.1).sum())
+                predicted_size.append(box[2:].prod() ** 0.5)
+                overlaps = _overlaps(box[None], boxes[prediction['image_id']])
+                predicted_crowd.append(overlaps.sum())
             else:
                 predicted_size.append(size[person])
                 predicted_crowd.append(crowd[person])
@@ -158,25 +162,21 @@ def _ranks(images: list[int], scores: np.ndarray) -> np.ndarray:
 
 
 def _boxes(people: list[dict]) -> np.ndarray:
-    """Return the annotated boxes (n, 4) as x1, y1, x2, y2."""
-    boxes = np.array([person['bbox'] for person in people], dtype=np.float64).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
-    return boxes
+    """Return the annotated boxes (n, 4) as x, y, width, height."""
+    return np.array([person['bbox'] for person in people], dtype=np.float64).reshape(-1, 4)
 
 
 def _pose_boxes(entries: list[dict]) -> np.ndarray:
-    """Return the boxes (n, 4) around the keypoints whose third number is not 0."""
+    """Return the boxes (n, 4) of :func:`_boxes` around the keypoints whose v is not 0."""
     boxes = np.zeros((len(entries), 4))
     for box, entry in zip(boxes, entries):
         points = np.reshape(entry['keypoints'], (-1, 3))
         points = points[points[:, 2] > 0, :2] if (points[:, 2] > 0).any() else points[:, :2]
-        box[:] = *points.min(axis=0), *points.max(axis=0)
+        box[:] = *points.min(axis=0), *np.ptp(points, axis=0)
     return boxes
 
 
-def _ious(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Compute the intersection over union (n, ) of a box (4, ) with boxes (n, 4)."""
-    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    shared = sides.clip(min=0).prod(axis=-1)
-    area = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(axis=-1)
-    return shared / np.maximum(area - shared, np.spacing(1))
+def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Say which of the boxes (n, 4) overlap which of the others (m, 4), as (n, m) booleans."""
+    ious = mask_utils.iou(boxes, others, [0] * len(others))
+    return np.reshape(ious, (len(boxes), len(others))) > OVERLAP_IOU

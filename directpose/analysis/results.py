@@ -71,7 +71,9 @@ class Results:
         self.flip_indices = np.asarray(self.metainfo['flip_indices'])
 
         data = _read_json(ann_file)
-        if not isinstance(data, dict) or not {'images', 'annotations', 'categories'} <= set(data):
+        if not isinstance(data, dict) or not all(
+            isinstance(data.get(field), list) for field in ('images', 'annotations', 'categories')
+        ):
             raise ValueError(
                 f'{ann_file}: not an annotation file of COCO; give the JSON with `images`, '
                 '`annotations` and `categories`'
@@ -89,14 +91,21 @@ class Results:
     def _check(self, results_file: str, ann_file: str, data: dict) -> None:
         """Check that the two files belong together and that the metainfo fits both."""
         count = 3 * len(self.sigmas)
-        images = {image['id'] for image in data['images']}
         if not isinstance(self.predictions, list):
             raise ValueError(f"{results_file}: not a list of predictions, COCO's results format")
+        if not all(isinstance(i, dict) and 'id' in i for i in data['images']):
+            raise ValueError(f'{ann_file}: each of its `images` must be an object with an `id`')
+        images = {image['id'] for image in data['images']}
         for name, entries in ((results_file, self.predictions), (ann_file, data['annotations'])):
             for number, entry in enumerate(entries):
-                if len(entry.get('keypoints', ())) != count:
+                if not isinstance(entry, dict) or 'image_id' not in entry:
+                    raise ValueError(f'{name}: entry {number} is not an object with an `image_id`')
+                keypoints = entry.get('keypoints', [])
+                if not isinstance(keypoints, list) or not all(map(_is_number, keypoints)):
+                    raise ValueError(f'{name}: entry {number} has `keypoints` that are no numbers')
+                if len(keypoints) != count:
                     raise ValueError(
-                        f'{name}: entry {number} has {len(entry.get("keypoints", ()))} numbers in '
+                        f'{name}: entry {number} has {len(keypoints)} numbers in '
                         f'`keypoints`, but the metainfo "{self.metainfo["dataset_name"]}" has '
                         f'{len(self.sigmas)} keypoints of 3 numbers; give the metainfo of the data'
                     )
@@ -118,8 +127,8 @@ class Results:
                 'has one; join them first with tools/dataset_converters/merge_categories.py'
             )
         for number, entry in enumerate(self.predictions):
-            if 'score' not in entry:
-                raise ValueError(f'{results_file}: entry {number} has no `score`')
+            if not _is_number(entry.get('score')):
+                raise ValueError(f'{results_file}: entry {number} has no number as its `score`')
 
     def _evaluate(
         self,
@@ -202,11 +211,13 @@ class Results:
         return [a for a in annotations if not a['iscrowd'] and a['num_keypoints']]
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _as_results(entries: object) -> object:
     """Turn the poses that :class:`~directpose.engine.PoseDump` wrote into COCO's results."""
-    if not isinstance(entries, list) or not all(
-        isinstance(entry, dict) and isinstance(entry.get('people'), list) for entry in entries
-    ):
+    if not isinstance(entries, list) or not all(map(_is_dumped, entries)):
         return entries
     return [
         dict(
@@ -218,6 +229,19 @@ def _as_results(entries: object) -> object:
         for entry in entries
         for person in entry['people']
     ]
+
+
+def _is_dumped(entry: object) -> bool:
+    """Whether an entry is a picture with its people, as ``PoseDump`` writes it."""
+    if not isinstance(entry, dict) or 'img_id' not in entry:
+        return False
+    people = entry.get('people')
+    return isinstance(people, list) and all(
+        isinstance(person, dict)
+        and isinstance(person.get('keypoints'), list)
+        and all(isinstance(point, list) and len(point) == 2 for point in person['keypoints'])
+        for person in people
+    )
 
 
 def _read_json(path: str):

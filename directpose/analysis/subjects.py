@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from directpose.apis import PRECISIONS, optimize_for_inference
 from directpose.cli.config import OURS, load_config
+from directpose.cli.device import check_device
+from directpose.cli.errors import UserError
+from directpose.cli.spelling import check_options
 
 from .people import labelled_person
 
@@ -17,20 +20,28 @@ VARIANTS = ('plain', *PRECISIONS, *(f'{name}-compiled' for name in PRECISIONS))
 """Ways to run a model: as built, prepared for a precision, or prepared and compiled."""
 
 
-def read_config(name: str) -> Config:
+def read_config(name: str, cfg_options: dict | None = None) -> Config:
     """Read a config file, or a config of an installed package.
 
     Args:
         name (str): A file, or a name such as 'mmdet::fcos/NAME.py'.
+        cfg_options (dict, optional): Settings by dotted names, which replace those of the config.
 
     Returns:
         Config: The config with everything that it inherits.
 
     Raises:
-        UserError: If there is no such file.
+        UserError: If there is no such config, or if it has no place for a setting.
     """
-    foreign = '::' in name and not name.startswith(OURS)
-    return get_config(name) if foreign else load_config(name)
+    if '::' not in name or name.startswith(OURS):
+        return load_config(name, cfg_options)
+    try:
+        cfg = get_config(name)
+    except (FileNotFoundError, ImportError, KeyError, ValueError) as error:
+        raise UserError(f'{name}: no installed package has this config ({error})') from error
+    check_options(cfg, cfg_options or {})
+    cfg.merge_from_dict(cfg_options or {})
+    return cfg
 
 
 class Subject:
@@ -42,12 +53,14 @@ class Subject:
         device (str): The device to run on. Defaults to 'cpu'.
 
     Raises:
+        UserError: If there is no such device.
         ValueError: If there is no such variant.
     """
 
     def __init__(self, cfg: Config, variant: str = 'plain', device: str = 'cpu') -> None:
         if variant not in VARIANTS:
             raise ValueError(f'variant {variant} is none of {VARIANTS}')
+        check_device(device)
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             self.model = MODELS.build(cfg.model).to(device).eval()
         self.device = device

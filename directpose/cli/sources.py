@@ -44,7 +44,7 @@ def find_sources(arguments: list[str]) -> Sources:
             address such as ``rtsp://...``.
 
     Returns:
-        Sources: What was found.
+        Sources: What was found, each file once.
 
     Raises:
         ValueError: If something does not exist, or if a folder or a pattern has no files to read.
@@ -74,7 +74,17 @@ def find_sources(arguments: list[str]) -> Sources:
                 (found.videos if _is_video(path) else found.pictures).append(path)
         else:
             raise ValueError(f'{argument or repr(argument)}: there is no such file or folder')
+    found.pictures, found.videos = _without_repeats(found.pictures), _without_repeats(found.videos)
     return found
+
+
+def _without_repeats(sources: list) -> list:
+    """Keep each source once, also where a folder is named beside a file in it."""
+    kept = {}
+    for source in sources:
+        is_file = isinstance(source, str) and '://' not in source
+        kept.setdefault(os.path.realpath(source) if is_file else source, source)
+    return list(kept.values())
 
 
 def _is_video(path: str) -> bool:

@@ -155,7 +155,8 @@ KINDS: dict[str, tuple[str, str]] = {
     ),
     'image-without-annotations': (
         'note',
-        'Nothing to do: training drops the image, evaluation uses it.',
+        'Nothing to do: training drops the image unless filter_cfg has keep_negatives=True, '
+        'evaluation uses it.',
     ),
     'image-few-keypoints': (
         'note',

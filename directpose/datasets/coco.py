@@ -127,7 +127,7 @@ class BottomupCocoDataset(CocoDataset):
             list[dict]: One item for each image. In training, images without annotations are left
             out unless ``keep_negatives`` is set.
         """
-        loader = 'test_dataloader' if self.test_mode else 'train_dataloader'
+        loader = 'val_dataloader or test_dataloader' if self.test_mode else 'train_dataloader'
         if not fileio.exists(self.ann_file):
             remedy = _PATH_REMEDY.format(key='ann_file', loader=loader)
             raise FileNotFoundError(
@@ -190,6 +190,9 @@ class BottomupCocoDataset(CocoDataset):
             words += ['--metainfo', self._metainfo_file]
         if not self.use_area:
             words.append('--no-area')
+        needed = (self.filter_cfg or {}).get('min_labelled_keypoints', 0)
+        if not self.test_mode and needed != 10:  # the default of the checker
+            words += ['--min-keypoints', str(needed)]
         if self.max_pixels != MAX_PIXELS:
             words += ['--max-pixels', str(self.max_pixels)]
         return shlex.join(words)

@@ -4,7 +4,7 @@ import hashlib
 import os.path as osp
 import pickle
 import re
-from urllib.error import URLError
+from http.client import HTTPException
 from urllib.parse import urlparse
 
 import torch
@@ -63,6 +63,9 @@ def read_checkpoint(
     damaged = (
         f'{told}: damaged, it cannot be read; take another checkpoint, or train on from the last '
         'good one with --resume'
+        if address is None
+        else f'{told}: the copy {path} is damaged, perhaps because the connection broke off; '
+        'delete the copy, and start again to fetch the file anew'
     )
     try:
         with open(path, 'rb') as file:
@@ -163,7 +166,7 @@ def download(url: str, folder: str | None = None, progress: bool = True) -> str:
     if not osp.isfile(path):
         try:
             torch.hub.download_url_to_file(url, path, progress=progress)
-        except (URLError, OSError, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             raise CheckpointError(
                 f'{url}: cannot be fetched ({getattr(error, "reason", error)}); check the '
                 'connection, or give the path of a file'

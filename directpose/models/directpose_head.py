@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from directpose.metainfo import parse_metainfo
 
 from .decode import PoseDecoder, to_instances
-from .input_checks import check_keypoints, check_levels, check_regress_ranges, merge_settings
+from .head_settings import check_channels, check_regress_ranges, merge_settings
+from .input_checks import check_keypoints, check_levels
 from .keypoint_groups import group_indices
 from .losses import keypoint_weights
 from .recompute import recompute
@@ -40,9 +41,8 @@ class DirectPoseHead(BaseHead):
             ``dict(from_file=...)`` or the fields themselves. It has the number of keypoints,
             their names and their sigmas.
         in_channels (int): Number of channels of the features. Defaults to 256.
-        feat_channels (int): Number of channels of the classification tower. Defaults to 256.
-        group_channels (int): Number of channels of each keypoint group in the keypoint tower. It
-            must be a multiple of 4. Defaults to 64.
+        feat_channels (int): Channels of the classification tower, a multiple of 32. 256 by default.
+        group_channels (int): Channels of each keypoint group, a multiple of 4. Defaults to 64.
         groups (Sequence[Sequence[str]], optional): The keypoint names of each group. Keypoints of
             a group share one sampling position. Defaults to one group of all keypoints.
         finest_groups (Sequence[Sequence[str]]): Those of the groups that sample the finest level.
@@ -66,7 +66,7 @@ class DirectPoseHead(BaseHead):
             with std 0.01, and a prior probability of 0.01 for the classification.
 
     Raises:
-        ValueError: If the groups or the number of sigmas do not fit the metainfo.
+        ValueError: If an argument does not fit the metainfo or another argument.
 
     Example:
         >>> import torch
@@ -130,6 +130,7 @@ class DirectPoseHead(BaseHead):
         self.num_keypoints = self.metainfo['num_keypoints']
         indices, num_finest = group_indices(groups, finest_groups, self.metainfo)
         check_regress_ranges(strides, regress_ranges)
+        check_channels(feat_channels, group_channels)
         self.strides = tuple(strides)
         self.regress_ranges = tuple(tuple(r) for r in regress_ranges)
         self.center_sample_radius = center_sample_radius

@@ -8,6 +8,7 @@ This is section 3.2 of the paper. The module has three parts:
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -100,6 +101,9 @@ class KPAlign(nn.Module):
             Each stride must be a multiple of the one before.
         num_finest (int): Number of groups that sample the finest level. They are the first ones
             in ``groups``. Defaults to 0.
+
+    Raises:
+        ValueError: If a stride is not a multiple of the one before.
     """
 
     def __init__(
@@ -110,6 +114,10 @@ class KPAlign(nn.Module):
         num_finest: int = 0,
     ) -> None:
         super().__init__()
+        if any(coarse % fine for fine, coarse in pairwise(strides)):
+            raise ValueError(
+                f'KPAlign needs strides that are multiples of the one before, not {tuple(strides)}'
+            )
         num_groups = len(groups)
         width = channels * num_groups
         self.locator = nn.Conv2d(width, 2 * num_groups, 3, padding=1, groups=num_groups)

@@ -31,7 +31,8 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
     Args:
         metainfo (dict): See :class:`DirectPoseHead`.
         scores_alone (bool): Whether to train only the convolutions of the scores. All other
-            weights of the model then stay as they are. Defaults to False.
+            weights of the model then stay as they are. So do the statistics of the backbone's batch
+            norm if the backbone is frozen or has ``norm_eval=True``. Defaults to False.
         loss_keypoint_score (dict): Config of the loss of both outputs. The loss is called with
             logits and with targets between 0 and 1.
         keypoint_branch (dict): Config of the keypoint branch. Defaults to

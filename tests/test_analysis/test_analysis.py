@@ -182,6 +182,25 @@ def test_unknown_variant_is_refused():
         Subject(read_config(CONFIG), 'fp8')
 
 
+@pytest.mark.parametrize('name', ['mmdet::nope/x.py', 'nopackage::x.py'])
+def test_a_config_that_no_package_has_is_named(name):
+    with pytest.raises(SystemExit, match=f'error: {name}: no installed package has this config'):
+        load_tool('tools/analysis_tools/get_flops.py').main([name])
+
+
+def test_a_misspelt_setting_is_named():
+    with pytest.raises(SystemExit, match='model.heads'):
+        load_tool('tools/analysis_tools/get_memory.py').main(
+            [CONFIG, '--cfg-options', 'model.heads.with_cp=True']
+        )
+
+
+@pytest.mark.parametrize('tool', ['benchmark', 'get_memory'])
+def test_a_device_that_is_not_there_is_named(tool):
+    with pytest.raises(SystemExit, match='--device cuda:99: this machine has'):
+        load_tool(f'tools/analysis_tools/{tool}.py').main([CONFIG, '--device', 'cuda:99'])
+
+
 def test_command_lines(tmp_path, capsys):
     out = tmp_path / 'figures.json'
     load_tool('tools/analysis_tools/benchmark.py').main(

@@ -207,6 +207,12 @@ def test_people_missed_and_invented(crowd):
     assert errors.worst_pictures() == [(2, 1, 2), (1, 1, 0)]
 
 
+def test_a_person_whose_box_is_empty_is_counted(write):
+    annotations = [annotation(1, 1, POSE, bbox=[5, 5, 0, 0]), annotation(2, 1, moved(30, 0))]
+    groups = PeopleErrors(Results(*write(annotations, []), COCO)).groups()
+    assert [row.annotated for row in groups['crowding']] == [2, 0, 0]
+
+
 def test_default_threshold_has_the_best_f1(crowd):
     errors = PeopleErrors(Results(*crowd, COCO))
     # F1 over the scores 0.9, 0.8, 0.7, 0.6, 0.3: 2/6, 4/7, 6/8, 6/9, 6/10
@@ -307,7 +313,11 @@ def broken(entry, **changes):
     [
         (dict(keypoints=[1.0] * 42), 'has 42 numbers in `keypoints`.*17 keypoints'),
         (dict(image_id=99), 'is of the picture 99'),
-        (dict(score=None), 'entry 0 has no `score`'),
+        (dict(image_id=None), 'entry 0 is not an object with an `image_id`'),
+        (dict(keypoints=['1'] * 51), 'entry 0 has `keypoints` that are no numbers'),
+        (dict(keypoints='none'), 'entry 0 has `keypoints` that are no numbers'),
+        (dict(score=None), 'entry 0 has no number as its `score`'),
+        (dict(score='high'), 'entry 0 has no number as its `score`'),
     ],
 )
 def test_predictions_that_do_not_fit_are_refused(write, changes, message):
@@ -331,6 +341,13 @@ def test_files_of_another_kind_are_refused(write, tmp_path):
         tool.main([results, results])
     with pytest.raises(SystemExit, match='not a list of predictions'):
         tool.main([annotations, annotations])
+    for content in ('[1, 2]', '[[]]', '[{"img_id": 1, "people": [7]}]'):
+        (tmp_path / 'odd.json').write_text(content)
+        with pytest.raises(SystemExit, match='entry 0 is not an object with an `image_id`'):
+            tool.main([str(tmp_path / 'odd.json'), annotations])
+    (tmp_path / 'odd.json').write_text('{"images": [1], "annotations": [], "categories": []}')
+    with pytest.raises(SystemExit, match='each of its `images` must be an object'):
+        tool.main([results, str(tmp_path / 'odd.json')])
     (tmp_path / 'poses.pkl').write_bytes(b'\x80\x04')
     with pytest.raises(SystemExit, match='cannot be read as JSON'):
         tool.main([str(tmp_path / 'poses.pkl'), annotations])

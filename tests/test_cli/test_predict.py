@@ -136,6 +136,15 @@ def test_patterns_and_several_sources(run, tmp_path):
     assert sorted(path.name for path in out.iterdir()) == ['poses.jsonl']
 
 
+def test_a_picture_that_is_named_twice_is_read_once(run, tmp_path):
+    write_picture(tmp_path / 'a.png')
+    (tmp_path / 'link').symlink_to(tmp_path)
+    status, printed, _ = run(
+        tmp_path / 'a.png', tmp_path, tmp_path / 'link/a.png', '--out', tmp_path / 'poses'
+    )
+    assert status == 0 and printed.startswith('1 picture,')
+
+
 @pytest.mark.parametrize(
     'args, message',
     [
@@ -465,6 +474,7 @@ def test_starts_without_mmpose(command, arguments, tmp_path):
         (['python', '-m', 'pytest', 'predict'], False),
         (['python', 'directpose.py', 'predict'], False),
         (['python'], False),
+        ([], False),  # embedded in another program
     ],
 )
 def test_other_processes_register_the_models(arguments, light):

@@ -198,12 +198,16 @@ def test_number_of_keypoints_must_be_that_of_the_metainfo(tmp_path, test_mode):
 @pytest.mark.parametrize(
     ('settings', 'options'),
     [
-        ({}, ''),
+        (dict(filter_cfg=dict(min_labelled_keypoints=10)), ''),
+        (dict(filter_cfg=dict(min_labelled_keypoints=1)), ' --min-keypoints 1'),
         (
             dict(metainfo=dict(from_file='configs/_base_/datasets/crowdpose.py'), use_area=False),
-            ' --metainfo configs/_base_/datasets/crowdpose.py --no-area',
+            ' --metainfo configs/_base_/datasets/crowdpose.py --no-area --min-keypoints 0',
         ),
-        (dict(metainfo=two_points(True), max_pixels=10), ' --metainfo FILE --max-pixels 10'),
+        (
+            dict(metainfo=two_points(True), max_pixels=10),
+            ' --metainfo FILE --min-keypoints 0 --max-pixels 10',
+        ),
     ],
 )
 def test_the_command_that_an_error_names_checks_as_the_data_set_does(tmp_path, settings, options):

@@ -2,9 +2,11 @@
 
 import hashlib
 import pickle
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -162,6 +164,32 @@ class TestDownload:
         }
         assert {run: Path(file).read_text() for run, file in fetched.items()} == dict(a='a', b='b')
         assert download((tmp_path / 'a/iter_100.pth').as_uri(), str(tmp_path)) == fetched['a']
+
+    def test_a_copy_that_is_cut_off_is_named(self, tmp_path, mmengine_as_before):
+        file = tmp_path / 'net.pth'
+        torch.save(dict(state_dict=dict(weight=torch.ones(1000))), file)
+        file.write_bytes(file.read_bytes()[:2000])
+        read_all_checkpoints_safely()
+        cache = tmp_path / 'cache'
+        with pytest.raises(CheckpointError, match='delete the copy') as raised:
+            mmengine_checkpoint.load_url(file.as_uri(), model_dir=str(cache))
+        (copy,) = cache.rglob('net.pth')
+        assert str(copy) in str(raised.value) and file.as_uri() in str(raised.value)
+
+    @pytest.mark.parametrize('answer', [b'nonsense', b''])
+    def test_an_answer_that_is_no_http_is_told(self, tmp_path, answer):
+        with socket.create_server(('127.0.0.1', 0)) as server:
+
+            def serve():
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(1000)
+                    connection.sendall(answer)
+
+            Thread(target=serve, daemon=True).start()
+            url = f'http://127.0.0.1:{server.getsockname()[1]}/net.pth'
+            with pytest.raises(CheckpointError, match='net.pth: cannot be fetched'):
+                download(url, str(tmp_path), progress=False)
 
     def test_what_cannot_be_fetched_is_named(self, tmp_path):
         with pytest.raises(CheckpointError, match='gone.pth: cannot be fetched'):

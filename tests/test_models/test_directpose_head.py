@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
-from directpose.models.input_checks import check_regress_ranges, merge_settings
+from directpose.models.head_settings import check_regress_ranges, merge_settings
 
 COCO_HEAD = Config.fromfile('configs/_base_/models/directpose_r50-aa_fpn.py').model.head
 COCO = dict(from_file='configs/_base_/datasets/coco.py')
@@ -293,6 +293,20 @@ def test_one_group_of_all_keypoints_samples_the_pyramid():
     feats[0] += 1
     changed = [bool((a != b).any()) for a, b in zip(before, head(feats)[1])]
     assert changed == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    'settings, message',
+    [
+        (dict(feat_channels=48), 'feat_channels .* multiple of 32, but is 48'),
+        (dict(group_channels=6), 'group_channels .* multiple of 4, but is 6'),
+        (dict(strides=(16, 8, 32, 64, 128)), r'KPAlign needs strides .* not \(16, 8,'),
+        (dict(strides=(8, 12, 24, 48, 96)), r'KPAlign needs strides .* not \(8, 12,'),
+    ],
+)
+def test_channels_and_strides_that_the_head_cannot_divide_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_head(**settings)
 
 
 def test_strides_and_ranges_must_match():

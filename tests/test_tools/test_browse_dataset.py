@@ -67,6 +67,23 @@ def test_command_draws_and_counts(synthetic_coco, tmp_path, capsys):
     assert len(people) == 3 and sum(map(int, people)) > 0
 
 
+def test_data_of_several_folders_moves(synthetic_coco, tmp_path, capsys):
+    cfg = Config.fromfile(CONFIG)
+    dataset = cfg.train_dataloader.dataset
+    members = [dict(dataset, data_root=root, pipeline=[]) for root in ('a', 'b')]
+    cfg.train_dataloader.dataset = dict(
+        type='CombinedDataset',
+        metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
+        datasets=members,
+        pipeline=dataset.pipeline,
+    )
+    cfg.dump(tmp_path / 'config.py')
+    roots = [f'--data-root={root}={synthetic_coco}' for root in ('a', 'b')]
+    out = ['--number', '1', '--out-dir', str(tmp_path / 'out')]
+    tool.main([str(tmp_path / 'config.py'), *roots, *out])
+    assert '1 of 12 pictures drawn' in capsys.readouterr().out
+
+
 def test_missing_data_is_named(tmp_path):
     with pytest.raises(SystemExit, match='no such annotation file'):
         tool.main([str(CONFIG), '--data-root', str(tmp_path), '--out-dir', str(tmp_path / 'out')])

@@ -138,6 +138,12 @@ def test_the_input_is_not_overwritten(species, tmp_path):
     assert species.read_bytes() == before
 
 
+def test_an_output_that_cannot_be_written_is_one_clear_line(species, tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(SystemExit, match=f'error: .*{tmp_path}/file'):
+        merge(species, tmp_path / 'file/merged.json')
+
+
 def test_unusable_input_is_one_clear_line(tmp_path):
     ann_file = tmp_path / 'a.json'
     for content, message in ((None, 'No such file'), ('{', 'is not a JSON file')):

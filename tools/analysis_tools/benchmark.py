@@ -31,6 +31,7 @@ from directpose.analysis import (
     write_picture,
 )
 from directpose.cli.arguments import Parser, whole_number
+from directpose.cli.device import check_device
 from directpose.cli.errors import UserError
 from directpose.cli.options import (
     add_batch_size,
@@ -177,8 +178,9 @@ def print_table(console: Console, title: str, rows: list[dict], ratio_to: str) -
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    inputs = torch.randn(args.batch_size, 3, *args.input_size, device=args.device)
     try:
+        check_device(args.device)
+        inputs = torch.randn(args.batch_size, 3, *args.input_size, device=args.device)
         if args.out:
             check_output(args.out, '--out')
         forward = time_forward(args, inputs)

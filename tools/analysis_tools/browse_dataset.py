@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.config import check_data, load_config, set_data_root
 from directpose.cli.errors import UserError
-from directpose.cli.options import add_cfg_options, make_folder, write_image
+from directpose.cli.options import add_cfg_options, add_data_root, make_folder, write_image
 from directpose.drawing import TINTS, draw_poses
 from directpose.models.targets import Locations, assign_persons, pad_people
 
@@ -46,7 +46,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=20,
         help='number of pictures to draw; default: %(default)s',
     )
-    parser.add_argument('--data-root', help="folder of the data that replaces the config's")
+    add_data_root(parser)
     parser.add_argument(
         '--seed',
         type=whole_number(0),

@@ -25,6 +25,7 @@ from directpose.analysis.kpalign_looks import Looks, locate_looks
 from directpose.cli.arguments import Parser, score, whole_number
 from directpose.cli.checkpoint import check_weights, load_checkpoint_file
 from directpose.cli.config import load_config
+from directpose.cli.device import check_device
 from directpose.cli.errors import UserError
 from directpose.cli.options import add_cfg_options, add_device, check_output, write_image
 
@@ -121,6 +122,7 @@ def draw_looks(image: np.ndarray, looks: Looks, groups: list[tuple[int, ...]]) -
 
 def run(args: argparse.Namespace) -> None:
     check_output(args.out, 'out', ('.png', '.jpg'))
+    check_device(args.device)
     cfg = load_config(args.config, args.cfg_options)
     checkpoint = load_checkpoint_file(args.checkpoint)
     image = cv2.imread(args.image)

@@ -60,8 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     add_cfg_options(parser)
     args = parser.parse_args(argv)
     try:
-        cfg = read_config(args.config)
-        cfg.merge_from_dict(args.cfg_options or {})
+        cfg = read_config(args.config, args.cfg_options)
         subject = Subject(cfg, args.variant, args.device)
     except UserError as error:
         sys.exit(f'error: {error}')

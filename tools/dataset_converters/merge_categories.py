@@ -16,6 +16,7 @@ from pathlib import Path
 import mmengine
 
 from directpose.cli.arguments import Parser
+from directpose.cli.errors import errors_as_messages
 from directpose.dataset_check import load_coco_json
 
 _SHARED = ('keypoints', 'skeleton')
@@ -87,7 +88,8 @@ def main(argv: list[str] | None = None) -> None:
     except ValueError as error:
         sys.exit(f'error: {args.ann}: {error}')
     atomic = dict(backend='atomic_local')
-    mmengine.dump(merged, str(args.out), file_format='json', backend_args=atomic)
+    with errors_as_messages():
+        mmengine.dump(merged, str(args.out), file_format='json', backend_args=atomic)
     print(
         f'{args.out}: {len(merged["annotations"])} annotations of {len(coco["categories"])} '
         f'categories, now {args.name}'

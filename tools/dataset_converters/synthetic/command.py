@@ -16,6 +16,8 @@ def add_dataset_options(parser: argparse.ArgumentParser, example: str, size: int
         example (str): A folder to write, for the help.
         size (int): Default of ``--size``.
     """
+    # Python has no sched_getaffinity on macOS and Windows.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     parser.add_argument('out', metavar='OUT', help=f'folder to write, for example {example}')
     parser.add_argument(
         '--train',
@@ -48,7 +50,7 @@ def add_dataset_options(parser: argparse.ArgumentParser, example: str, size: int
     parser.add_argument(
         '--workers',
         type=int,
-        default=len(os.sched_getaffinity(0)),
+        default=cores,
         metavar='W',
         help='processes that make pictures; the files are the same with any number (default: the '
         'cores that this process may use, %(default)s)',
