@@ -20,11 +20,12 @@ from mmpose.apis import MMPoseInferencer
 
 from directpose.apis import PRECISIONS, optimize_for_inference
 from directpose.cli.arguments import Parser, score, whole_number
-from directpose.cli.checkpoint import check_weights, load_checkpoint_file
+from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.device import check_device
 from directpose.cli.errors import UserError, errors_as_messages
 from directpose.cli.options import make_folder
+from directpose.engine.checkpoint_fit import check_weights
 from directpose.pictures import (
     MAX_PIXELS,
     PictureError,

@@ -77,7 +77,7 @@ def deform_conv_backward_input(
     *buffers,
     **settings,
 ) -> None:
-    """Its gradients with respect to the image and the offsets."""
+    """Gradients of :func:`deform_conv_forward` with respect to the image and the offsets."""
     grads = _gradients((image, weight, offset, None, None), grad_output, _v1_geometry(settings))
     grad_image.copy_(grads[0])
     grad_offset.copy_(grads[2])
@@ -91,7 +91,7 @@ def deform_conv_backward_parameters(
     *buffers,
     **settings,
 ) -> None:
-    """Its gradient with respect to the weight, added to what is there."""
+    """Gradient of :func:`deform_conv_forward` by the weight, added to what is there."""
     # The shape is the gradient's; the values do not enter the weight's own gradient.
     inputs = (image, torch.zeros_like(grad_weight), offset, None, None)
     grads = _gradients(inputs, grad_output, _v1_geometry(settings))
@@ -137,7 +137,7 @@ def modulated_deform_conv_backward(
     grad_output: Tensor,
     **settings,
 ) -> None:
-    """Its gradients."""
+    """Gradients of :func:`modulated_deform_conv_forward` with respect to all inputs."""
     bias = bias if settings['with_bias'] else None
     grads = _gradients((image, weight, offset, mask, bias), grad_output, _v2_geometry(settings))
     places = (grad_image, grad_weight, grad_offset, grad_mask, grad_bias)
@@ -174,7 +174,7 @@ def roi_align_backward(
     grad_image: Tensor,
     **settings,
 ) -> None:
-    """Its gradient with respect to the image, added to what is there."""
+    """Gradient of :func:`roi_align_forward` by the image, added to what is there."""
     with torch.enable_grad():
         # The mean is linear in the image, so its gradient is the same at any image.
         image = torch.zeros_like(grad_image).requires_grad_()
@@ -206,7 +206,7 @@ def sigmoid_focal_loss_forward(
 def sigmoid_focal_loss_backward(
     logits: Tensor, target: Tensor, weight: Tensor, grad_logits: Tensor, gamma: float, alpha: float
 ) -> None:
-    """Its gradient with respect to each logit."""
+    """Gradient of :func:`sigmoid_focal_loss_forward` with respect to each logit."""
     with torch.enable_grad():
         leaf = logits.detach().requires_grad_()
         loss = _sigmoid_focal_loss(leaf, target, weight, gamma, alpha).sum()

@@ -21,7 +21,7 @@ from mmengine.runner import Runner
 from directpose.apis import PRECISIONS, estimator_of, optimize_for_inference
 from directpose.cli import config, launch
 from directpose.cli.arguments import Parser
-from directpose.cli.checkpoint import check_weights, load_checkpoint_file, state_dict_of
+from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.display import choose_display
 from directpose.cli.errors import UserError, errors_as_messages
 from directpose.cli.options import (
@@ -32,6 +32,8 @@ from directpose.cli.options import (
     make_folder,
 )
 from directpose.datasets.flips import turn_flips_off
+from directpose.engine.checkpoint_fit import check_weights
+from directpose.engine.read_checkpoint import state_dict_of
 
 
 def parse_args() -> argparse.Namespace:

@@ -8,13 +8,10 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
 from directpose.engine.atomic_backend import AtomicLocalBackend
-from directpose.engine.checkpoint_fit import check_weights
 from directpose.engine.errors import CheckpointError
-from directpose.engine.read_checkpoint import read_all_checkpoints_safely, state_dict_of
+from directpose.engine.read_checkpoint import read_all_checkpoints_safely
 
 from .errors import UserError
-
-__all__ = ['check_weights', 'load_checkpoint_file', 'save_weights', 'state_dict_of']
 
 
 def load_checkpoint_file(path: str) -> dict:

@@ -206,7 +206,7 @@ def _check_evaluator(cfg: Config, split: str) -> None:
     It tells samples apart by the name in the metainfo of their data set's class.
     """
     evaluator = cfg.get(f'{split}_evaluator')
-    if not _tells_data_sets_apart(evaluator):
+    if not _is_multi_dataset_evaluator(evaluator):
         return
     loader = cfg[f'{split}_dataloader']
     names = [_name_of_class(dataset) for dataset in evaluator.get('datasets', ())]
@@ -230,7 +230,7 @@ def _check_evaluator(cfg: Config, split: str) -> None:
         )
 
 
-def _tells_data_sets_apart(evaluator: object) -> bool:
+def _is_multi_dataset_evaluator(evaluator: object) -> bool:
     """Whether this is the config of MMPose's ``MultiDatasetEvaluator``."""
     if not isinstance(evaluator, dict):
         return False
@@ -390,7 +390,7 @@ def dump_predictions(cfg: Config, path: str) -> None:
     if not path.endswith('.json'):
         raise UserError(f'--dump {path}: the predictions are JSON; end the name with .json')
     evaluator = cfg.test_evaluator
-    if _tells_data_sets_apart(evaluator):
+    if _is_multi_dataset_evaluator(evaluator):
         raise UserError(
             f'--dump {path}: MultiDatasetEvaluator gives each metric the predictions of one data '
             f'set; {_ONE_BY_ONE}'

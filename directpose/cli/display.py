@@ -71,7 +71,7 @@ class ProgressHook(Hook):
             TextColumn('{task.fields[note]}', markup=False),
             console=screen,
             disable=not screen.is_terminal,
-            # What is printed elsewhere is for the file.
+            # Texts that other code prints go to the log file, not above the bar.
             redirect_stdout=False,
             redirect_stderr=False,
         )

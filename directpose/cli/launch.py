@@ -48,8 +48,8 @@ def get_launched_rank(launcher: str) -> int:
 def set_launcher(cfg: Config, launcher: str) -> None:
     """Let the Runner work with the processes that a launcher has started.
 
-    On the CPU this joins them over gloo, because MMEngine's launcher selects a GPU without
-    looking, and turns SyncBN off, which torch has for GPUs only.
+    On the CPU this function joins the processes over gloo, because MMEngine's launcher selects a
+    GPU without looking. It also turns SyncBN off, which torch has for GPUs only.
 
     Args:
         cfg (Config): The config, changed in place.

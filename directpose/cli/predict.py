@@ -333,7 +333,11 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command line; the exit status is 0, or 1 if something could not be read."""
+    """Run the command line.
+
+    Returns:
+        int: The exit status: 0, 1 if something could not be read, or 130 after Ctrl-C.
+    """
     args = parse_args(argv)
     try:
         sources = find_sources(args.sources)

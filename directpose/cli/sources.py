@@ -80,7 +80,7 @@ def find_sources(arguments: list[str]) -> Sources:
 
 def _without_repeats(sources: list) -> list:
     """Keep each source once, also where a folder is named beside a file in it."""
-    kept = {}
+    kept: dict[str | int, str | int] = {}
     for source in sources:
         is_file = isinstance(source, str) and '://' not in source
         kept.setdefault(os.path.realpath(source) if is_file else source, source)

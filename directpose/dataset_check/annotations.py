@@ -1,8 +1,8 @@
 """COCO keypoint annotations, read for inspection.
 
 MMPose's ``CocoDataset`` trusts its file: it stops at the first oddity, or drops what it cannot
-use. Here every entry is kept as it was written, so that it can be said what is wrong with it.
-All coordinates are original pixels.
+use. Here every entry is kept as it was written, so that a message can say what is wrong with the
+entry. All coordinates are original pixels.
 """
 
 import json

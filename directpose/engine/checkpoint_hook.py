@@ -25,7 +25,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     Args:
         backend_args (dict): The storage. Defaults to ``dict(backend='atomic_local')``.
-        kwargs: See :class:`mmengine.hooks.CheckpointHook`.
+        *args, **kwargs: See :class:`mmengine.hooks.CheckpointHook`.
     """
 
     def __init__(self, *args, backend_args: dict | None = None, **kwargs) -> None:
@@ -36,8 +36,8 @@ class AtomicCheckpointHook(CheckpointHook):
     def before_train(self, runner) -> None:
         """Forget the best checkpoint of another folder, which is not this run's to delete.
 
-        A run that resumes from a checkpoint of another folder, or of a folder that has moved,
-        reads from it where the best checkpoint was.
+        A checkpoint says where the best checkpoint of its run was. If a run resumes from another
+        folder, or if its own folder has moved, that place is not in its work directory.
         """
         super().before_train(runner)
         if self.save_best is None:

@@ -207,7 +207,7 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
         return iter(self.dataloader)
 
     def _validate_if_due(self) -> None:
-        """Validate after every ``val_interval`` iterations and the last, each time once."""
+        """Validate once after every ``val_interval`` iterations, and once at the end."""
         hub = self.runner.message_hub
         if (
             self.runner.val_loop is None

@@ -37,7 +37,7 @@ class BoxBranch(BaseModule):
             feats (Sequence[Tensor]): For each level, features of shape (N, in_channels, H, W).
 
         Returns:
-            List[Tensor]: For each level, the distances to the left, top, right and bottom side,
+            list[Tensor]: For each level, the distances to the left, top, right and bottom side,
             of shape (N, 4, H, W), positive and in units of the level's stride. They have at least
             single precision.
         """

@@ -47,7 +47,7 @@ class DirectPoseBoxHead(DirectPoseHead):
                 (N, in_channels, H, W).
 
         Returns:
-            Tuple[List[Tensor], ...]: The three lists of :meth:`DirectPoseHead.forward` and a
+            tuple[list[Tensor], ...]: The three lists of :meth:`DirectPoseHead.forward` and a
             fourth one, which has for each level the distances to the left, top, right and bottom
             side of the box, of shape (N, 4, H, W), in units of the level's stride.
         """
@@ -70,7 +70,7 @@ class DirectPoseBoxHead(DirectPoseHead):
                 :meth:`forward`.
 
         Returns:
-            Dict[str, Tensor]: The losses of :meth:`DirectPoseHead.loss_by_feat` and
+            dict[str, Tensor]: The losses of :meth:`DirectPoseHead.loss_by_feat` and
             ``loss_box``, in which the weight of a location is its centerness target.
         """
         targets = self.get_targets(cls_scores, keypoint_preds, batch_gt_instances)
@@ -102,7 +102,7 @@ class DirectPoseBoxHead(DirectPoseHead):
                 :meth:`forward`.
 
         Returns:
-            List[InstanceData]: The poses of each image, see :meth:`DirectPoseHead.predict`.
+            list[InstanceData]: The poses of each image, see :meth:`DirectPoseHead.predict`.
         """
         outputs = (cls_scores, keypoint_preds, centernesses, box_preds)
         return self._decode(outputs, batch_img_metas, cfg)

@@ -162,7 +162,7 @@ class PoseDecoder:
             counts (Sequence[int]): The number of locations of each level.
 
         Returns:
-            Tuple[Tensor, Tensor]: Scores and indices, of shape (N, R). A row without a pose has
+            tuple[Tensor, Tensor]: Scores and indices, of shape (N, R). A row without a pose has
             the index 0.
         """
         best, indices, start = [], [], 0
@@ -199,7 +199,7 @@ def to_instances(poses: Poses) -> list[InstanceData]:
         poses (Poses): The poses of N images.
 
     Returns:
-        List[InstanceData]: The n poses of each image, as NumPy arrays: ``bboxes`` (n, 4),
+        list[InstanceData]: The n poses of each image, as NumPy arrays: ``bboxes`` (n, 4),
         ``bbox_scores`` (n, ), ``keypoints`` (n, K, 2) and ``keypoint_scores`` (n, K). If the head
         rates keypoints, there is ``keypoints_hidden`` (n, K) as well. If the head does not, the
         score of each keypoint is the score of its person.

@@ -50,7 +50,7 @@ class DirectPoseHead(BaseHead):
             level. Defaults to none.
         stacked_convs (int): Number of convolutions in each tower. Defaults to 4.
         strides (Sequence[int]): The stride of each level in input pixels.
-        regress_ranges (Sequence[Tuple[float, float]]): For each level, the least and the largest
+        regress_ranges (Sequence[tuple[float, float]]): For each level, the least and the largest
             distance from a location to the farthest side of its box, in input pixels.
         center_sample_radius (float): See :func:`~.targets.assign_persons`. Defaults to 1.5.
         keypoint_branch (dict): Config of the module that computes keypoints from the maps of the
@@ -176,7 +176,7 @@ class DirectPoseHead(BaseHead):
             feats (Sequence[Tensor]): For each level, finest first, (N, in_channels, H, W).
 
         Returns:
-            Tuple[List[Tensor], ...]: Three lists, each with one tensor for each level:
+            tuple[list[Tensor], ...]: Three lists, each with one tensor for each level:
 
             - classification logits (N, 1, H, W)
             - keypoints (N, 2K, H, W) as x1, y1, x2, y2, ..., relative to the location of the
@@ -209,7 +209,7 @@ class DirectPoseHead(BaseHead):
             train_cfg (dict, optional): Not used. The estimators of mmpose pass it.
 
         Returns:
-            Dict[str, Tensor]: ``loss_cls``, ``loss_centerness``, ``loss_keypoint`` and, with the
+            dict[str, Tensor]: ``loss_cls``, ``loss_centerness``, ``loss_keypoint`` and, with the
             auxiliary branch, ``loss_heatmap``.
 
         Raises:
@@ -243,7 +243,7 @@ class DirectPoseHead(BaseHead):
                 ``gt_instance_labels`` of :meth:`loss`.
 
         Returns:
-            Dict[str, Tensor]: The losses of :meth:`loss` without ``loss_heatmap``, as scalars.
+            dict[str, Tensor]: The losses of :meth:`loss` without ``loss_heatmap``, as scalars.
         """
         targets = self.get_targets(cls_scores, keypoint_preds, batch_gt_instances)
         return self.loss_by_targets(cls_scores, keypoint_preds, centernesses, targets)
@@ -280,7 +280,7 @@ class DirectPoseHead(BaseHead):
             targets (PositiveTargets): The targets of the locations that learn a person.
 
         Returns:
-            Dict[str, Tensor]: See :meth:`loss_by_feat`.
+            dict[str, Tensor]: See :meth:`loss_by_feat`.
         """
         num_positives = len(targets.image)
         cls_score = torch.cat([m.flatten(1) for m in cls_scores], dim=1).float()  # (N, L)
@@ -348,7 +348,7 @@ class DirectPoseHead(BaseHead):
                 :class:`~.decode.PoseDecoder`.
 
         Returns:
-            List[InstanceData]: The poses of each image, best first, as NumPy arrays in input
+            list[InstanceData]: The poses of each image, best first, as NumPy arrays in input
             pixels: ``bboxes`` (n, 4), ``bbox_scores`` (n, ), ``keypoints`` (n, K, 2) and
             ``keypoint_scores`` (n, K). The method does not score single keypoints: the score of
             a keypoint is the score of its person.
@@ -383,7 +383,7 @@ class DirectPoseHead(BaseHead):
             cfg (dict): The ``test_cfg`` of :meth:`predict`.
 
         Returns:
-            List[InstanceData]: The poses of each image, see :meth:`predict`.
+            list[InstanceData]: The poses of each image, see :meth:`predict`.
         """
         return self._decode((cls_scores, keypoint_preds, centernesses), batch_img_metas, cfg)
 

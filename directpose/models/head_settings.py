@@ -31,7 +31,7 @@ def check_regress_ranges(
 
     Args:
         strides (Sequence[int]): The strides of the levels, in input pixels.
-        regress_ranges (Sequence[Tuple[float, float]]): For each level the least and the largest
+        regress_ranges (Sequence[tuple[float, float]]): For each level the least and the largest
             distance, in input pixels.
 
     Raises:

@@ -20,7 +20,7 @@ def group_indices(
             ``mmpose.datasets.datasets.utils.parse_pose_metainfo`` returns it.
 
     Returns:
-        Tuple[List[List[int]], int]: The keypoint indices of each group, and the number of finest
+        tuple[list[list[int]], int]: The keypoint indices of each group, and the number of finest
         groups. The finest groups come before the others. The indices of a group have the order of
         its names.
 

@@ -167,7 +167,7 @@ class KPAlign(nn.Module):
                 has shape (N, G * channels, H, W), where G is the number of groups.
 
         Returns:
-            List[Tensor]: For each level, keypoints of shape (N, 2K, H, W). The channels are x1,
+            list[Tensor]: For each level, keypoints of shape (N, 2K, H, W). The channels are x1,
             y1, x2, y2, ..., relative to the location of the cell, in units of the level's stride.
         """
         num_sampled = 1 + max(max(sampling.sources) for sampling in self.samplings)
@@ -188,7 +188,7 @@ class KPAlign(nn.Module):
                 (N, G * channels, H, W).
 
         Returns:
-            List[Tensor]: The keypoints, see :meth:`forward`.
+            list[Tensor]: The keypoints, see :meth:`forward`.
         """
         cells, base = Cells.of(bases), flatten_levels(bases)
         parts = [
@@ -212,7 +212,7 @@ class KPAlign(nn.Module):
             cells (Cells): The P cells.
 
         Returns:
-            List[Tensor]: For each of ``self.samplings`` a tensor of shape (N, m, n, 2, P). The
+            list[Tensor]: For each of ``self.samplings`` a tensor of shape (N, m, n, 2, P). The
             sampling has m groups, and the largest of them has n keypoints.
         """
         weight, bias = self.join(predictors)
@@ -234,7 +234,7 @@ class KPAlign(nn.Module):
             cells (Cells): The P cells.
 
         Returns:
-            List[Tensor]: Points of shape (N, m, P, 2) for the m groups of a sampling, as x and y
+            list[Tensor]: Points of shape (N, m, P, 2) for the m groups of a sampling, as x and y
             in cells of the map that is sampled.
         """
         return [
@@ -253,7 +253,7 @@ class KPAlign(nn.Module):
             cells (Cells): The P cells.
 
         Returns:
-            List[Tensor]: For each level, a tensor of shape (N, 2K, H, W).
+            list[Tensor]: For each level, a tensor of shape (N, 2K, H, W).
         """
         joined = torch.cat([part.flatten(1, 2) for part in parts], dim=1)[:, self.order]
         levels = joined.split(cells.counts, dim=3)  # (N, K, 2, H * W) each
@@ -282,7 +282,7 @@ class KPAlign(nn.Module):
             predictors (nn.ModuleList): See :meth:`predict_at`.
 
         Returns:
-            Tuple[Tensor, Tensor]: The weight of shape (G * 2n, C, 1, 1) and the bias of shape
+            tuple[Tensor, Tensor]: The weight of shape (G * 2n, C, 1, 1) and the bias of shape
             (G, 2n), where n is the number of keypoints of the largest group. Smaller groups are
             padded with zeros.
         """

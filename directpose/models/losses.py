@@ -1,4 +1,4 @@
-"""The weights of the keypoint loss, and what its sum is divided by. The losses are mmdet's.
+"""The weights of the keypoint loss, and the divisor of its sum. The losses are mmdet's.
 
 As in the original, each process counts its own locations. Nothing is summed over GPUs.
 """
@@ -18,7 +18,7 @@ def keypoint_weights(visible: Tensor, centerness: Tensor) -> tuple[Tensor, Tenso
         centerness (Tensor): Centerness targets of shape (P, ).
 
     Returns:
-        Tuple[Tensor, Tensor]: The weights of the keypoints' coordinates, of shape (P, K, 1), and
+        tuple[Tensor, Tensor]: The weights of the keypoints' coordinates, of shape (P, K, 1), and
         the divisor of the weighted sum. The divisor is the sum of the locations' weights, but at
         least 1.
     """

@@ -45,7 +45,7 @@ class PoseTTAModel(BaseTTAModel):
                 ``pred_instances`` are the estimator's: NumPy arrays in original pixels.
 
         Returns:
-            List[PoseDataSample]: The first view of each image. Its ``pred_instances`` are the
+            list[PoseDataSample]: The first view of each image. Its ``pred_instances`` are the
             merged poses, best first.
 
         Raises:

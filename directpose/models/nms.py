@@ -18,7 +18,7 @@ def stable_topk(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
         k (int): Number of scores to take from each row.
 
     Returns:
-        Tuple[Tensor, Tensor]: The scores, largest first, and their indices in the row. Both have
+        tuple[Tensor, Tensor]: The scores, largest first, and their indices in the row. Both have
         shape (N, k).
     """
     if torch.onnx.is_in_onnx_export():
@@ -64,7 +64,7 @@ def nms(
         max_per_img (int): Number of rows of the result, at most R.
 
     Returns:
-        Tuple[Tensor, Tensor]: The scores of the boxes that are kept, best first, and the indices
+        tuple[Tensor, Tensor]: The scores of the boxes that are kept, best first, and the indices
         of these boxes. Both have shape (N, max_per_img). Rows after the last box have the score
         ``NO_POSE``.
     """

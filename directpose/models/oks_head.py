@@ -122,7 +122,7 @@ class DirectPoseOKSHead(DirectPoseHead):
             targets (PositiveTargets): The targets of the locations that learn a person.
 
         Returns:
-            Dict[str, Tensor]: The losses of :meth:`DirectPoseHead.loss_by_feat` and, if it is
+            dict[str, Tensor]: The losses of :meth:`DirectPoseHead.loss_by_feat` and, if it is
             set, ``loss_oks``. Like the L1 loss, it is a weighted mean over locations.
         """
         losses = super().loss_by_targets(cls_scores, keypoint_preds, centernesses, targets)

@@ -33,7 +33,7 @@ class PlainKeypointBranch(nn.Module):
                 has shape (N, G * channels, H, W), where G is the number of groups.
 
         Returns:
-            List[Tensor]: For each level, keypoints of shape (N, 2K, H, W). The channels are x1,
+            list[Tensor]: For each level, keypoints of shape (N, 2K, H, W). The channels are x1,
             y1, x2, y2, ..., relative to the location of the cell, in units of the level's stride.
         """
         return [self.conv(feat) for feat in feats]

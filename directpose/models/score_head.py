@@ -66,7 +66,7 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
                 (N, in_channels, H, W).
 
         Returns:
-            Tuple[List[Tensor], ...]: The three lists of :meth:`DirectPoseHead.forward` and a
+            tuple[list[Tensor], ...]: The three lists of :meth:`DirectPoseHead.forward` and a
             fourth one, which has for each level logits of shape (N, 2K, H, W). Each keypoint has
             two logits: the first is for its score, the second for being hidden.
         """
@@ -96,7 +96,7 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
             feats, batch_data_samples, train_cfg: See :meth:`DirectPoseHead.loss`.
 
         Returns:
-            Dict[str, Tensor]: ``loss_keypoint_score``, ``loss_hidden`` and, unless
+            dict[str, Tensor]: ``loss_keypoint_score``, ``loss_hidden`` and, unless
             ``scores_alone`` is set, the losses of :class:`DirectPoseOKSHead`.
         """
         losses = super().loss(feats, batch_data_samples, train_cfg)
@@ -121,7 +121,7 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
                 :meth:`forward`.
 
         Returns:
-            Dict[str, Tensor]: The losses of :meth:`DirectPoseHead.loss_by_feat`,
+            dict[str, Tensor]: The losses of :meth:`DirectPoseHead.loss_by_feat`,
             ``loss_keypoint_score`` and ``loss_hidden``.
 
         Raises:
@@ -185,7 +185,7 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
                 :meth:`forward`.
 
         Returns:
-            List[InstanceData]: The poses of each image, with the fields of
+            list[InstanceData]: The poses of each image, with the fields of
             :meth:`DirectPoseHead.predict`. Here ``keypoint_scores`` of shape (n, K) has a score
             for each keypoint. The field ``keypoints_hidden`` of shape (n, K) is added, the
             probability that a keypoint is hidden.

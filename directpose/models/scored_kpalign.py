@@ -38,7 +38,7 @@ class ScoredKPAlign(KPAlign):
             sampled (Sequence[Tensor]): See :meth:`KPAlign.sample_and_predict`.
 
         Returns:
-            Tuple[List[Tensor], List[Tensor]]: The keypoints, as :meth:`KPAlign.forward` returns
+            tuple[list[Tensor], list[Tensor]]: The keypoints, as :meth:`KPAlign.forward` returns
             them, and for each level logits of shape (N, 2K, H, W). Each keypoint has two logits:
             the first is for its score, the second for being hidden.
         """

@@ -80,9 +80,9 @@ def make_locations(
     The results are cached. Therefore all arguments must be hashable: tuples, not lists.
 
     Args:
-        sizes (Sequence[Tuple[int, int]]): Height and width of each level in cells.
+        sizes (Sequence[tuple[int, int]]): Height and width of each level in cells.
         strides (Sequence[int]): The stride of each level in input pixels.
-        regress_ranges (Sequence[Tuple[float, float]]): For each level, the least and the largest
+        regress_ranges (Sequence[tuple[float, float]]): For each level, the least and the largest
             distance from a location to the farthest side of the box that it learns, in input
             pixels.
         device (torch.device or str): The device of the tensors.
@@ -258,7 +258,7 @@ def heatmap_labels(
     Args:
         instances (Sequence[InstanceData]): The people of each image, see :func:`pad_people`.
         num_keypoints (int): Number of keypoints K.
-        size (Tuple[int, int]): Height and width of the map in cells.
+        size (tuple[int, int]): Height and width of the map in cells.
         stride (int): Stride of the map in input pixels.
 
     Returns:

@@ -9,7 +9,8 @@ from mmpose.apis import MMPoseInferencer
 from synthetic import write_dataset
 
 from directpose.apis import named_model
-from directpose.cli.checkpoint import check_weights, load_checkpoint_file
+from directpose.cli.checkpoint import load_checkpoint_file
+from directpose.engine.checkpoint_fit import check_weights
 from directpose.runtime import DirectPose
 from tests.steps import build_model
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from directpose.cli.checkpoint import check_weights
+from directpose.engine.checkpoint_fit import check_weights
 from directpose.engine.errors import CheckpointError
 
 from .toy import train

@@ -23,11 +23,12 @@ from PIL import Image, ImageDraw
 
 from directpose.analysis.kpalign_looks import Looks, locate_looks
 from directpose.cli.arguments import Parser, score, whole_number
-from directpose.cli.checkpoint import check_weights, load_checkpoint_file
+from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.device import check_device
 from directpose.cli.errors import UserError
 from directpose.cli.options import add_cfg_options, add_device, check_output, write_image
+from directpose.engine.checkpoint_fit import check_weights
 
 SMALLEST = 640
 """Pictures with a shorter long side are enlarged to about this many pixels."""
