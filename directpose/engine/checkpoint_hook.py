@@ -25,7 +25,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     Args:
         backend_args (dict): The storage. Defaults to ``dict(backend='atomic_local')``.
-        *args, **kwargs: See :class:`mmengine.hooks.CheckpointHook`.
+        **kwargs: The other arguments of :class:`mmengine.hooks.CheckpointHook`.
     """
 
     def __init__(self, *args, backend_args: dict | None = None, **kwargs) -> None:
