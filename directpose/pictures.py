@@ -19,6 +19,13 @@ ENDINGS = frozenset(
 )
 """Files of a folder count as pictures by these endings, in lower case."""
 
+_FORMATS = ('BMP', 'DIB', 'GIF', 'JPEG', 'JPEG2000', 'PNG', 'PPM', 'TIFF', 'WEBP')
+"""Pillow's names of the formats that are read.
+
+MPO, the format of some cameras, is read as JPEG. Other formats can hold a picture of any further
+format, without a limit of pixels, or a program that Pillow runs by Ghostscript.
+"""
+
 _ORIENTATION = 0x0112  # the EXIF tag
 _pillow_limit = threading.Lock()
 
@@ -179,7 +186,7 @@ def _pillow_open(path: str | PathLike):
     with _pillow_limit:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(path)
+            return Image.open(path, formats=_FORMATS)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 
@@ -197,8 +204,6 @@ def _open(path: str | PathLike, max_pixels: int) -> Iterator:
         raise PictureError(f'{path}: it is a pipe or a device, not a picture')
     try:
         with _pillow_open(path) as image:
-            if image.format == 'EPS':  # a program, which Pillow would have run by Ghostscript
-                raise UnidentifiedImageError
             width, height = image.size
             if width * height > max_pixels:
                 raise PictureError(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zlib
 from functools import partial
+from io import BytesIO
 
 import mmcv
 import numpy as np
@@ -130,6 +131,17 @@ def test_a_picture_over_the_limit_is_refused_before_it_is_decoded(tmp_path):
     assert Image.MAX_IMAGE_PIXELS is not None
 
 
+def in_iptc(content):
+    """A picture of IPTC, which Pillow takes for 100 x 100 pixels, with a file inside."""
+
+    def field(record, number, data):
+        return bytes([0x1C, record, number]) + struct.pack('>H', len(data)) + data
+
+    head = field(3, 60, b'\1\0') + field(3, 20, b'\0d') + field(3, 30, b'\0d')
+    parts = [field(8, 10, content[i : i + 120]) for i in range(0, len(content), 120)]
+    return head + field(3, 120, b'\5') + b''.join(parts) + field(9, 10, b'')
+
+
 def damaged(tmp_path):
     """Files that are not pictures, with what the error says of each."""
     whole = saved(tmp_path / 'whole.jpg', 'RGB').read_bytes()
@@ -137,9 +149,12 @@ def damaged(tmp_path):
     (tmp_path / 'empty.jpg').write_bytes(b'')
     (tmp_path / 'text.jpg').write_text('a picture')
     # Pillow would have Ghostscript run this program.
-    (tmp_path / 'program.jpg').write_text(
-        '%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n'
-    )
+    program = b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n'
+    (tmp_path / 'program.jpg').write_bytes(program)
+    (tmp_path / 'wrapped.jpg').write_bytes(in_iptc(program))
+    large = BytesIO()  # behind a small size that the wrapping file tells
+    Image.new('L', (9000, 9000)).save(large, 'PNG')
+    (tmp_path / 'large.jpg').write_bytes(in_iptc(large.getvalue()))
     (tmp_path / 'folder.jpg').mkdir()
     os.mkfifo(tmp_path / 'pipe.jpg')
     (tmp_path / 'loop.jpg').symlink_to('loop.jpg')
@@ -150,6 +165,8 @@ def damaged(tmp_path):
         'empty.jpg': 'is empty',
         'text.jpg': 'known format',
         'program.jpg': 'known format',
+        'wrapped.jpg': 'known format',
+        'large.jpg': 'known format',
         'folder.jpg': 'a folder',
         'pipe.jpg': 'a pipe',
         'loop.jpg': 'cannot be read',
@@ -191,8 +208,8 @@ def test_a_folder_lists_its_pictures_and_tells_the_rest(tmp_path):
     (tmp_path / 'UPPER.JPG').write_bytes(b'x')
     pictures, others = find_pictures(tmp_path)
     assert [path.removeprefix(f'{tmp_path}/') for path in pictures] == [
-        'UPPER.JPG', 'cut.jpg', 'dangling.jpg', 'empty.jpg', 'float.tiff', 'loop.jpg', 'pipe.jpg',
-        'program.jpg', 'text.jpg', 'whole.jpg',
+        'UPPER.JPG', 'cut.jpg', 'dangling.jpg', 'empty.jpg', 'float.tiff', 'large.jpg', 'loop.jpg',
+        'pipe.jpg', 'program.jpg', 'text.jpg', 'whole.jpg', 'wrapped.jpg',
     ]  # fmt: skip
     assert others == ['README', 'Thumbs.db', 'folder.jpg']
 

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import io
 import json
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -102,7 +103,9 @@ class Results:
                     raise ValueError(f'{name}: entry {number} is not an object with an `image_id`')
                 keypoints = entry.get('keypoints', [])
                 if not isinstance(keypoints, list) or not all(map(_is_number, keypoints)):
-                    raise ValueError(f'{name}: entry {number} has `keypoints` that are no numbers')
+                    raise ValueError(
+                        f'{name}: entry {number} has `keypoints` that are no finite numbers'
+                    )
                 if len(keypoints) != count:
                     raise ValueError(
                         f'{name}: entry {number} has {len(keypoints)} numbers in '
@@ -128,7 +131,9 @@ class Results:
             )
         for number, entry in enumerate(self.predictions):
             if not _is_number(entry.get('score')):
-                raise ValueError(f'{results_file}: entry {number} has no number as its `score`')
+                raise ValueError(
+                    f'{results_file}: entry {number} has no finite number as its `score`'
+                )
 
     def _evaluate(
         self,
@@ -212,7 +217,8 @@ class Results:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
 
 
 def _as_results(entries: object) -> object:

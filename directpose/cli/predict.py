@@ -316,7 +316,7 @@ def check_targets(args: argparse.Namespace, sources: Sources) -> None:
 
 
 @contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
+def sigterm_as_ctrl_c() -> Iterator[None]:
     """Finish the files after SIGTERM too, which service managers and containers send."""
 
     def stop(*_) -> NoReturn:
@@ -348,7 +348,7 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, ImportError, OSError) as error:
         sys.exit(f'error: {error}')
     try:
-        with _sigterm_as_ctrl_c():
+        with sigterm_as_ctrl_c():
             try:
                 predictor.predict_pictures(sources.pictures)
                 for video in sources.videos:

@@ -269,7 +269,10 @@ def main(argv: list[str] | None = None) -> int:
     """
     args = parse_args(argv)
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
-    with tempfile.TemporaryDirectory() as folder:
+    # Gradio would ask its own page through a proxy whether it is there.
+    for name in ('no_proxy', 'NO_PROXY'):
+        os.environ[name] = ','.join(filter(None, (os.environ.get(name), 'localhost', args.host)))
+    with predict.sigterm_as_ctrl_c(), tempfile.TemporaryDirectory() as folder:
         # What people send and get is gone when the server ends.
         os.environ['GRADIO_TEMP_DIR'] = folder
         try:

@@ -116,6 +116,10 @@ def verify_onnx(model: nn.Module, path: str | Path, picture: np.ndarray) -> Diff
 
     found = inference_bottomup(model, picture)[0].pred_instances
     expected = Poses(found.keypoints, found.bbox_scores, found.bboxes)
+    if 'keypoints_hidden' in found:
+        expected = expected.replace(
+            keypoint_scores=found.keypoint_scores, keypoints_hidden=found.keypoints_hidden
+        )
     # Three at once: the export traces two, and must not take this number for a constant.
     try:
         got = DirectPose(path).predict([picture] * 3)[-1]
@@ -241,7 +245,14 @@ def _compare_poses(
     scale = rows.abs().clamp(min=side)[:, None]
     difference = ((rows[:, None] - others) / scale).abs().amax(dim=2)  # (people, people found)
     scores = torch.from_numpy(expected.scores)[:, None] - torch.from_numpy(got.scores)
-    nearest = torch.maximum(difference, scores.abs()).min(dim=1)
+    difference = torch.maximum(difference, scores.abs())
+    if expected.keypoints_hidden is not None:
+        ratings, others = (
+            torch.from_numpy(np.concatenate([p.keypoint_scores, p.keypoints_hidden], axis=1))
+            for p in (expected, got)
+        )
+        difference = torch.maximum(difference, (ratings[:, None] - others).abs().amax(dim=2))
+    nearest = difference.min(dim=1)
     best = nearest.values.argsort()[: people - allowed]  # NaN is sorted last
     if len(nearest.indices[best].unique()) < len(best):
         return people, float('inf')

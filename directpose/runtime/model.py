@@ -1,6 +1,7 @@
 """Poses on pictures, from a file that ``tools/deployment/export_onnx.py`` wrote."""
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from numbers import Real
@@ -75,7 +76,7 @@ class DirectPose:
     ) -> None:
         if score_thr is not None and not (isinstance(score_thr, Real) and 0 <= score_thr <= 1):
             raise ValueError(f'score_thr must be a number from 0 to 1, but is {score_thr!r}')
-        self.path = find_model(model)
+        self.path = os.path.abspath(find_model(model))  # a copy may be opened in another folder
         self._session_arguments: dict[str, Any] = dict(
             providers=list(providers), threads=threads, options=dict(session_options or {})
         )
@@ -132,8 +133,12 @@ class DirectPose:
             list[Poses]: In the order of the pictures.
 
         Raises:
-            ValueError: If one of them is not a picture.
+            ValueError: If ``pictures`` is not a list, or if one of them is not a picture.
         """
+        if isinstance(pictures, (str, PathLike)) or getattr(pictures, 'ndim', 4) < 4:
+            raise ValueError(
+                'predict takes a list of pictures; for one picture, call the model: model(picture)'
+            )
         batch_size = check_count('batch_size', batch_size)
         images = [read(picture) for picture in pictures]
         groups = defaultdict(list)
@@ -205,7 +210,9 @@ class DirectPose:
 
     def _to_poses(self, image: np.ndarray, size: tuple[int, int], rows: dict[str, Any]) -> Poses:
         """Poses of a picture from the rows of its outputs, without the rows that hold no person."""
-        poses = Poses(**rows).select(rows['scores'] >= 0)
+        # A file in half precision may overflow: a pose that is not finite is none.
+        finite = np.isfinite(rows['keypoints']).all(axis=(1, 2))
+        poses = Poses(**rows).select((rows['scores'] >= 0) & finite)
         if self._settings['nms'] is not None:
             poses = poses.select(nms(poses.boxes, poses.scores, **self._settings['nms']))
         height, width = image.shape[:2]

@@ -190,7 +190,7 @@ class Poses(_Arrays):
             import supervision
         except ImportError as error:
             raise ImportError(
-                'to_supervision needs supervision: pip install supervision'
+                "to_supervision needs supervision: pip install 'supervision>=0.29'"
             ) from error
         if not len(self.scores):
             return supervision.KeyPoints.empty()

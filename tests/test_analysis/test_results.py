@@ -314,10 +314,11 @@ def broken(entry, **changes):
         (dict(keypoints=[1.0] * 42), 'has 42 numbers in `keypoints`.*17 keypoints'),
         (dict(image_id=99), 'is of the picture 99'),
         (dict(image_id=None), 'entry 0 is not an object with an `image_id`'),
-        (dict(keypoints=['1'] * 51), 'entry 0 has `keypoints` that are no numbers'),
-        (dict(keypoints='none'), 'entry 0 has `keypoints` that are no numbers'),
-        (dict(score=None), 'entry 0 has no number as its `score`'),
-        (dict(score='high'), 'entry 0 has no number as its `score`'),
+        (dict(keypoints=['1'] * 51), 'entry 0 has `keypoints` that are no finite numbers'),
+        (dict(keypoints='none'), 'entry 0 has `keypoints` that are no finite numbers'),
+        (dict(score=None), 'entry 0 has no finite number as its `score`'),
+        (dict(keypoints=[float('nan')] * 51), 'entry 0 has `keypoints` that are no finite numbers'),
+        (dict(score='high'), 'entry 0 has no finite number as its `score`'),
     ],
 )
 def test_predictions_that_do_not_fit_are_refused(write, changes, message):

@@ -4,10 +4,13 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -164,6 +167,43 @@ def test_the_page_has_no_public_address(monkeypatch, capsys):
     monkeypatch.setattr(web, 'build_page', lambda args: Page())
     assert web.main([]) == 0
     assert 'open http://127.0.0.1:7860/ in a browser' in capsys.readouterr().out
+
+
+def test_sigterm_leaves_no_files_of_people(monkeypatch):
+    class Page:
+        local_url = 'http://127.0.0.1:7860/'
+
+        def launch(self, **_):
+            self.folder = Path(os.environ['GRADIO_TEMP_DIR'])
+            (self.folder / 'photo.jpg').write_text('of somebody')
+
+        def block_thread(self):  # as Gradio's
+            with suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(10)
+
+    page = Page()
+    monkeypatch.setattr(web, 'build_page', lambda args: page)
+    assert web.main([]) == 0
+    assert not page.folder.exists()
+
+
+def test_the_page_asks_itself_past_a_proxy(monkeypatch):
+    class Page:
+        local_url = 'http://127.0.0.1:7860/'
+
+        def launch(self, **_):
+            assert urllib.request.proxy_bypass_environment('127.0.0.1')
+            assert urllib.request.proxy_bypass_environment('intranet.example')
+            assert not urllib.request.proxy_bypass_environment('example.org')
+
+        def block_thread(self):
+            pass
+
+    monkeypatch.setenv('http_proxy', 'http://127.0.0.1:1')
+    monkeypatch.setenv('no_proxy', 'intranet.example')
+    monkeypatch.setattr(web, 'build_page', lambda args: Page())
+    assert web.main([]) == 0
 
 
 @pytest.fixture(scope='module')

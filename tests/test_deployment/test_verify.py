@@ -116,6 +116,12 @@ def test_what_passes_for_rounding():
     assert _compare_poses(poses(*crowd), poses(*changed), 800, missing=0.1) == (10, 0)
     assert _compare_poses(poses(*crowd), poses(*crowd[:9]), 800, missing=0.1) == (10, 0)
     assert _compare_poses(poses(*crowd), poses(*crowd[:8]), 800, missing=0.1)[1] == np.inf
+    # where the model rates keypoints, the ratings are compared too
+    scored, hidden = np.full((1, 17), 0.7, np.float32), np.full((1, 17), 0.2, np.float32)
+    rated = poses((10, 0.5)).replace(keypoint_scores=scored, keypoints_hidden=hidden)
+    swapped = rated.replace(keypoint_scores=hidden, keypoints_hidden=scored)
+    assert difference(rated, rated) == 0
+    assert difference(rated, swapped) == pytest.approx(0.5)
     # but each of them must be there
     assert difference(poses(one, other), poses(one, one)) == np.inf
 

@@ -142,7 +142,7 @@ def test_supervision_takes_the_keypoints():
 
 def test_missing_supervision_is_named(monkeypatch):
     monkeypatch.setitem(__import__('sys').modules, 'supervision', None)
-    with pytest.raises(ImportError, match='pip install supervision'):
+    with pytest.raises(ImportError, match='pip install .supervision>=0.29'):
         two_people().to_supervision()
 
 

@@ -217,6 +217,27 @@ def test_a_model_goes_to_another_process(tmp_path):
     assert pickle.loads(pickle.dumps(run)).score_thr == 0.25
 
 
+def test_a_copy_is_opened_from_another_folder(tmp_path, monkeypatch):
+    tiny_file(tmp_path / 'tiny.onnx')
+    monkeypatch.chdir(tmp_path)
+    pickled = pickle.dumps(DirectPose('tiny.onnx'))
+    monkeypatch.chdir('/')
+    assert pickle.loads(pickled).keypoint_names == ['middle']
+
+
+@pytest.mark.parametrize('one', ['a.jpg', Path('a.jpg'), np.zeros((8, 9, 3), np.uint8)])
+def test_one_picture_is_not_taken_for_a_list(tmp_path, one):
+    with pytest.raises(ValueError, match='predict takes a list of pictures; .* model'):
+        DirectPose(tiny_file(tmp_path / 'tiny.onnx')).predict(one)
+
+
+def test_a_pose_that_is_not_finite_is_none(tmp_path):
+    run = DirectPose(tiny_file(tmp_path / 'tiny.onnx'))
+    keypoints = np.array([[[1, np.nan]], [[3, 4]], [[np.inf, 1]]], np.float32)
+    rows = dict(keypoints=keypoints, scores=np.full(3, 0.9, np.float32), boxes=np.zeros((3, 4)))
+    assert run._to_poses(np.zeros((8, 9, 3)), (9, 8), rows).keypoints.tolist() == [[[3, 4]]]
+
+
 def test_session_options_reach_onnx_runtime(tmp_path):
     file = tiny_file(tmp_path / 'tiny.onnx')
     run = DirectPose(file, threads=3, session_options=dict(inter_op_num_threads=2))
