@@ -332,6 +332,13 @@ def test_the_centerness_branch_learns_the_similarity():
     assert all(pred.grad is None for pred in maps[1])  # targets pass no gradient to the poses
 
 
+def test_a_training_that_diverges_has_a_loss_that_is_not_finite():
+    """So that it ends with the message for this, and not inside the assigner."""
+    head = make_head('DirectPoseOKSHead', assigner=SIM_OTA)
+    maps = [[level * float('nan') for level in levels] for levels in head(features())]
+    assert head.loss_by_feat(*maps, [TWO, NOBODY])['loss_cls'].isnan()
+
+
 class TestOksAssignment:
     def setup_method(self):
         self.locations = make_locations(((16, 24), (8, 12)), (8, 16), ((-1, 64), (64, 1e5)), 'cpu')

@@ -85,6 +85,11 @@ def test_a_threshold_for_keypoints_needs_their_scores():
         two_people().draw(image, kpt_thr=0.3)
 
 
+def test_a_size_of_numpy_can_be_written_as_json():
+    poses = two_people().replace(size=tuple(np.array([40, 30])))
+    assert json.loads(json.dumps(poses.to_dict())) == two_people().replace(size=(40, 30)).to_dict()
+
+
 def test_to_dict_can_be_written_as_json():
     found = json.loads(json.dumps(two_people(identities=np.array([7, 3])).to_dict()))
     assert (found['width'], found['height'], found['keypoint_names']) == (100, 80, NAMES)
