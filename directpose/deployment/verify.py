@@ -117,7 +117,7 @@ def verify_onnx(model: nn.Module, path: str | Path, picture: np.ndarray) -> Diff
     found = inference_bottomup(model, picture)[0].pred_instances
     expected = Poses(found.keypoints, found.bbox_scores, found.bboxes)
     if 'keypoints_hidden' in found:
-        expected = expected.replace(
+        expected = expected._replace(
             keypoint_scores=found.keypoint_scores, keypoints_hidden=found.keypoints_hidden
         )
     # Three at once: the export traces two, and must not take this number for a constant.
