@@ -214,7 +214,8 @@ def _open(path: str | PathLike, max_pixels: int) -> Iterator:
     except PictureError:
         raise
     except UnidentifiedImageError:
-        what = 'is not a picture of a known format' if os.path.getsize(path) else 'is empty'
+        known = f'is not a picture of a known format ({", ".join(_FORMATS)})'
+        what = known if os.path.getsize(path) else 'is empty'
         raise PictureError(f'{path}: the file {what}') from None
     except Exception as error:  # Pillow's many formats raise as many kinds
         text = getattr(error, 'strerror', None) or error

@@ -19,7 +19,7 @@ from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
 from directpose.apis import PRECISIONS, estimator_of, optimize_for_inference
-from directpose.cli import config, launch
+from directpose.cli import config, config_data, launch
 from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.display import choose_display
@@ -67,8 +67,8 @@ def build_config(args: argparse.Namespace) -> config.Config:
     """Read the config and change what the command line says."""
     cfg = config.load_config(args.config, args.cfg_options, args.work_dir)
     if args.data_root is not None:
-        config.set_data_root(cfg, args.data_root, ('test',))
-    config.check_data(cfg, ('test',))
+        config_data.set_data_root(cfg, args.data_root, ('test',))
+    config_data.check_data(cfg, ('test',))
     if args.tta:
         config.enable_tta(cfg)
     if args.show_dir is not None:

@@ -22,7 +22,7 @@ import sys
 
 from mmengine.runner import Runner
 
-from directpose.cli import config, launch
+from directpose.cli import config, config_data, launch
 from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.display import choose_display
@@ -85,8 +85,8 @@ def build_config(args: argparse.Namespace) -> config.Config:
     """Read the config and change what the command line says."""
     cfg = config.load_config(args.config, args.cfg_options, args.work_dir)
     if args.data_root is not None:
-        config.set_data_root(cfg, args.data_root)
-    config.check_data(cfg, ('train', 'val'))
+        config_data.set_data_root(cfg, args.data_root)
+    config_data.check_data(cfg, ('train', 'val'))
     if args.total_batch_size is not None:
         config.set_total_batch_size(
             cfg, args.total_batch_size, launch.get_launched_world_size(args.launcher)

@@ -94,12 +94,12 @@ class Results:
         count = 3 * len(self.sigmas)
         if not isinstance(self.predictions, list):
             raise ValueError(f"{results_file}: not a list of predictions, COCO's results format")
-        if not all(isinstance(i, dict) and 'id' in i for i in data['images']):
+        if not all(isinstance(image, dict) and _is_id(image.get('id')) for image in data['images']):
             raise ValueError(f'{ann_file}: each of its `images` must be an object with an `id`')
         images = {image['id'] for image in data['images']}
         for name, entries in ((results_file, self.predictions), (ann_file, data['annotations'])):
             for number, entry in enumerate(entries):
-                if not isinstance(entry, dict) or 'image_id' not in entry:
+                if not isinstance(entry, dict) or not _is_id(entry.get('image_id')):
                     raise ValueError(f'{name}: entry {number} is not an object with an `image_id`')
                 keypoints = entry.get('keypoints', [])
                 if not isinstance(keypoints, list) or not all(map(_is_number, keypoints)):
@@ -216,9 +216,12 @@ class Results:
         return [a for a in annotations if not a['iscrowd'] and a['num_keypoints']]
 
 
+def _is_id(value: object) -> bool:
+    return isinstance(value, (int, str))
+
+
 def _is_number(value: object) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 def _as_results(entries: object) -> object:

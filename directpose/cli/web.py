@@ -269,7 +269,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     args = parse_args(argv)
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
-    # Gradio would ask its own page through a proxy whether it is there.
+    # Gradio asks its own page whether the page is there, and must not do so through a proxy.
     for name in ('no_proxy', 'NO_PROXY'):
         os.environ[name] = ','.join(filter(None, (os.environ.get(name), 'localhost', args.host)))
     with predict.sigterm_as_ctrl_c(), tempfile.TemporaryDirectory() as folder:

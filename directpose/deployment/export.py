@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from directpose.datasets.transforms import ShortSideResize
-from directpose.models import DirectPoseHead
+from directpose.models import DirectPoseHead, EfficientNetLite0
 from directpose.models.decode import Poses
 from directpose.runtime.model import METADATA_KEY
 
@@ -52,9 +52,18 @@ def export_onnx(
             Nothing is lost if the checkpoint has half precision too. When the file is loaded, the
             weights become single precision again. Batch norm then stays a node of its own, which
             runtimes merge into its convolution. Defaults to False.
+
+    Raises:
+        ValueError: If the model has an :class:`~directpose.models.EfficientNetLite0`, and batches
+            are not padded to multiples of its stride 32.
     """
     wrapper = _PosesAndMaps(DeployModel(model, with_nms))
     divisor = model.data_preprocessor.pad_size_divisor
+    if divisor % 32 and any(isinstance(part, EfficientNetLite0) for part in model.modules()):
+        raise ValueError(
+            f'pad_size_divisor={divisor} of the data_preprocessor: in a file the padding of '
+            'EfficientNetLite0 is constant, and wrong for sizes that are no multiples of 32; set 32'
+        )
     # Two images and at least two cells on the coarsest level: what is 1 while tracing may be
     # taken for a constant.
     side = 2 * max(*model.head.strides, divisor)

@@ -226,6 +226,8 @@ def _compare_poses(
 ) -> tuple[int, float]:
     """The number of people and the largest difference; infinite where people are missing.
 
+    The difference is infinite too where only one of the two has ratings of keypoints.
+
     Each pose is compared with the nearest one: rounding may change the order of people whose
     scores are almost equal. Where an overlap is almost the threshold of NMS, rounding decides
     about a person; this is why a part ``missing`` of the people may differ.
@@ -233,6 +235,8 @@ def _compare_poses(
     people = len(expected.scores)
     allowed = int(missing * people)
     if abs(people - len(got.scores)) > allowed:
+        return people, float('inf')
+    if (expected.keypoints_hidden is None) != (got.keypoints_hidden is None):
         return people, float('inf')
     if people == 0:
         return 0, 0.0

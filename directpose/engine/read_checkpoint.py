@@ -60,13 +60,16 @@ def read_checkpoint(
             f'{told}: no such checkpoint; give the path of a .pth file, such as '
             'work_dirs/<config>/iter_<n>.pth'
         )
-    damaged = (
-        f'{told}: damaged, it cannot be read; take another checkpoint, or train on from the last '
-        'good one with --resume'
-        if address is None
-        else f'{told}: the copy {path} is damaged, perhaps because the connection broke off; '
-        'delete the copy, and start again to fetch the file anew'
-    )
+    if address is None:
+        damaged = (
+            f'{told}: damaged, it cannot be read; take another checkpoint, or train on from the '
+            'last good one with --resume'
+        )
+    else:
+        damaged = (
+            f'{told}: the copy {path} is damaged, perhaps because the connection broke off; delete '
+            'the copy, and start again to fetch the file anew'
+        )
     try:
         with open(path, 'rb') as file:
             is_archive = file.read(4) == b'PK\x03\x04'

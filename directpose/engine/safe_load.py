@@ -62,9 +62,9 @@ def is_intact(path: str) -> bool:
     """Tell whether a checkpoint file is whole.
 
     ``torch.save`` writes a zip archive, whose directory stands at the end and which holds a
-    checksum of every record. ``torch.load`` does not compare the checksums; this
-    function compares them. A file in the format that torch wrote before version 1.6 has no
-    checksums: such a file is whole if it loads.
+    checksum of every record. ``torch.load`` does not compare the checksums; this function
+    compares them. A file in the format that torch wrote before version 1.6 has no checksums: such
+    a file is whole if it loads.
 
     Args:
         path (str): A file written by ``torch.save``.

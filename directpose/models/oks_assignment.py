@@ -42,7 +42,8 @@ def assign_by_oks(
     priors = torch.cat([points, strides[:, None].expand(-1, 2)], dim=1)  # (L, 4)
     offsets = keypoint_pred.unflatten(1, (-1, 2)).permute(0, 3, 1, 2)  # (N, L, K, 2)
     keypoints = points[:, None] + offsets * strides[:, None, None]
-    # The assigner would end with an error of torch. The loss is NaN too, and has a clear message.
+    # With NaN the assigner would raise an error of torch's. Without it the loss, which is NaN too,
+    # ends the training with a message for people.
     probabilities = cls_score.sigmoid().nan_to_num()
     assigned = []
     for scores, poses, people in zip(probabilities, keypoints, instances):

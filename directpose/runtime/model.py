@@ -2,8 +2,9 @@
 
 import json
 import os
+import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from os import PathLike
 from typing import Any
@@ -135,7 +136,8 @@ class DirectPose:
         Raises:
             ValueError: If ``pictures`` is not a list, or if one of them is not a picture.
         """
-        if isinstance(pictures, (str, PathLike)) or getattr(pictures, 'ndim', 4) < 4:
+        one = isinstance(pictures, str) or getattr(pictures, 'ndim', 4) < 4
+        if one or not isinstance(pictures, Iterable):
             raise ValueError(
                 'predict takes a list of pictures; for one picture, call the model: model(picture)'
             )
@@ -210,9 +212,16 @@ class DirectPose:
 
     def _to_poses(self, image: np.ndarray, size: tuple[int, int], rows: dict[str, Any]) -> Poses:
         """Poses of a picture from the rows of its outputs, without the rows that hold no person."""
-        # A file in half precision may overflow: a pose that is not finite is none.
         finite = np.isfinite(rows['keypoints']).all(axis=(1, 2))
-        poses = Poses(**rows).select((rows['scores'] >= 0) & finite)
+        found = rows['scores'] >= 0
+        if not finite[found].all():  # half precision, for one, may overflow
+            warnings.warn(
+                f'{self.path}: poses whose coordinates are not finite (NaN or infinite) are left '
+                'out; export the model again, in single precision',
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        poses = Poses(**rows).select(found & finite)
         if self._settings['nms'] is not None:
             poses = poses.select(nms(poses.boxes, poses.scores, **self._settings['nms']))
         height, width = image.shape[:2]

@@ -59,7 +59,8 @@ class Poses(_Arrays):
         keypoints_hidden: np.ndarray | None = None,
     ) -> 'Poses':
         poses = super().__new__(cls, keypoints, scores, boxes)
-        poses.size = size and (int(size[0]), int(size[1]))  # numpy's are not for JSON
+        # JSON does not take numpy's integers.
+        poses.size = None if size is None else (int(size[0]), int(size[1]))
         poses.keypoint_names = keypoint_names
         poses.skeleton_links = skeleton_links
         poses.identities = identities

@@ -313,6 +313,7 @@ def broken(entry, **changes):
     [
         (dict(keypoints=[1.0] * 42), 'has 42 numbers in `keypoints`.*17 keypoints'),
         (dict(image_id=99), 'is of the picture 99'),
+        (dict(image_id=[1]), 'entry 0 is not an object with an `image_id`'),
         (dict(image_id=None), 'entry 0 is not an object with an `image_id`'),
         (dict(keypoints=['1'] * 51), 'entry 0 has `keypoints` that are no finite numbers'),
         (dict(keypoints='none'), 'entry 0 has `keypoints` that are no finite numbers'),

@@ -4,7 +4,7 @@ import pytest
 from mmengine.config import Config
 from mmpose.evaluation import MultiDatasetEvaluator
 
-from directpose.cli import config
+from directpose.cli import config, config_data
 from directpose.cli.errors import UserError
 
 
@@ -95,7 +95,7 @@ def test_auto_scale_lr_without_base(cfg):
 
 
 def test_data_root_of_all_datasets(cfg):
-    config.set_data_root(cfg, '/new')
+    config_data.set_data_root(cfg, '/new')
     datasets = cfg.train_dataloader.dataset.datasets
     assert datasets[0].data_root == datasets[1].dataset.data_root == '/new'
     assert cfg.test_dataloader.dataset.data_root == '/new'
@@ -111,30 +111,30 @@ def test_annotations_of_metrics_move_that_an_evaluator_holds(cfg):
         ],
         datasets=[dict(type='CocoDataset'), dict(type='CocoDataset')],
     )
-    config.set_data_root(cfg, '/new')
+    config_data.set_data_root(cfg, '/new')
     files = [metric.ann_file for metric in cfg.test_evaluator.metrics]
     assert files == ['/new/a/val.json', '/new/a/more.json']
 
 
 def test_annotations_of_a_metric_that_lie_elsewhere_stay(cfg):
     cfg.test_evaluator = [dict(type='CocoMetric', ann_file='data/coco_other/a/val.json')]
-    config.set_data_root(cfg, '/new')
+    config_data.set_data_root(cfg, '/new')
     assert cfg.test_evaluator[0].ann_file == 'data/coco_other/a/val.json'
 
 
 def test_a_folder_for_a_config_that_names_none_is_refused(cfg):
     del cfg.test_dataloader.dataset.data_root
     with pytest.raises(UserError, match='--data-root /new: no data set .* has a data_root'):
-        config.set_data_root(cfg, '/new', ('test',))
+        config_data.set_data_root(cfg, '/new', ('test',))
 
 
 def test_one_folder_for_data_of_several_is_refused(cfg):
     cfg.train_dataloader.dataset.datasets[0].data_root = 'data/crowdpose'
     with pytest.raises(UserError) as raised:
-        config.set_data_root(cfg, '/new')
+        config_data.set_data_root(cfg, '/new')
     told = str(raised.value)
     assert '--data-root data/coco=FOLDER' in told and '--data-root data/crowdpose=FOLDER' in told
-    config.set_data_root(cfg, ['data/crowdpose/=/a', 'data/coco=/b'])
+    config_data.set_data_root(cfg, ['data/crowdpose/=/a', 'data/coco=/b'])
     datasets = cfg.train_dataloader.dataset.datasets
     assert datasets[0].data_root == '/a'
     assert datasets[1].dataset.data_root == '/b'
@@ -144,7 +144,7 @@ def test_one_folder_for_data_of_several_is_refused(cfg):
 
 def test_one_of_several_folders_moves(cfg):
     cfg.train_dataloader.dataset.datasets[0].data_root = 'data/crowdpose'
-    config.set_data_root(cfg, ['data/crowdpose=/a'])
+    config_data.set_data_root(cfg, ['data/crowdpose=/a'])
     datasets = cfg.train_dataloader.dataset.datasets
     assert datasets[0].data_root == '/a'
     assert datasets[1].dataset.data_root == 'data/coco/'
@@ -153,7 +153,7 @@ def test_one_of_several_folders_moves(cfg):
 def test_data_root_of_the_test_alone(cfg):
     """Several folders of training data do not matter to a test."""
     cfg.train_dataloader.dataset.datasets[0].data_root = 'data/crowdpose'
-    config.set_data_root(cfg, '/new', ('test',))
+    config_data.set_data_root(cfg, '/new', ('test',))
     datasets = cfg.train_dataloader.dataset.datasets
     assert datasets[0].data_root == 'data/crowdpose'
     assert datasets[1].dataset.data_root == 'data/coco/'
@@ -161,12 +161,12 @@ def test_data_root_of_the_test_alone(cfg):
 
 
 def test_a_folder_whose_name_has_an_equals_sign(cfg):
-    config.set_data_root(cfg, '/runs/a=b')
+    config_data.set_data_root(cfg, '/runs/a=b')
     assert cfg.test_dataloader.dataset.data_root == '/runs/a=b'
 
 
 def test_check_data(cfg, tmp_path):
-    config.set_data_root(cfg, str(tmp_path))
+    config_data.set_data_root(cfg, str(tmp_path))
     (tmp_path / 'a').mkdir()
     (tmp_path / 'train').mkdir()
     missing = [
@@ -176,17 +176,17 @@ def test_check_data(cfg, tmp_path):
     ]
     for path, make in missing:
         with pytest.raises(UserError, match='--data-root') as raised:
-            config.check_data(cfg, ('train', 'val'))
+            config_data.check_data(cfg, ('train', 'val'))
         assert str(path) in str(raised.value)
         getattr(path, make)()
-    config.check_data(cfg, ('train', 'val'))
+    config_data.check_data(cfg, ('train', 'val'))
 
 
 def test_a_config_that_lacks_a_part_is_named(cfg):
     for name in ('train_dataloader', 'model'):
         cfg[name] = None
         with pytest.raises(UserError, match=f'the config has no {name}; name a config of'):
-            config.check_data(cfg, ('train', 'val'))
+            config_data.check_data(cfg, ('train', 'val'))
 
 
 def test_data_sets_that_an_evaluator_would_mix_up_are_refused(cfg):
@@ -200,20 +200,20 @@ def test_data_sets_that_an_evaluator_would_mix_up_are_refused(cfg):
     with pytest.raises(
         UserError, match=r"val_evaluator: .* same name in METAINFO, here \['coco'\]"
     ):
-        config.check_data(cfg, ('val',))
+        config_data.check_data(cfg, ('val',))
     cfg.val_evaluator.datasets = [own, other]
     with pytest.raises(UserError, match='PackPoseInputs in val_dataloader must have dataset_name'):
-        config.check_data(cfg, ('val',))
+        config_data.check_data(cfg, ('val',))
     pack['meta_keys'] = ('img_id', 'dataset_name')
     cfg.val_dataloader.dataset.pipeline = [pack]
-    config.check_data(cfg, ('val',))
+    config_data.check_data(cfg, ('val',))
     renamed = dict(own, ann_file='', metainfo=dict(from_file='configs/_base_/datasets/aic.py'))
     cfg.val_dataloader.dataset.datasets = [dict(own, ann_file=''), renamed]
     with pytest.raises(UserError, match=r"would leave out the data sets \['aic'\]"):
-        config.check_data(cfg, ('val',))
+        config_data.check_data(cfg, ('val',))
     cfg.val_evaluator.datasets = [own, dict(type='NoSuchDataset')]
     with pytest.raises(UserError, match="no data set of type='NoSuchDataset'"):
-        config.check_data(cfg, ('val',))
+        config_data.check_data(cfg, ('val',))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from mmengine.dataset import Compose
 from mmengine.hub import get_config
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from directpose.cli.config import set_data_root
+from directpose.cli.config_data import set_data_root
 from tests.steps import build_model, make_batch, train_a_step, without_downloads
 
 ROOT = Path(__file__).parents[2]

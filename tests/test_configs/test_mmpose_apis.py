@@ -11,7 +11,8 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.runner import Runner
 from mmpose.apis import MMPoseInferencer, inference_bottomup, init_model
 
-from directpose.cli.config import dump_predictions, load_config, set_data_root
+from directpose.cli.config import dump_predictions, load_config
+from directpose.cli.config_data import set_data_root
 
 ROOT = Path(__file__).parents[2]
 CONFIG = str(ROOT / 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py')

@@ -7,7 +7,7 @@ from mmengine import Config
 from mmengine.runner import Runner
 
 import directpose  # noqa: F401, registers what the config names
-from directpose.cli.config import check_data
+from directpose.cli.config_data import check_data
 from tests.coco_files import person, write_coco
 from tests.oracle import Oracle
 

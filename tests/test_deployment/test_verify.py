@@ -122,6 +122,7 @@ def test_what_passes_for_rounding():
     swapped = rated.replace(keypoint_scores=hidden, keypoints_hidden=scored)
     assert difference(rated, rated) == 0
     assert difference(rated, swapped) == pytest.approx(0.5)
+    assert difference(rated, poses((10, 0.5))) == np.inf
     # but each of them must be there
     assert difference(poses(one, other), poses(one, one)) == np.inf
 

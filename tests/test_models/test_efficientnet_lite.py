@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 import torch
 from mmcv.cnn.bricks import Conv2dAdaptivePadding
+from mmengine.config import Config
 from mmpose.registry import MODELS
 
 import directpose  # noqa: F401, registers the backbone
+from directpose.datasets.transforms import ShortSideResize
+from directpose.deployment import export_onnx
 from directpose.models import EfficientNetLite0
 from directpose.models.efficientnet_lite import SameConv2d
 from tests.conftest import ROOT
+from tests.steps import build_model
 
 PRETRAINED = dict(type='Pretrained', checkpoint='directpose://efficientnet-lite0_imagenet')
 
@@ -129,6 +133,15 @@ def test_an_exported_graph_pads_right_at_other_sizes(model, exported) -> None:
         expected = model(images)
     for got, wanted in zip(session.run(None, dict(images=images.numpy())), expected):
         np.testing.assert_allclose(got, wanted.numpy(), atol=1e-4)
+
+
+def test_sizes_that_the_file_would_pad_wrongly_are_refused(tmp_path) -> None:
+    cfg = Config.fromfile('configs/ablation/base.py')
+    cfg.model.data_preprocessor.pad_size_divisor = 16
+    model = build_model(cfg).eval()
+    with pytest.raises(ValueError, match='pad_size_divisor=16 .* no multiples of 32; set 32'):
+        export_onnx(model, tmp_path / 'model.onnx', ShortSideResize(64, 100))
+    assert not list(tmp_path.iterdir())
 
 
 def test_onnx_runtime_makes_the_padding_a_part_of_the_convolutions(exported, tmp_path) -> None:

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import venv
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -225,17 +226,25 @@ def test_a_copy_is_opened_from_another_folder(tmp_path, monkeypatch):
     assert pickle.loads(pickled).keypoint_names == ['middle']
 
 
-@pytest.mark.parametrize('one', ['a.jpg', Path('a.jpg'), np.zeros((8, 9, 3), np.uint8)])
+PIXELS = np.zeros((8, 9, 3), np.uint8)
+
+
+@pytest.mark.parametrize('one', ['a.jpg', Path('a.jpg'), PIXELS, Image.fromarray(PIXELS)])
 def test_one_picture_is_not_taken_for_a_list(tmp_path, one):
     with pytest.raises(ValueError, match='predict takes a list of pictures; .* model'):
         DirectPose(tiny_file(tmp_path / 'tiny.onnx')).predict(one)
 
 
-def test_a_pose_that_is_not_finite_is_none(tmp_path):
+def test_a_pose_that_is_not_finite_is_left_out_with_a_warning(tmp_path):
     run = DirectPose(tiny_file(tmp_path / 'tiny.onnx'))
     keypoints = np.array([[[1, np.nan]], [[3, 4]], [[np.inf, 1]]], np.float32)
     rows = dict(keypoints=keypoints, scores=np.full(3, 0.9, np.float32), boxes=np.zeros((3, 4)))
-    assert run._to_poses(np.zeros((8, 9, 3)), (9, 8), rows).keypoints.tolist() == [[[3, 4]]]
+    with pytest.warns(RuntimeWarning, match='tiny.onnx: poses .* not finite .* are left out'):
+        poses = run._to_poses(PIXELS, (9, 8), rows)
+    assert poses.keypoints.tolist() == [[[3, 4]]]
+    rows['scores'] = np.array([-1, 0.9, -1], np.float32)  # rows that hold no pose may be anything
+    with warnings.catch_warnings(action='error'):
+        run._to_poses(PIXELS, (9, 8), rows)
 
 
 def test_session_options_reach_onnx_runtime(tmp_path):

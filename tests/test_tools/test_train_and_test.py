@@ -15,7 +15,7 @@ from mmpose.registry import MODELS
 
 from directpose.analysis import Subject, read_config
 from directpose.models import PoseTTAModel
-from tests.load_tool import run_tool
+from tests.load_tool import load_tool, run_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 (TINY,) = (ROOT / 'configs/directpose').glob('*tiny*_synthetic.py')
@@ -255,6 +255,19 @@ def test_local_rank(run, tool, spelling):
     with pytest.raises(SystemExit, match='error: gone.py'):
         run(tool[0], 'gone.py', *tool[1:], f'{spelling}=1')
     assert os.environ['LOCAL_RANK'] == '1'
+
+
+def test_a_config_needs_no_env_cfg(synthetic_coco, tmp_path):
+    tool = load_tool('tools/test.py')
+    config = tmp_path / 'config.py'
+    cfg = Config.fromfile(TINY)
+    cfg.pop('env_cfg')
+    cfg.dump(config)
+    args = [str(config), 'model.pth', '--data-root', str(synthetic_coco)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('sys.argv', ['test.py', *args])
+        cfg = tool.build_config(tool.parse_args())
+    assert cfg.env_cfg == dict(cudnn_benchmark=False)
 
 
 def test_amp_needs_a_gpu(run, options):

@@ -26,7 +26,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from directpose.cli.arguments import Parser, whole_number
-from directpose.cli.config import check_data, load_config, set_data_root
+from directpose.cli.config import load_config
+from directpose.cli.config_data import check_data, set_data_root
 from directpose.cli.errors import UserError
 from directpose.cli.options import add_cfg_options, add_data_root, make_folder, write_image
 from directpose.drawing import TINTS, draw_poses

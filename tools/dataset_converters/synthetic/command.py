@@ -16,8 +16,9 @@ def add_dataset_options(parser: argparse.ArgumentParser, example: str, size: int
         example (str): A folder to write, for the help.
         size (int): Default of ``--size``.
     """
-    # Python has no sched_getaffinity on macOS and Windows.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    cores = os.cpu_count() or 1
+    if hasattr(os, 'sched_getaffinity'):  # not on macOS and Windows
+        cores = len(os.sched_getaffinity(0))
     parser.add_argument('out', metavar='OUT', help=f'folder to write, for example {example}')
     parser.add_argument(
         '--train',

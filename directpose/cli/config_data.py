@@ -1,0 +1,173 @@
+"""The data that a config names: moved to other folders, and checked before a Runner is built."""
+
+import os.path as osp
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.registry import DATASETS
+
+from .errors import UserError
+
+ONE_BY_ONE = 'evaluate each data set in a run of its own: tools/test.py --cfg-options ...'
+"""The remedy for what MMPose's ``MultiDatasetEvaluator`` cannot do."""
+
+
+def _datasets(node) -> Iterator[ConfigDict]:
+    """Walk over the datasets in a data loader's config, also those that others wrap."""
+    if isinstance(node, dict):
+        if 'data_root' in node or 'ann_file' in node:
+            yield node
+        for value in node.values():
+            yield from _datasets(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from _datasets(value)
+
+
+def set_data_root(
+    cfg: Config, data_root: str | list[str], splits: tuple[str, ...] = ('train', 'val', 'test')
+) -> None:
+    """Move datasets, and the annotation files of their metrics, to other folders.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        data_root (str | list[str]): The folder that has what the config expects under its
+            ``data_root``; or, where the datasets have several, an 'OLD=NEW' for each that moves.
+        splits (tuple[str, ...]): Which of train, val and test to move; a test does not need the
+            data of the training.
+
+    Raises:
+        UserError: If the config has no ``data_root``; if one folder is given for several; or if
+            'OLD' is not one of them.
+    """
+    datasets = {split: list(_datasets(cfg.get(f'{split}_dataloader'))) for split in splits}
+    roots = {
+        osp.normpath(dataset.data_root)
+        for members in datasets.values()
+        for dataset in members
+        if dataset.get('data_root')
+    }
+    if not roots:
+        raise UserError(f'--data-root {data_root}: no data set of the config has a data_root')
+    moves = _read_moves([data_root] if isinstance(data_root, str) else data_root, roots)
+    for split, members in datasets.items():
+        for dataset in members:
+            if dataset.get('data_root'):
+                old = osp.normpath(dataset.data_root)
+                dataset.data_root = moves.get(old, dataset.data_root)
+        # A metric with an annotation file is found as a data set is, in whatever holds it.
+        for metric in _datasets(cfg.get(f'{split}_evaluator')):
+            ann_file = metric.get('ann_file')
+            for old, new in moves.items():
+                if ann_file and osp.abspath(ann_file).startswith(osp.abspath(old) + osp.sep):
+                    metric.ann_file = osp.join(new, osp.relpath(ann_file, old))
+                    break
+
+
+def _read_moves(given: list[str], roots: set[str]) -> dict[str, str]:
+    """Read what --data-root says: from which of the config's folders to which."""
+    moves = {}
+    for one in given:
+        old, equals, new = one.partition('=')
+        if equals and osp.normpath(old) in roots:
+            moves[osp.normpath(old)] = new
+        elif len(given) == 1 and len(roots) <= 1:
+            moves = dict.fromkeys(roots, one)
+        else:
+            options = ' '.join(f'--data-root {root}=FOLDER' for root in sorted(roots))
+            raise UserError(
+                f'--data-root {one}: the config has its data in {len(roots)} folders; give an '
+                f'option for each: {options}'
+            )
+    return moves
+
+
+def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
+    """Check that the annotation files and image folders of a config are there.
+
+    Args:
+        cfg (Config): The config.
+        splits (tuple[str, ...]): Which of train, val and test to check.
+
+    Raises:
+        UserError: If a file or folder is missing, if the config has no data at all, or if MMPose's
+            ``MultiDatasetEvaluator`` could not tell the data sets apart.
+    """
+    for name in ('model', f'{splits[0]}_dataloader'):
+        if cfg.get(name) is None:
+            raise UserError(
+                f'{cfg.filename}: the config has no {name}; name a config of '
+                'configs/directpose/, or one with such a config as its _base_'
+            )
+    for split in splits:
+        _check_evaluator(cfg, split)
+        for dataset in _datasets(cfg.get(f'{split}_dataloader')):
+            root = dataset.get('data_root') or ''
+            wanted: list[tuple[str, Any, Callable[[str], bool]]]
+            wanted = [('annotation file', dataset.get('ann_file'), osp.isfile)]
+            wanted += [
+                ('image folder', prefix, osp.isdir)
+                for prefix in (dataset.get('data_prefix') or {}).values()
+            ]
+            for what, path, exists in wanted:
+                path = path and osp.join(root, path)
+                if path and '://' not in path and not exists(path):
+                    raise UserError(
+                        f'{path}: no such {what}, which {split}_dataloader of the '
+                        'config names; give the folder of the data with --data-root'
+                    )
+
+
+def _check_evaluator(cfg: Config, split: str) -> None:
+    """Refuse a ``MultiDatasetEvaluator`` that would score one data set by another's metric.
+
+    It tells samples apart by the name in the metainfo of their data set's class.
+    """
+    evaluator = cfg.get(f'{split}_evaluator')
+    if not is_multi_dataset_evaluator(evaluator):
+        return
+    loader = cfg[f'{split}_dataloader']
+    names = [_name_of_class(dataset) for dataset in evaluator.get('datasets', ())]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(
+            f'{split}_evaluator: MultiDatasetEvaluator cannot tell data sets apart whose classes '
+            f'have the same name in METAINFO, here {twice}; {ONE_BY_ONE}'
+        )
+    unknown = sorted({_name_of(dataset) for dataset in _datasets(loader)} - set(names))
+    if unknown:
+        raise UserError(
+            f'{split}_evaluator: MultiDatasetEvaluator would leave out the data sets {unknown} of '
+            f'{split}_dataloader, because it only knows {names}; {ONE_BY_ONE}'
+        )
+    if "'dataset_name'" not in repr(loader):
+        raise UserError(
+            f'{split}_evaluator: MultiDatasetEvaluator needs the name of each data set, so '
+            f'meta_keys of PackPoseInputs in {split}_dataloader must have dataset_name; or '
+            f'{ONE_BY_ONE}'
+        )
+
+
+def is_multi_dataset_evaluator(evaluator: object) -> bool:
+    """Whether this is the config of MMPose's ``MultiDatasetEvaluator``."""
+    if not isinstance(evaluator, dict):
+        return False
+    kind = evaluator.get('type')
+    return str(getattr(kind, '__name__', kind)).split('.')[-1] == 'MultiDatasetEvaluator'
+
+
+def _name_of_class(dataset: ConfigDict) -> str:
+    """The name in the metainfo of a data set's class."""
+    kind = DATASETS.get(dataset.get('type'))
+    if kind is None:
+        raise UserError(f"there is no data set of type='{dataset.get('type')}': correct the name")
+    return parse_pose_metainfo(kind.METAINFO)['dataset_name']
+
+
+def _name_of(dataset: ConfigDict) -> str:
+    """The name that the samples of a data set have."""
+    if dataset.get('metainfo'):
+        return parse_pose_metainfo(dataset['metainfo'])['dataset_name']
+    return _name_of_class(dataset)
