@@ -23,9 +23,10 @@ from directpose.cli.arguments import Parser, score, whole_number
 from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.device import check_device
-from directpose.cli.errors import UserError, errors_as_messages
+from directpose.cli.errors import errors_as_messages
 from directpose.cli.options import make_folder
 from directpose.engine.checkpoint_fit import check_weights
+from directpose.errors import UserError
 from directpose.pictures import (
     MAX_PIXELS,
     PictureError,
@@ -72,15 +73,14 @@ def main() -> None:
     args = parser.parse_args()
     with errors_as_messages(args.config):
         check_device(args.device)
-        for path in (args.inputs, args.config):
-            if not Path(path).exists():
-                raise UserError(f'{path}: does not exist')
-        load_config(args.config)  # refuses what is no Python
+        if not Path(args.inputs).exists():
+            raise UserError(f'{args.inputs}: does not exist')
+        config = load_config(args.config).filename
         pictures = list_pictures(args.inputs)
         for name in ('visualizations', 'predictions'):
             make_folder(Path(args.out_dir, name), f'--out-dir {args.out_dir}')
         checkpoint = load_checkpoint_file(args.checkpoint)
-        inferencer = MMPoseInferencer(args.config, args.checkpoint, device=args.device)
+        inferencer = MMPoseInferencer(config, args.checkpoint, device=args.device)
         model = inferencer.inferencer.model
         check_weights(model, checkpoint, args.checkpoint)
     if args.optimize:

@@ -6,8 +6,38 @@ import numpy as np
 from mmengine.logging import print_log
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
+from .errors import UserError
+
 # The mean of the sigmas of COCO's 17 keypoints.
 DEFAULT_SIGMA = 0.067
+
+
+def read_metainfo(metainfo: dict) -> dict:
+    """Parse metainfo with MMPose, and say what is wrong with a file that is no metainfo.
+
+    Args:
+        metainfo (dict): ``dict(from_file=...)`` or the fields themselves.
+
+    Returns:
+        dict: What ``parse_pose_metainfo`` of MMPose returns.
+
+    Raises:
+        UserError: If there is no such file, or if it holds no metainfo.
+    """
+    name = metainfo.get('from_file', 'the metainfo')
+    try:
+        return parse_pose_metainfo(metainfo)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{name}: there is no such file, and it is none of MMPose's metainfo files"
+        ) from error
+    except Exception as error:  # the file is Python code: it may raise anything
+        raise UserError(
+            f'{name} is not a metainfo file of MMPose ({type(error).__name__}: '
+            f'{error}). It must set `dataset_info` to a dict of dataset_name, keypoint_info, '
+            'skeleton_info, joint_weights and sigmas, in which each `swap` and `link` names '
+            'keypoints of keypoint_info.'
+        ) from error
 
 
 def parse_metainfo(metainfo: dict) -> dict:
@@ -24,9 +54,10 @@ def parse_metainfo(metainfo: dict) -> dict:
         dict: What ``parse_pose_metainfo`` of MMPose returns, with a sigma for each keypoint.
 
     Raises:
-        ValueError: If the number of sigmas is neither 0 nor that of keypoints.
+        UserError: If there is no metainfo, or if the number of sigmas is neither 0 nor that of
+            keypoints.
     """
-    parsed = parse_pose_metainfo(metainfo)
+    parsed = read_metainfo(metainfo)
     name, num_keypoints = parsed['dataset_name'], parsed['num_keypoints']
     num_sigmas = len(parsed['sigmas'])
     if num_sigmas == 0:
@@ -39,7 +70,7 @@ def parse_metainfo(metainfo: dict) -> dict:
         )
         parsed['sigmas'] = np.full(num_keypoints, DEFAULT_SIGMA, dtype=np.float32)
     elif num_sigmas != num_keypoints:
-        raise ValueError(
+        raise UserError(
             f"The metainfo '{name}' has {num_sigmas} sigmas, but {num_keypoints} keypoints: give "
             f'`sigmas` one entry for each, or an empty list, which takes {DEFAULT_SIGMA} for all.'
         )

@@ -11,6 +11,8 @@ from os import PathLike
 
 import numpy as np
 
+from .errors import UserError
+
 MAX_PIXELS = 250_000_000
 """A picture of more pixels is refused before it is decoded. 250 million take 0.75 GB as RGB."""
 
@@ -30,7 +32,7 @@ _ORIENTATION = 0x0112  # the EXIF tag
 _pillow_limit = threading.Lock()
 
 
-class PictureError(ValueError):
+class PictureError(UserError):
     """A file that cannot be used as a picture. The message names the file and the reason."""
 
 

@@ -13,7 +13,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from directpose.analysis import Subject, read_config, write_picture
+from directpose.analysis import Subject, write_picture
+from directpose.cli.config import read_config
 from directpose.pictures import read_picture, read_size
 from directpose.runtime import DirectPose
 from tests.load_tool import run_tool

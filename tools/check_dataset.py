@@ -10,7 +10,7 @@ from rich.progress import track
 from rich.table import Table
 
 from directpose.cli.arguments import Parser, whole_number
-from directpose.cli.errors import UserError
+from directpose.cli.errors import errors_as_messages
 from directpose.cli.options import check_output
 from directpose.dataset_check import (
     COCO_METAINFO,
@@ -111,14 +111,10 @@ def print_summary(console: Console, ann_file: str, summary: dict) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    try:
+    with errors_as_messages():
         if args.json:
             check_output(args.json, '--json')
         data = load_annotations(args.ann, args.images, args.metainfo)
-    except FileNotFoundError as error:
-        sys.exit(f'error: {error.filename or error}: there is no such file')
-    except (OSError, UserError, ValueError) as error:
-        sys.exit(f'error: {error}')
     progress = partial(
         track,
         description='Reading images',

@@ -23,7 +23,7 @@ from directpose.cli import config, config_data, launch
 from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.display import choose_display
-from directpose.cli.errors import UserError, errors_as_messages
+from directpose.cli.errors import errors_as_messages
 from directpose.cli.options import (
     add_cfg_options,
     add_data_root,
@@ -34,6 +34,7 @@ from directpose.cli.options import (
 from directpose.datasets.flips import turn_flips_off
 from directpose.engine.checkpoint_fit import check_weights
 from directpose.engine.read_checkpoint import state_dict_of
+from directpose.errors import UserError
 
 
 def parse_args() -> argparse.Namespace:

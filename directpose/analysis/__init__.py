@@ -7,7 +7,7 @@ from .convolutions import record_convolutions
 from .loading import loading_stages, write_picture
 from .people import labelled_person
 from .pictures import make_picture
-from .subjects import VARIANTS, Subject, crowded_maps, read_config
+from .subjects import VARIANTS, Subject, crowded_maps
 from .timing import Timing, time_in_turn
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     'labelled_person',
     'loading_stages',
     'make_picture',
-    'read_config',
     'record_convolutions',
     'time_in_turn',
     'write_picture',

@@ -64,10 +64,10 @@ def classify(
         [KINDS.index(kind) for kind in ('miss', 'inversion', 'swap', 'jitter')],
         KINDS.index('good'),
     )
-    mended = np.select(
+    corrected = np.select(
         [kinds == KINDS.index('miss'), kinds == KINDS.index('jitter')], [NEAR, GOOD], best
     )
-    return np.where(labelled[person], kinds, -1), mended
+    return np.where(labelled[person], kinds, -1), corrected
 
 
 class KeypointErrors:
@@ -88,7 +88,7 @@ class KeypointErrors:
         """(n, K): indices into :data:`KINDS`, or -1 where there is nothing to compare."""
         self.similarities = np.full(shape, np.nan)
         """(n, K): the similarity to the keypoint of the matched person, or NaN."""
-        self.mended = self.predicted[..., :2].copy()
+        self.corrected = self.predicted[..., :2].copy()
         """(n, K, 2): the keypoints with their errors corrected, in original pixels."""
         for index, identity in results.match(MIN_OKS).person_of.items():
             self._compare(index, identity)
@@ -103,7 +103,7 @@ class KeypointErrors:
         areas = np.array([a['area'] for a in people], dtype=np.float64)
         predicted = self.predicted[index, :, :2]
         keypoints, labelled = annotated[..., :2], annotated[..., 2] > 0
-        self.kinds[index], mended = classify(
+        self.kinds[index], corrected = classify(
             predicted, person, keypoints, labelled, areas, results.sigmas, results.flip_indices
         )
         compared = labelled[person]
@@ -111,11 +111,11 @@ class KeypointErrors:
         self.similarities[index, compared] = near[compared]
 
         # The point to the right of the annotated keypoint that has the corrected similarity.
-        mended = np.clip(mended, np.spacing(1), 1)
-        distance = np.sqrt(-2 * np.log(mended) * areas[person]) * 2 * results.sigmas
+        corrected = np.clip(corrected, np.spacing(1), 1)
+        distance = np.sqrt(-2 * np.log(corrected) * areas[person]) * 2 * results.sigmas
         moved = keypoints[person] + np.stack([distance, np.zeros_like(distance)], axis=-1)
         wrong = self.kinds[index] > KINDS.index('good')
-        self.mended[index, wrong] = moved[wrong]
+        self.corrected[index, wrong] = moved[wrong]
 
     def counts(self) -> np.ndarray:
         """Count how often each keypoint has each kind of error: (K, len(KINDS))."""
@@ -127,11 +127,11 @@ class KeypointErrors:
         with np.errstate(invalid='ignore'):
             return np.where(compared, self.similarities, 0).sum(axis=0) / compared.sum(axis=0)
 
-    def average_precision(self, *mend: str) -> float:
+    def average_precision(self, *kinds: str) -> float:
         """Compute the AP with all errors of some kinds corrected.
 
         Args:
-            *mend (str): The kinds, of :data:`KINDS`. A keypoint with jitter is moved to where its
+            *kinds (str): The kinds, of :data:`KINDS`. A keypoint with jitter is moved to where its
                 similarity is 0.85, and a miss to where it is 0.5. An inversion or a swap gets the
                 similarity to the right keypoint that it had to the wrong one. Without any kind
                 the AP is that of the predictions as they are.
@@ -139,7 +139,7 @@ class KeypointErrors:
         Returns:
             float: AP, from 0 to 1.
         """
-        chosen = np.isin(self.kinds, [KINDS.index(kind) for kind in mend])
+        chosen = np.isin(self.kinds, [KINDS.index(kind) for kind in kinds])
         keypoints = self.predicted.copy()
-        keypoints[..., :2] = np.where(chosen[..., None], self.mended, keypoints[..., :2])
+        keypoints[..., :2] = np.where(chosen[..., None], self.corrected, keypoints[..., :2])
         return self.results.average_precision([pose.ravel().tolist() for pose in keypoints])

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from directpose.errors import UserError
+
 from .results import Results, similarity
 
 
@@ -30,10 +32,10 @@ def match_keypoint_scores(results: Results, oks: float = 0.1) -> KeypointScores:
             that bad poses take part.
 
     Raises:
-        ValueError: If the predictions have no scores of keypoints.
+        UserError: If the predictions have no scores of keypoints.
     """
     if any('keypoints_hidden' not in entry for entry in results.predictions):
-        raise ValueError(
+        raise UserError(
             'the predictions have no scores of keypoints: test a model with a '
             'DirectPoseScoreHead, and give the file of tools/test.py --dump'
         )

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from directpose.errors import UserError
+
 
 class Curve(NamedTuple):
     """The values of one key in one run, in the order of the iterations."""
@@ -23,14 +25,14 @@ def log_files(path: str) -> list[Path]:
         list[Path]: The logs, oldest first.
 
     Raises:
-        ValueError: If there is no log.
+        UserError: If there is no log.
     """
     if Path(path).is_file():
         return [Path(path)]
     files = sorted(Path(path).glob('*/vis_data/scalars.json'))
     files = files or sorted(Path(path).glob('vis_data/scalars.json'))
     if not files:
-        raise ValueError(
+        raise UserError(
             f'{path}: no such log; give a work directory with */vis_data/scalars.json, or one of '
             'these files'
         )
@@ -52,7 +54,7 @@ def read_curves(path: str) -> dict[str, Curve]:
         order.
 
     Raises:
-        ValueError: If there is no log, or if a line is not JSON.
+        UserError: If there is no log, or if a line is not JSON.
     """
     points: dict[str, dict[int, float]] = {}
     for file in log_files(path):
@@ -66,7 +68,7 @@ def read_curves(path: str) -> dict[str, Curve]:
             except json.JSONDecodeError as error:
                 if number == len(lines):  # the run still writes this line, or was killed there
                     continue
-                raise ValueError(
+                raise UserError(
                     f'{file}: line {number} is not JSON; give a log that MMEngine wrote, '
                     'vis_data/scalars.json'
                 ) from error

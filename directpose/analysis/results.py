@@ -12,6 +12,8 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from directpose.dataset_check import KEYPOINT_LISTS, join_keypoints, load_coco_json, to_array
+from directpose.errors import UserError
 from directpose.metainfo import parse_metainfo
 
 MAX_DETECTIONS = 20
@@ -57,12 +59,13 @@ class Results:
         results_file (str): Results as a COCO JSON: a list of entries with ``image_id``,
             ``category_id``, ``keypoints`` (3K numbers) and ``score``; or the file of
             ``tools/test.py --dump``.
-        ann_file (str): Annotations as a COCO JSON, in which all people have one category.
+        ann_file (str): Annotations as a COCO JSON, in which all people have one category. The five
+            lists of keypoints of COCO-WholeBody are joined.
         metainfo (dict): The metainfo of the data set, as MMPose has it. The sigmas and the flip
             pairs are read from it.
 
     Raises:
-        ValueError: If a file does not have this format, or if the files do not belong together.
+        UserError: If a file does not have this format, or if the files do not belong together.
     """
 
     def __init__(self, results_file: str, ann_file: str, metainfo: dict) -> None:
@@ -71,14 +74,9 @@ class Results:
         self.names = [self.metainfo['keypoint_id2name'][i] for i in range(len(self.sigmas))]
         self.flip_indices = np.asarray(self.metainfo['flip_indices'])
 
-        data = _read_json(ann_file)
-        if not isinstance(data, dict) or not all(
-            isinstance(data.get(field), list) for field in ('images', 'annotations', 'categories')
-        ):
-            raise ValueError(
-                f'{ann_file}: not an annotation file of COCO; give the JSON with `images`, '
-                '`annotations` and `categories`'
-            )
+        data = load_coco_json(ann_file)
+        self.areas_of_boxes = _complete(data['annotations'], len(self.sigmas))
+        """Whether the annotations have no areas, as CrowdPose's. 0.53 times the box is taken."""
         self.predictions = _as_results(_read_json(results_file))
         self._check(results_file, ann_file, data)
         # COCO's matching takes the id 0 for "nobody".
@@ -93,45 +91,43 @@ class Results:
         """Check that the two files belong together and that the metainfo fits both."""
         count = 3 * len(self.sigmas)
         if not isinstance(self.predictions, list):
-            raise ValueError(f"{results_file}: not a list of predictions, COCO's results format")
-        if not all(isinstance(image, dict) and _is_id(image.get('id')) for image in data['images']):
-            raise ValueError(f'{ann_file}: each of its `images` must be an object with an `id`')
+            raise UserError(f"{results_file}: not a list of predictions, COCO's results format")
         images = {image['id'] for image in data['images']}
         for name, entries in ((results_file, self.predictions), (ann_file, data['annotations'])):
             for number, entry in enumerate(entries):
-                if not isinstance(entry, dict) or not _is_id(entry.get('image_id')):
-                    raise ValueError(f'{name}: entry {number} is not an object with an `image_id`')
+                if not isinstance(entry, dict) or type(entry.get('image_id')) is not int:
+                    raise UserError(f'{name}: entry {number} is not an object with an `image_id`')
                 keypoints = entry.get('keypoints', [])
                 if not isinstance(keypoints, list) or not all(map(_is_number, keypoints)):
-                    raise ValueError(
+                    raise UserError(
                         f'{name}: entry {number} has `keypoints` that are no finite numbers'
                     )
                 if len(keypoints) != count:
-                    raise ValueError(
+                    raise UserError(
                         f'{name}: entry {number} has {len(keypoints)} numbers in '
                         f'`keypoints`, but the metainfo "{self.metainfo["dataset_name"]}" has '
                         f'{len(self.sigmas)} keypoints of 3 numbers; give the metainfo of the data'
                     )
                 if entry['image_id'] not in images:
-                    raise ValueError(
+                    raise UserError(
                         f'{name}: entry {number} is of the picture {entry["image_id"]}, which '
                         f'{ann_file} does not have; give the annotations that belong together'
                     )
         for number, entry in enumerate(data['annotations']):
             if lacking := [field for field in _FIELDS if entry.get(field) is None]:
-                raise ValueError(
+                raise UserError(
                     f"{ann_file}: entry {number} lacks {', '.join(lacking)}, which COCO's metric "
                     'reads; tools/check_dataset.py says what to write'
                 )
         annotated = {entry['category_id'] for entry in data['annotations']}
         if len(annotated) > 1:
-            raise ValueError(
+            raise UserError(
                 f'{ann_file}: the people are of the categories {sorted(annotated)}, but the model '
                 'has one; join them first with tools/dataset_converters/merge_categories.py'
             )
         for number, entry in enumerate(self.predictions):
             if not _is_number(entry.get('score')):
-                raise ValueError(
+                raise UserError(
                     f'{results_file}: entry {number} has no finite number as its `score`'
                 )
 
@@ -216,8 +212,23 @@ class Results:
         return [a for a in annotations if not a['iscrowd'] and a['num_keypoints']]
 
 
-def _is_id(value: object) -> bool:
-    return isinstance(value, (int, str))
+def _complete(annotations: list[dict], num_keypoints: int) -> bool:
+    """Give annotations in place the fields that COCO's metric reads, where MMPose's does so.
+
+    Returns:
+        bool: Whether nobody has an area. Each then gets that of MMPose's ``use_area=False``.
+    """
+    if num_keypoints == sum(KEYPOINT_LISTS.values()):
+        for entry in annotations:
+            entry['keypoints'] = join_keypoints(entry)
+    lacking = bool(annotations) and all(
+        entry.get('area') is None and to_array(entry.get('bbox'), (4,)) is not None
+        for entry in annotations
+    )
+    if lacking:
+        for entry in annotations:
+            entry['area'] = 0.53 * entry['bbox'][2] * entry['bbox'][3]
+    return lacking
 
 
 def _is_number(value: object) -> bool:
@@ -257,5 +268,5 @@ def _read_json(path: str):
     try:
         with open(path, encoding='utf-8') as file:
             return json.load(file)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f'{path}: cannot be read as JSON: {error}') from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f'{path}: cannot be read as JSON: {error}') from error

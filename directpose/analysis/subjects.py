@@ -4,44 +4,17 @@ from collections.abc import Callable, Sequence
 
 import torch
 from mmengine.config import Config
-from mmengine.hub import get_config
 from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor, nn
 
 from directpose.apis import PRECISIONS, optimize_for_inference
-from directpose.cli.config import OURS, load_config
-from directpose.cli.device import check_device
-from directpose.cli.errors import UserError
-from directpose.cli.spelling import check_options
+from directpose.errors import UserError
+from directpose.models import DirectPoseHead
 
 from .people import labelled_person
 
 VARIANTS = ('plain', *PRECISIONS, *(f'{name}-compiled' for name in PRECISIONS))
 """Ways to run a model: as built, prepared for a precision, or prepared and compiled."""
-
-
-def read_config(name: str, cfg_options: dict | None = None) -> Config:
-    """Read a config file, or a config of an installed package.
-
-    Args:
-        name (str): A file, or a name such as 'mmdet::fcos/NAME.py'.
-        cfg_options (dict, optional): Settings by dotted names, which replace those of the config.
-
-    Returns:
-        Config: The config with everything that it inherits.
-
-    Raises:
-        UserError: If there is no such config, or if it has no place for a setting.
-    """
-    if '::' not in name or name.startswith(OURS):
-        return load_config(name, cfg_options)
-    try:
-        cfg = get_config(name)
-    except (FileNotFoundError, ImportError, KeyError, ValueError) as error:
-        raise UserError(f'{name}: no installed package has this config ({error})') from error
-    check_options(cfg, cfg_options or {})
-    cfg.merge_from_dict(cfg_options or {})
-    return cfg
 
 
 class Subject:
@@ -53,15 +26,13 @@ class Subject:
         device (str): The device to run on. Defaults to 'cpu'.
 
     Raises:
-        UserError: If there is no such device.
         ValueError: If there is no such variant.
     """
 
     def __init__(self, cfg: Config, variant: str = 'plain', device: str = 'cpu') -> None:
         if variant not in VARIANTS:
             raise ValueError(f'variant {variant} is none of {VARIANTS}')
-        check_device(device)
-        with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmpose')):
             self.model = MODELS.build(cfg.model).to(device).eval()
         self.device = device
         precision, _, compiled = variant.partition('-')
@@ -119,8 +90,11 @@ class Subject:
 
         Returns:
             Callable: A function without arguments that returns the poses of each picture.
+
+        Raises:
+            UserError: If the model has no ``DirectPoseHead``, or if the people do not fit.
         """
-        head: nn.Module = self.model.head
+        head = self._head()
         maps = crowded_maps(self.forward(inputs)(), num_people, head.output_names)
         metas = [dict(img_shape=tuple(inputs.shape[-2:]))] * len(inputs)
         return self._without_grad(
@@ -139,8 +113,11 @@ class Subject:
 
         Returns:
             Callable: A function without arguments that leaves the gradients in the model.
+
+        Raises:
+            UserError: If the model has no ``DirectPoseHead``.
         """
-        sample = labelled_person(self.model.head.num_keypoints, *inputs.shape[-2:])
+        sample = labelled_person(self._head().num_keypoints, *inputs.shape[-2:])
         samples = [sample.to(self.device) for _ in inputs]
         weights = [weight for weight in self.model.parameters() if weight.requires_grad]
         optimiser = torch.optim.SGD(weights, lr=0.0, momentum=0.9, weight_decay=1e-4)
@@ -154,6 +131,15 @@ class Subject:
                 optimiser.step()
 
         return step
+
+    def _head(self) -> DirectPoseHead:
+        head = getattr(self.model, 'head', None)
+        if not isinstance(head, DirectPoseHead):
+            raise UserError(
+                f'{type(self.model).__name__}: this model has no DirectPoseHead; only its forward '
+                'pass can be measured'
+            )
+        return head
 
     @staticmethod
     def _without_grad(call: Callable[[], Sequence]) -> Callable[[], Sequence]:
@@ -176,7 +162,7 @@ def crowded_maps(
         list[list[Tensor]]: Maps of the same kinds and shapes.
 
     Raises:
-        ValueError: If the finest level has too few cells for so many people.
+        UserError: If the finest level has too few cells for so many people.
     """
     maps = [[torch.zeros_like(m) for m in levels] for levels in maps]
     named = dict(zip(names, maps, strict=True))
@@ -187,7 +173,7 @@ def crowded_maps(
     pitch = 8  # cells from person to person
     columns, rows = width // pitch, height // pitch
     if num_people > columns * rows:
-        raise ValueError(
+        raise UserError(
             f'{num_people} people do not fit into {width} x {height} cells; at most '
             f'{columns * rows} do: take a larger input'
         )

@@ -10,8 +10,7 @@ from torch import Tensor
 from directpose.engine.atomic_backend import AtomicLocalBackend
 from directpose.engine.errors import CheckpointError
 from directpose.engine.read_checkpoint import read_all_checkpoints_safely
-
-from .errors import UserError
+from directpose.errors import UserError
 
 
 def load_checkpoint_file(path: str) -> dict:

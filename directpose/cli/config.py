@@ -8,9 +8,11 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 from mmengine.config import config as mmengine_config
 from mmengine.device import get_device
+from mmengine.hub import get_config
+
+from directpose.errors import UserError
 
 from .config_data import ONE_BY_ONE, is_multi_dataset_evaluator
-from .errors import UserError
 from .spelling import check_options, check_spelling
 
 OURS = 'directpose::'
@@ -66,6 +68,30 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = osp.join('work_dirs', osp.splitext(osp.basename(path))[0])
+    return cfg
+
+
+def read_config(name: str, cfg_options: dict | None = None) -> Config:
+    """Read a config file, or a config of an installed package.
+
+    Args:
+        name (str): A file, or a name such as 'mmdet::fcos/NAME.py'.
+        cfg_options (dict, optional): Settings by dotted names, which replace those of the config.
+
+    Returns:
+        Config: The config with everything that it inherits.
+
+    Raises:
+        UserError: If there is no such config, or if it has no place for a setting.
+    """
+    if '::' not in name or name.startswith(OURS):
+        return load_config(name, cfg_options)
+    try:
+        cfg = get_config(name)
+    except (FileNotFoundError, ImportError, KeyError, ValueError) as error:
+        raise UserError(f'{name}: no installed package has this config ({error})') from error
+    check_options(cfg, cfg_options or {})
+    cfg.merge_from_dict(cfg_options or {})
     return cfg
 
 

@@ -8,7 +8,7 @@ from mmengine.config import Config, ConfigDict
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
 
-from .errors import UserError
+from directpose.errors import UserError
 
 ONE_BY_ONE = 'evaluate each data set in a run of its own: tools/test.py --cfg-options ...'
 """The remedy for what MMPose's ``MultiDatasetEvaluator`` cannot do."""

@@ -4,7 +4,7 @@ import re
 
 import torch
 
-from .errors import UserError
+from directpose.errors import UserError
 
 
 def check_device(device: str | None) -> None:

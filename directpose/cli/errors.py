@@ -1,4 +1,4 @@
-"""The error for a user's mistake, and what command lines do with it."""
+"""What command lines do with the errors that a user can mend."""
 
 import os
 import sys
@@ -8,35 +8,15 @@ from contextlib import contextmanager
 
 from mmengine.registry import build_from_cfg
 
-from directpose.dataset_check import DatasetError
-from directpose.engine.errors import CheckpointError, DiskError, NonFiniteError
-from directpose.pictures import PictureError
-
-
-class UserError(Exception):
-    """A mistake of the user. The message says what to do instead.
-
-    The message is one line that names the file or option. The command lines print it without a
-    traceback.
-    """
-
-
-_FOR_PEOPLE = (
-    UserError,
-    CheckpointError,
-    DatasetError,
-    DiskError,
-    NonFiniteError,
-    PictureError,
-)
+from directpose.errors import UserError
 
 
 @contextmanager
 def errors_as_messages(config: str = 'the config') -> Iterator[None]:
     """End the process with one line, without a traceback, for errors that a user can mend.
 
-    These include errors of the parts of a config. With ``DIRECTPOSE_TRACEBACK=1`` in the
-    environment, all errors have their traceback.
+    These are every ``UserError``, errors of the parts of a config, and files that cannot be opened
+    or written. With ``DIRECTPOSE_TRACEBACK=1`` in the environment, all errors have their traceback.
 
     Args:
         config (str): The file of the config that is built, for messages.
@@ -44,11 +24,13 @@ def errors_as_messages(config: str = 'the config') -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, _FOR_PEOPLE):
+        if isinstance(error, UserError):
             # An error in a worker of a data loader comes as the text of its whole traceback.
             message: str | None = str(error).rpartition(f'.{type(error).__name__}: ')[2].strip()
         else:
             message = describe_build_error(error, config)
+            if message is None and isinstance(error, OSError) and error.filename:
+                message = f'{error.filename}: {error.strerror}'
         if message is None or os.environ.get('DIRECTPOSE_TRACEBACK') == '1':
             raise
         sys.exit(f'error: {message}')

@@ -11,7 +11,7 @@ from mmengine.device import get_device
 from mmengine.dist import all_gather_object
 from mmengine.logging import print_log
 
-from .errors import UserError
+from directpose.errors import UserError
 
 _WORLD_SIZE_VARIABLES = dict(pytorch='WORLD_SIZE', slurm='SLURM_NTASKS', mpi='OMPI_COMM_WORLD_SIZE')
 _RANK_VARIABLES = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import mmengine
 
-from .errors import UserError
+from directpose.errors import UserError
+
 from .file_lock import lock_file
 
 LOCK_FILE = '.train.lock'

@@ -6,12 +6,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
 from mmengine.config import DictAction
 
+from directpose.errors import UserError
+
 from .arguments import whole_number
-from .errors import UserError
 
 PICTURES = ('.png', '.jpg', '.svg', '.pdf')
 """Endings of the pictures that matplotlib draws."""
@@ -144,17 +143,3 @@ def check_output(path: str | Path, option: str, endings: Sequence[str] = ()) -> 
         raise UserError(f'{option} {path}: this file cannot be overwritten; give another name')
     if path.is_file() or not path.exists():  # and not /dev/stdout
         make_folder(path.parent, f'{option} {path}')
-
-
-def write_image(path: str | Path, image: np.ndarray) -> None:
-    """Write a picture, (H, W, 3) uint8 in BGR, in the format that its name ends with.
-
-    Raises:
-        UserError: If the file cannot be written. ``cv2.imwrite`` says nothing about a full disk.
-    """
-    path = Path(path)
-    _, content = cv2.imencode(path.suffix, image)
-    try:
-        path.write_bytes(content.tobytes())
-    except OSError as error:
-        raise UserError(f'{path}: cannot be written: {error.strerror}') from error

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmpose import registry
 from torch.utils.data import DataLoader
 
-from .errors import UserError
+from directpose.errors import UserError
 
 _REGISTRIES = [value for value in vars(registry).values() if isinstance(value, registry.Registry)]
 # Names at the top of a config that are not arguments of the runner. It reads most of them.

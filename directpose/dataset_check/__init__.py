@@ -6,6 +6,7 @@ from directpose.pictures import MAX_PIXELS
 
 from .annotations import (
     COCO_METAINFO,
+    KEYPOINT_LISTS,
     KeypointAnnotations,
     Person,
     is_finite,
@@ -26,6 +27,7 @@ from .usage import check_usage
 __all__ = [
     'COCO_METAINFO',
     'EVALUATION_ONLY',
+    'KEYPOINT_LISTS',
     'KINDS',
     'LEVELS',
     'QUANTILES',

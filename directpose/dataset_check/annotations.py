@@ -16,7 +16,10 @@ import mmpose
 import numpy as np
 from mmengine import fileio
 from mmengine.utils import is_list_of
-from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+from directpose.metainfo import read_metainfo
+
+from .findings import DatasetError
 
 KEYPOINT_LISTS = dict(keypoints=17, foot_kpts=6, face_kpts=68, lefthand_kpts=21, righthand_kpts=21)
 """COCO-WholeBody's lists in the order of its metainfo, and the number of keypoints in each."""
@@ -144,14 +147,15 @@ def load_annotations(
         KeypointAnnotations: The content of the file.
 
     Raises:
-        OSError: If one of the files or the folder cannot be opened.
-        ValueError: If ``ann_file`` is not JSON or not a COCO file, or ``metainfo_file`` holds
-            no metainfo.
+        OSError: If one of the files cannot be opened.
+        DatasetError: If ``ann_file`` is not JSON or not a COCO file, or if ``img_dir`` is not a
+            folder.
+        UserError: If ``metainfo_file`` is not there, or holds no metainfo.
     """
-    metainfo = _load_metainfo(metainfo_file)
+    metainfo = read_metainfo({'from_file': metainfo_file})
     data = load_coco_json(ann_file)
     if not osp.isdir(img_dir):
-        raise NotADirectoryError(
+        raise DatasetError(
             f'{img_dir} is not a folder; give the one that file_name in {ann_file} is relative to.'
         )
     return parse_annotations(data, img_dir, metainfo, metainfo_file)
@@ -210,20 +214,6 @@ def _read_keypoints(ann: dict, fields: tuple[str, ...]) -> np.ndarray | None:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
-def _load_metainfo(metainfo_file: str) -> dict:
-    try:
-        return parse_pose_metainfo({'from_file': metainfo_file})
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # the file is Python code: it may raise anything
-        raise ValueError(
-            f'{metainfo_file} is not a metainfo file of MMPose ({type(error).__name__}: '
-            f'{error}). It must set `dataset_info` to a dict of dataset_name, keypoint_info, '
-            'skeleton_info, joint_weights and sigmas, in which each `swap` and `link` names '
-            'keypoints of keypoint_info.'
-        ) from error
-
-
 def load_coco_json(ann_file: str, annotated: bool = True) -> dict:
     """The content of a COCO file, which has all lists and ids.
 
@@ -238,21 +228,21 @@ def load_coco_json(ann_file: str, annotated: bool = True) -> dict:
 
     Raises:
         OSError: If the file cannot be opened.
-        ValueError: If it is not JSON or not a COCO file.
+        DatasetError: If it is not JSON or not a COCO file.
     """
     content = fileio.get(ann_file)
     try:
         data = json.loads(content.decode('utf-8-sig'))  # with or without a byte order mark
     except RecursionError:
-        raise ValueError(
+        raise DatasetError(
             f'{ann_file} is not a COCO annotation file: it is nested too deep.'
         ) from None
     except ValueError as error:  # not JSON, or not even text
-        raise ValueError(
+        raise DatasetError(
             f'{ann_file} is not a JSON file ({error}). Is it complete? Download or write it again.'
         ) from error
     if not isinstance(data, dict):
-        raise ValueError(
+        raise DatasetError(
             f'{ann_file} is not a COCO annotation file: it holds a {type(data).__name__}, not a '
             'dict of images, annotations and categories. (A list is a file of results.)'
         )
@@ -260,14 +250,14 @@ def load_coco_json(ann_file: str, annotated: bool = True) -> dict:
         data.setdefault('annotations', [])
     for key, id_fields in _REQUIRED_IDS.items():
         if not is_list_of(data.get(key), dict):
-            raise ValueError(
+            raise DatasetError(
                 f'{ann_file} is not a COCO annotation file: it needs "{key}", a list of dicts.'
             )
         for index, entry in enumerate(data[key]):
             for field in id_fields:
                 number = entry.get(field)
                 if type(number) is not int or abs(number) >= 2**63:  # a bool is an int, too
-                    raise ValueError(
+                    raise DatasetError(
                         f'{ann_file}: {key}[{index}] has {field} = {number!r:.80}. Ids '
                         'must be integers (of 64 bits): number the entries, and correct what '
                         'refers to them.'

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from directpose.errors import UserError
+
 LEVELS = ('error', 'warning', 'note')
 
 # COCO's evaluation looks at the 20 best detections of an image (maxDets).
@@ -184,7 +186,7 @@ EVALUATION_ONLY = frozenset({'missing-area', 'missing-iscrowd', 'missing-num_key
 """Errors in fields that training does not read."""
 
 
-class DatasetError(ValueError):
+class DatasetError(UserError):
     """A data set that cannot be used. The message says what was found, where, and the remedy."""
 
 

@@ -137,10 +137,7 @@ class BottomupCocoDataset(CocoDataset):
         if not fileio.isdir(images):
             remedy = _PATH_REMEDY.format(key="data_prefix['img']", loader=loader)
             raise FileNotFoundError(f"The directory of images '{images}' does not exist. {remedy}")
-        try:
-            content = load_coco_json(self.ann_file, annotated=not self.test_mode)
-        except ValueError as error:
-            raise DatasetError(str(error)) from error
+        content = load_coco_json(self.ann_file, annotated=not self.test_mode)
         data = parse_annotations(
             content, images, self._metainfo, f"the metainfo '{self._metainfo['dataset_name']}'"
         )

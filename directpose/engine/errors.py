@@ -1,15 +1,17 @@
 """Errors that end a training or a test, with a message for its user."""
 
+from directpose.errors import UserError
 
-class CheckpointError(ValueError):
+
+class CheckpointError(UserError):
     """A checkpoint cannot be read, or it does not fit. The message names the file and a remedy."""
 
 
-class NonFiniteError(ValueError):
+class NonFiniteError(UserError):
     """A loss or a weight became NaN or infinite."""
 
 
-class DiskError(OSError):
+class DiskError(OSError, UserError):
     """A file could not be written. The message names the file and its size."""
 
 

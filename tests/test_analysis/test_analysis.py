@@ -19,11 +19,12 @@ from directpose.analysis import (
     Timing,
     crowded_maps,
     loading_stages,
-    read_config,
     record_convolutions,
     time_in_turn,
     write_picture,
 )
+from directpose.cli.config import read_config
+from tests.conftest import ROOT
 from tests.load_tool import load_tool
 
 CONFIG = 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py'
@@ -180,6 +181,43 @@ def test_memory_grows_with_the_image_and_by_training():
 def test_unknown_variant_is_refused():
     with pytest.raises(ValueError, match='variant fp8'):
         Subject(read_config(CONFIG), 'fp8')
+
+
+def test_a_part_that_cannot_be_built_is_named(tmp_path):
+    config = tmp_path / 'own.py'
+    config.write_text(
+        f"_base_ = '{ROOT / CONFIG}'\nmodel = dict(head=dict(finest_groups=[['nose']]))\n"
+    )
+    with pytest.raises(SystemExit, match='own.py > BottomupPoseEstimator > DirectPoseHead: '):
+        load_tool('tools/analysis_tools/get_flops.py').main([str(config)])
+
+
+def test_a_config_without_a_scope_is_of_mmpose(tmp_path, capsys):
+    cfg = read_config(CONFIG)
+    cfg._cfg_dict.pop('default_scope')
+    cfg.dump(tmp_path / 'own.py')
+    load_tool('tools/analysis_tools/get_flops.py').main(
+        [str(tmp_path / 'own.py'), '--input-size', '64', '64']
+    )
+    assert 'multiply-adds' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('tool', 'options'), [('get_memory', ['--train']), ('benchmark', ['--rounds', '1'])]
+)
+def test_what_needs_our_head_says_so(tool, options):
+    other = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
+    with pytest.raises(SystemExit, match='RTMDet: this model has no DirectPoseHead'):
+        load_tool(f'tools/analysis_tools/{tool}.py').main(
+            [other, '--input-size', '64', '64', *options]
+        )
+
+
+def test_a_picture_is_read_before_the_work(tmp_path):
+    broken = tmp_path / 'broken.jpg'
+    broken.write_text('no picture')
+    with pytest.raises(SystemExit, match=r'broken\.jpg: the file is not a picture'):
+        load_tool('tools/analysis_tools/benchmark.py').main([CONFIG, '--picture', str(broken)])
 
 
 @pytest.mark.parametrize('name', ['mmdet::nope/x.py', 'nopackage::x.py'])

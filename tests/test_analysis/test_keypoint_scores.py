@@ -89,10 +89,15 @@ def test_poses_without_scores_are_refused(files, capsys):
     del poses[0]['people'][0]['keypoints_hidden']
     with open(files[0], 'w') as file:
         json.dump(poses, file)
-    with pytest.raises(tool.UserError, match='have no scores of keypoints'):
+    with pytest.raises(SystemExit, match='have no scores of keypoints'):
         tool.main(files)
 
 
 def test_a_metainfo_file_that_is_not_there_is_named(files):
-    with pytest.raises(tool.UserError, match='no_such'):
+    with pytest.raises(SystemExit, match='no_such.py: there is no such file'):
         tool.main([*files, '--metainfo', 'no_such.py'])
+
+
+def test_a_picture_that_cannot_be_drawn_is_refused_before_the_work(tmp_path):
+    with pytest.raises(SystemExit, match='--plot .*plot.gif: end the name with .png'):
+        tool.main(['no.json', 'none.json', '--plot', str(tmp_path / 'plot.gif')])

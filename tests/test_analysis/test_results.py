@@ -98,9 +98,9 @@ def test_kinds_of_errors(one_of_each):
     np.testing.assert_allclose(means[[NOSE, 5, RIGHT_ANKLE]], [0.85, 1, 0.5], atol=1e-6)
 
 
-def test_mended_keypoints_are_as_similar_as_the_paper_says(one_of_each):
+def test_corrected_keypoints_are_as_similar_as_the_paper_says(one_of_each):
     errors = KeypointErrors(one_of_each)
-    found = similarity(errors.mended[0], POSE, AREA, one_of_each.sigmas)
+    found = similarity(errors.corrected[0], POSE, AREA, one_of_each.sigmas)
     wanted = np.ones(17)
     wanted[NOSE], wanted[RIGHT_ANKLE] = 0.85, 0.5
     np.testing.assert_allclose(found, wanted, atol=1e-6)
@@ -113,7 +113,7 @@ def precision(oks):
     return np.mean(np.where(oks >= thresholds - 1e-9, 1, 51 / 101))
 
 
-def test_average_precision_with_errors_mended(one_of_each):
+def test_average_precision_with_errors_corrected(one_of_each):
     errors = KeypointErrors(one_of_each)
     assert errors.average_precision() == pytest.approx(precision((12 + 0.7) / 17))
     assert errors.average_precision('jitter') == pytest.approx(precision((12 + 0.85) / 17))
@@ -132,7 +132,7 @@ def test_unlabelled_keypoints_are_not_compared(write):
     errors = KeypointErrors(results)
     assert errors.kinds[0].tolist() == [-1] + [KINDS.index('good')] * 16
     assert np.isnan(errors.mean_similarities()[NOSE])
-    np.testing.assert_array_equal(errors.mended[0], guess)
+    np.testing.assert_array_equal(errors.corrected[0], guess)
 
 
 def test_kinds_equal_a_slow_loop():
@@ -330,16 +330,64 @@ def test_predictions_that_do_not_fit_are_refused(write, changes, message):
 
 @pytest.mark.parametrize('field', ['area', 'bbox', 'iscrowd', 'num_keypoints'])
 def test_annotations_that_the_metric_cannot_read_are_refused(write, field):
-    """CrowdPose has no areas, for one."""
-    annotations = broken(annotation(1, 1, POSE), **{field: None})
+    annotations = [annotation(1, 1, POSE), *broken(annotation(2, 1, POSE), **{field: None})]
     files = write(annotations, [prediction(1, POSE, 0.5)])
-    with pytest.raises(SystemExit, match=f'annotations.json: entry 0 lacks {field}, which COCO'):
+    with pytest.raises(SystemExit, match=f'annotations.json: entry 1 lacks {field}, which COCO'):
+        tool.main([*files])
+
+
+def test_people_without_areas_have_those_of_mmposes_metric(write, capsys):
+    """CrowdPose has no areas, and is tested with use_area=False."""
+    box = [0.0, 0.0, 120.0, 100.0]
+    files = write(
+        broken(annotation(1, 1, POSE), area=None, bbox=box), [prediction(1, moved(9, 0), 0.5)]
+    )
+    results = Results(*files, COCO)
+    # From the definition of OKS.
+    area = 0.53 * 120 * 100
+    oks = np.exp(-(9**2) / (2 * area * (2 * results.sigmas) ** 2)).mean()
+    assert results.average_precision() == pytest.approx((oks >= np.arange(0.5, 0.96, 0.05)).mean())
+    tool.main([*files])
+    assert 'nobody has an area: 0.53 times that of the box' in capsys.readouterr().out
+
+
+def test_the_five_lists_of_whole_body_are_joined(tmp_path):
+    rng = np.random.default_rng(0)
+    pose = rng.uniform(0, 300, (133, 2))
+    points = np.concatenate([pose, np.full((133, 1), 2.0)], axis=1)
+    counts = dict(keypoints=17, foot_kpts=6, face_kpts=68, lefthand_kpts=21, righthand_kpts=21)
+    parts = np.split(points, np.cumsum([*counts.values()])[:-1])
+    person = annotation(1, 1, POSE) | {
+        name: part.ravel().tolist() for name, part in zip(counts, parts)
+    }
+    files = tmp_path / 'results.json', tmp_path / 'annotations.json'
+    files[0].write_text(
+        json.dumps([dict(image_id=1, category_id=1, keypoints=points.ravel().tolist(), score=0.5)])
+    )
+    files[1].write_text(
+        json.dumps(
+            dict(
+                images=[dict(id=1, file_name='1.png', width=400, height=300)],
+                annotations=[person],
+                categories=[dict(id=1, name='person')],
+            )
+        )
+    )
+    metainfo = dict(from_file='configs/_base_/datasets/coco_wholebody.py')
+    results = Results(*map(str, files), metainfo)
+    assert results.average_precision() == pytest.approx(1)
+    assert KeypointErrors(results).counts()[:, KINDS.index('good')].tolist() == [1] * 133
+
+
+def test_nothing_is_said_about_pictures_where_nobody_is_annotated(write):
+    files = write([annotation(1, 1, POSE, visible=0)], [prediction(1, POSE, 0.5)])
+    with pytest.raises(SystemExit, match='annotations.json: nobody has labelled keypoints'):
         tool.main([*files])
 
 
 def test_files_of_another_kind_are_refused(write, tmp_path):
     results, annotations = write([annotation(1, 1, POSE)], [])
-    with pytest.raises(SystemExit, match='not an annotation file of COCO'):
+    with pytest.raises(SystemExit, match='is not a COCO annotation file: it holds a list'):
         tool.main([results, results])
     with pytest.raises(SystemExit, match='not a list of predictions'):
         tool.main([annotations, annotations])
@@ -348,7 +396,7 @@ def test_files_of_another_kind_are_refused(write, tmp_path):
         with pytest.raises(SystemExit, match='entry 0 is not an object with an `image_id`'):
             tool.main([str(tmp_path / 'odd.json'), annotations])
     (tmp_path / 'odd.json').write_text('{"images": [1], "annotations": [], "categories": []}')
-    with pytest.raises(SystemExit, match='each of its `images` must be an object'):
+    with pytest.raises(SystemExit, match='needs "images", a list of dicts'):
         tool.main([results, str(tmp_path / 'odd.json')])
     (tmp_path / 'poses.pkl').write_bytes(b'\x80\x04')
     with pytest.raises(SystemExit, match='cannot be read as JSON'):

@@ -5,7 +5,7 @@ from mmengine.config import Config
 from mmpose.evaluation import MultiDatasetEvaluator
 
 from directpose.cli import config, config_data
-from directpose.cli.errors import UserError
+from directpose.errors import UserError
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import LOOPS, MODELS
 
-from directpose.cli.errors import UserError, errors_as_messages
+from directpose.cli.errors import errors_as_messages
+from directpose.errors import UserError
 from tests.conftest import ROOT
 
 

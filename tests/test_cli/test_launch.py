@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 
 from directpose.cli import launch
-from directpose.cli.errors import UserError
+from directpose.errors import UserError
 
 PROGRAM = '''
 import os, sys

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from directpose.cli.errors import UserError
 from directpose.cli.lock import lock_work_dir
+from directpose.errors import UserError
 
 
 def hold(folder, held):

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from directpose.cli.errors import UserError
-from directpose.cli.options import check_output, write_image
+from directpose.cli.images import write_image
+from directpose.cli.options import check_output
+from directpose.errors import UserError
 from tests.load_tool import run_tool
 
 

@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from directpose.cli.config import load_config
-from directpose.cli.errors import UserError
+from directpose.errors import UserError
 from tests.conftest import ROOT
 
 CONFIGS = sorted({*ROOT.glob('configs/*/*.py')} - {*ROOT.glob('configs/_base_/*.py')})

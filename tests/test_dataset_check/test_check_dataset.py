@@ -115,7 +115,7 @@ def test_unusable_input_is_one_clear_line(tmp_path):
     file.write_text('{"images": [')
     for ann_file, message in (
         (file, 'is not a JSON file'),
-        ('none.json', 'none.json: there is no such file'),
+        ('none.json', 'none.json: No such file'),
     ):
         with pytest.raises(SystemExit, match=message) as exit_:
             main([str(ann_file), str(tmp_path)])

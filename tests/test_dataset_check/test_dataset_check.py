@@ -26,6 +26,7 @@ from directpose.dataset_check import (
 )
 from directpose.dataset_check.annotations import KEYPOINT_LISTS
 from directpose.datasets import BottomupCocoDataset, BottomupCocoWholeBodyDataset
+from directpose.errors import UserError
 from directpose.pictures import read_size
 from tests.coco_files import person, write_coco
 
@@ -770,9 +771,9 @@ def test_missing_files_are_refused(sound):
     ann_file, images = str(sound.ann_file), str(sound.images)
     with pytest.raises(FileNotFoundError, match='none.json'):
         load_annotations('none.json', images)
-    with pytest.raises(NotADirectoryError, match='none is not a folder'):
+    with pytest.raises(DatasetError, match='none is not a folder'):
         load_annotations(ann_file, 'none')
-    with pytest.raises(FileNotFoundError, match='none.py'):
+    with pytest.raises(UserError, match='none.py: there is no such file'):
         load_annotations(ann_file, images, 'none.py')
 
 

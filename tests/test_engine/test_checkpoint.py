@@ -16,10 +16,10 @@ from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
 from directpose.cli.checkpoint import load_checkpoint_file
-from directpose.cli.errors import UserError
 from directpose.engine.errors import CheckpointError
 from directpose.engine.read_checkpoint import download, read_all_checkpoints_safely
 from directpose.engine.safe_load import is_intact
+from directpose.errors import UserError
 
 from .toy import train
 

@@ -36,10 +36,10 @@ def test_a_row_has_the_mean_and_the_spread_of_its_seeds(tmp_path, capsys):
 
 
 def test_what_is_no_run_is_named(tmp_path):
-    with pytest.raises(tool.UserError, match='no runs'):
+    with pytest.raises(SystemExit, match='no runs'):
         tool.main([str(tmp_path)])
     (tmp_path / 'base-0').mkdir()
-    with pytest.raises(tool.UserError, match='base-0: no validation'):
+    with pytest.raises(SystemExit, match='base-0: no validation'):
         tool.main([str(tmp_path)])
 
 

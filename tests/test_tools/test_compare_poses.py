@@ -84,3 +84,13 @@ def test_what_is_no_file_of_poses_is_refused(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(SystemExit, match=r'error: .*wrong\.json'):
         tool.main([str(path), str(path)])
+
+
+def test_poses_of_other_keypoints_are_refused(tmp_path):
+    first = write(tmp_path / 'a.json', {7: (people(1), [1.0])})
+    second = write(tmp_path / 'b.json', {7: (people(1)[:, :14], [1.0])})
+    with pytest.raises(SystemExit, match='poses of 14 and 17 keypoints'):
+        tool.main([first, second])
+    single = write(tmp_path / 'c.json', {7: (people(1)[:, :1], [1.0])})
+    with pytest.raises(SystemExit, match='one keypoint, and so no size'):
+        tool.main([single, single])

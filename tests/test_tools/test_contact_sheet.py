@@ -33,3 +33,11 @@ def test_broken_picture_is_named(tmp_path):
     (tmp_path / 'broken.jpg').write_text('no picture')
     with pytest.raises(SystemExit, match=r'broken\.jpg: the file is not a picture'):
         tool.main([str(tmp_path), str(tmp_path / 'sheet.png')])
+
+
+def test_a_very_high_picture_is_made_narrower(tmp_path):
+    Image.new('RGB', (1, 3000), 'red').save(tmp_path / 'line.png')
+    out = tmp_path / 'out/sheet.png'
+    out.parent.mkdir()
+    tool.main([str(tmp_path), str(out), '--width', '20'])
+    assert Image.open(out).size == (20 + 2 * 6, 60 + 2 * 6)

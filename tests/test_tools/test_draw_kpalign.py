@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
-from directpose.analysis.kpalign_looks import Looks, locate_looks
+from directpose.analysis.sampling_points import SampledPeople, find_sampled_people
 from tests.conftest import ROOT
 from tests.load_tool import load_tool
 from tests.steps import build_model
@@ -36,30 +36,30 @@ def picture(tmp_path_factory):
     return str(path)
 
 
-def test_looks_are_what_the_layers_say(model, picture):
+def test_points_are_what_the_layers_say(model, picture):
     data = tool.Compose(Config.fromfile(CONFIG).test_dataloader.dataset.pipeline)(
         dict(img_path=picture, img_id=0, id=0)
     )
-    looks = locate_looks(model, pseudo_collate([data]))
-    assert len(looks.scores) > 3
+    people = find_sampled_people(model, pseudo_collate([data]))
+    assert len(people.scores) > 3
     branch = model.head.keypoint_branch
     vectors = branch.locator.bias.detach().view(-1, 2).numpy()  # (G, 2)
-    stride = looks.strides[:, None, None]
+    stride = people.strides[:, None, None]
     np.testing.assert_allclose(
-        looks.sampled, looks.locations[:, None] + vectors * stride, atol=1e-3
+        people.sampled, people.locations[:, None] + vectors * stride, atol=1e-3
     )
     # With r the ratio of the strides, a keypoint is at b + o / r from the location.
-    level = np.searchsorted(model.head.strides, looks.strides)
+    level = np.searchsorted(model.head.strides, people.strides)
     for g, (members, predictor) in enumerate(zip(branch.groups, branch.predictors)):
         source = np.zeros_like(level) if g == 0 else np.maximum(level - 1, 0)  # the head first
-        ratio = looks.strides / np.array(model.head.strides)[source]
+        ratio = people.strides / np.array(model.head.strides)[source]
         offsets = predictor.bias.detach().view(-1, 2).numpy() / ratio[:, None, None]
-        wanted = looks.sampled[:, g : g + 1] + offsets * stride
-        np.testing.assert_allclose(looks.keypoints[:, members], wanted, atol=1e-3)
+        wanted = people.sampled[:, g : g + 1] + offsets * stride
+        np.testing.assert_allclose(people.keypoints[:, members], wanted, atol=1e-3)
 
 
 def test_arrows_go_from_the_location_over_the_group_to_the_keypoint():
-    looks = Looks(
+    people = SampledPeople(
         np.array([[20.0, 50.0]]),
         np.array([8]),
         np.array([[[60.0, 50.0]]]),
@@ -67,7 +67,7 @@ def test_arrows_go_from_the_location_over_the_group_to_the_keypoint():
         np.array([0.9]),
     )
     grey = np.full((100, 100, 3), 128, np.uint8)
-    drawn = tool.draw_looks(grey, looks, [(0, 1)]).astype(int)
+    drawn = tool.draw_people(grey, people, [(0, 1)]).astype(int)
     changed = np.abs(drawn - drawn[-1, -1]).max(axis=-1) > 40
     assert changed[50, 30:85].all() and changed[12:50, 60].all()  # the arrow, the lines
     assert not changed[:40, :50].any() and not changed[60:].any()
@@ -77,7 +77,7 @@ def test_arrows_go_from_the_location_over_the_group_to_the_keypoint():
 def test_command(model, picture, tmp_path, capsys):
     checkpoint = tmp_path / 'model.pth'
     torch.save(dict(state_dict=model.state_dict()), checkpoint)
-    out = tmp_path / 'looks.png'
+    out = tmp_path / 'kpalign.png'
     command = [picture, str(CONFIG), str(checkpoint), str(out), '--people', '2']
     tool.main([*command, '--score-thr', '0.1'])
     lines = capsys.readouterr().out.splitlines()
@@ -94,4 +94,4 @@ def test_head_without_kpalign_is_refused(model):
     )
     model = build_model(head)
     with pytest.raises(ValueError, match='give a config with KPAlign'):
-        locate_looks(model, {})
+        find_sampled_people(model, {})

@@ -10,7 +10,8 @@ import cv2
 import pytest
 import torch
 
-from directpose.analysis import Subject, read_config, write_picture
+from directpose.analysis import Subject, write_picture
+from directpose.cli.config import read_config
 from tests.load_tool import run_tool
 
 TINY = 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py'

@@ -13,7 +13,8 @@ from mmpose.datasets.datasets.body import CocoDataset
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import MODELS
 
-from directpose.analysis import Subject, read_config
+from directpose.analysis import Subject
+from directpose.cli.config import read_config
 from directpose.models import PoseTTAModel
 from tests.load_tool import load_tool, run_tool
 

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from directpose.cli.checkpoint import load_checkpoint_file
-from directpose.cli.errors import UserError
+from directpose.errors import UserError
 from directpose.pictures import PictureError, read_picture, read_size
 from tests.mutated_annotations import check_agreement, metainfo_read_once, mutate, sound_file
 

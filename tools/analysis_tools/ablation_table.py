@@ -9,7 +9,6 @@ For AP, the least and the largest figure stand beside the mean.
 """
 
 import argparse
-import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -17,7 +16,8 @@ import numpy as np
 
 from directpose.analysis.logs import read_curves
 from directpose.cli.arguments import Parser
-from directpose.cli.errors import UserError
+from directpose.cli.errors import errors_as_messages
+from directpose.errors import UserError
 
 COLUMNS = {
     'AP': 'coco/AP', 'AP50': 'coco/AP .5', 'AP75': 'coco/AP .75',
@@ -56,7 +56,9 @@ def read_runs(work_dir: str) -> dict[str, dict[int, list[float]]]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    runs = read_runs(parse_args(argv).work_dir)
+    args = parse_args(argv)
+    with errors_as_messages():
+        runs = read_runs(args.work_dir)
     print('| config | seeds | ' + ' | '.join(COLUMNS) + ' |')
     print('| --- | --- |' + ' ---: |' * len(COLUMNS))
     best_first = sorted(runs, key=lambda row: -np.mean([run[0] for run in runs[row].values()]))
@@ -70,7 +72,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f'error: {error}')
+    main()

@@ -13,13 +13,13 @@ annotated person are used.
 """
 
 import argparse
-import sys
 
 from directpose.analysis.calibration import area_under_roc, calibrate, plot_calibration
 from directpose.analysis.keypoint_scores import match_keypoint_scores
 from directpose.analysis.results import Results
 from directpose.cli.arguments import Parser
-from directpose.cli.errors import UserError
+from directpose.cli.errors import errors_as_messages
+from directpose.cli.options import PICTURES, check_output
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -31,17 +31,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default='configs/_base_/datasets/coco.py',
         help='metainfo of the keypoints; default: COCO\'s, "%(default)s" of MMPose',
     )
-    parser.add_argument('--plot', help='file for a picture of the calibration, .png')
+    parser.add_argument('--plot', help='file for a picture of the calibration, such as scores.png')
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
+    with errors_as_messages():
+        if args.plot:
+            check_output(args.plot, '--plot', PICTURES)
         results = Results(args.poses, args.annotations, dict(from_file=args.metainfo))
         found = match_keypoint_scores(results)
-    except (ValueError, FileNotFoundError) as error:
-        raise UserError(str(error)) from error
     bins, error = calibrate(found.scores, found.similarities)
     print('score       keypoints  mean score  mean similarity')
     for b in bins:
@@ -58,7 +58,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f'error: {error}')
+    main()

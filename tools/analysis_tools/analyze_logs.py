@@ -12,15 +12,15 @@ resumed, its logs are joined.
 
 import argparse
 import math
-import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from directpose.analysis.logs import read_curves
 from directpose.cli.arguments import Parser
-from directpose.cli.errors import UserError
+from directpose.cli.errors import errors_as_messages
 from directpose.cli.options import PICTURES, check_output
+from directpose.errors import UserError
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -96,10 +96,8 @@ def cal_train_time(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
+    with errors_as_messages():
         dict(plot_curve=plot_curve, cal_train_time=cal_train_time)[args.task](args)
-    except (UserError, ValueError) as error:
-        sys.exit(f'error: {error}')
 
 
 if __name__ == '__main__':

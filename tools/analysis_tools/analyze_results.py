@@ -17,7 +17,6 @@ model would have if all errors of this kind were corrected.
 import argparse
 import json
 import os
-import sys
 
 import cv2
 import matplotlib.pyplot as plt
@@ -28,9 +27,12 @@ from directpose.analysis.keypoint_errors import KINDS, KeypointErrors
 from directpose.analysis.people_errors import OKS, Group, PeopleErrors
 from directpose.analysis.results import Results
 from directpose.cli.arguments import Parser, score, whole_number
-from directpose.cli.errors import UserError
-from directpose.cli.options import make_folder, write_image
+from directpose.cli.errors import errors_as_messages
+from directpose.cli.images import write_image
+from directpose.cli.options import make_folder
 from directpose.drawing import draw_poses
+from directpose.errors import UserError
+from directpose.pictures import read_picture
 
 TILE = 480
 """Width in pixels of each of the two pictures in a row of the contact sheet."""
@@ -147,9 +149,7 @@ def draw_worst(errors: PeopleErrors, folder: str, number: int) -> np.ndarray | N
     rows = []
     for image_id, missed, invented in errors.worst_pictures()[:number]:
         name = results.coco.imgs[image_id]['file_name']
-        image = cv2.imread(os.path.join(folder, name))
-        if image is None:
-            raise UserError(f'{os.path.join(folder, name)}: cannot be read; see --images')
+        image = read_picture(os.path.join(folder, name))
         scale = TILE / image.shape[1]
         size = TILE, max(1, round(image.shape[0] * scale))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
@@ -213,11 +213,12 @@ def analyze(args: argparse.Namespace) -> None:
         raise UserError(f'--out-dir {args.out_dir}: this is a file; give a folder')
     if args.out_dir:
         make_folder(args.out_dir, f'--out-dir {args.out_dir}')
-    try:
-        results = Results(args.results, args.annotations, dict(from_file=args.metainfo))
-    except (ValueError, FileNotFoundError) as error:
-        raise UserError(str(error)) from error
+    results = Results(args.results, args.annotations, dict(from_file=args.metainfo))
     keypoints, people = KeypointErrors(results), PeopleErrors(results, args.score_thr)
+    if not people.annotated:
+        raise UserError(f'{args.annotations}: nobody has labelled keypoints, so no error is known')
+    if results.areas_of_boxes:
+        print('nobody has an area: 0.53 times that of the box is taken, as by use_area=False')
     precision = {'as it is': keypoints.average_precision()}
     precision |= {kind: keypoints.average_precision(kind) for kind in KINDS[1:]}
     precision['all'] = keypoints.average_precision(*KINDS[1:])
@@ -243,10 +244,8 @@ def analyze(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
+    with errors_as_messages():
         analyze(args)
-    except UserError as error:
-        sys.exit(f'error: {error}')
 
 
 if __name__ == '__main__':

@@ -12,7 +12,6 @@ picture is loaded and preprocessed as in the config's test, in one process, at t
 
 import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 
@@ -25,14 +24,14 @@ from directpose.analysis import (
     VARIANTS,
     Subject,
     loading_stages,
-    read_config,
     record_convolutions,
     time_in_turn,
     write_picture,
 )
 from directpose.cli.arguments import Parser, whole_number
+from directpose.cli.config import read_config
 from directpose.cli.device import check_device
-from directpose.cli.errors import UserError
+from directpose.cli.errors import errors_as_messages
 from directpose.cli.options import (
     add_batch_size,
     add_device,
@@ -40,6 +39,7 @@ from directpose.cli.options import (
     add_rounds,
     check_output,
 )
+from directpose.pictures import read_picture
 
 CONVOLUTIONS = "CONFIG's convolutions"
 """The convolutions of the first config. The rows of other models compare with these too."""
@@ -178,16 +178,16 @@ def print_table(console: Console, title: str, rows: list[dict], ratio_to: str) -
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
+    with errors_as_messages(args.config):
         check_device(args.device)
-        inputs = torch.randn(args.batch_size, 3, *args.input_size, device=args.device)
         if args.out:
             check_output(args.out, '--out')
+        if args.picture:
+            read_picture(args.picture)
+        inputs = torch.randn(args.batch_size, 3, *args.input_size, device=args.device)
         forward = time_forward(args, inputs)
         stages = time_stages(args, inputs)
         training = time_training(args, inputs) if args.train else []
-    except (UserError, ValueError) as error:
-        sys.exit(f'error: {error}')
     console = Console()
     size = ' x '.join(map(str, inputs.shape))
     print_table(console, f'Forward, {size}', forward, CONVOLUTIONS)

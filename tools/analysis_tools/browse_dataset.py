@@ -12,10 +12,8 @@ this person. The locations are assigned as in FCOS, which does not look at predi
 
 import argparse
 import os
-import sys
 from collections import Counter
 
-import cv2
 import numpy as np
 import torch
 from mmengine.registry import DefaultScope
@@ -28,13 +26,11 @@ from torch import Tensor, nn
 from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.config import load_config
 from directpose.cli.config_data import check_data, set_data_root
-from directpose.cli.errors import UserError
-from directpose.cli.options import add_cfg_options, add_data_root, make_folder, write_image
+from directpose.cli.errors import errors_as_messages
+from directpose.cli.images import enlarge, write_image
+from directpose.cli.options import add_cfg_options, add_data_root, make_folder
 from directpose.drawing import TINTS, draw_poses
 from directpose.models.targets import Locations, assign_persons, pad_people
-
-SMALLEST = 640
-"""Pictures with a shorter long side are enlarged to about this many pixels."""
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -96,8 +92,9 @@ def draw(
         np.ndarray: The drawn picture, (H, W, 3) in BGR. A small picture is enlarged by a whole
         factor.
     """
-    zoom = max(1, round(SMALLEST / max(image.shape[:2])))
-    image = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
+    width = image.shape[1]
+    image = enlarge(image)
+    zoom = image.shape[1] / width
 
     def place(points) -> np.ndarray:
         return (np.asarray(points) + 0.5) * zoom - 0.5
@@ -161,10 +158,8 @@ def browse(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
+    with errors_as_messages(args.config):
         browse(args)
-    except (UserError, ValueError, FileNotFoundError) as error:
-        sys.exit(f'error: {error}')
 
 
 if __name__ == '__main__':

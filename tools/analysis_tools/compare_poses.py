@@ -18,7 +18,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from directpose.cli.arguments import Parser, score
-from directpose.cli.errors import UserError, errors_as_messages
+from directpose.cli.errors import errors_as_messages
+from directpose.errors import UserError
 
 
 def read_poses(path: str, score_thr: float) -> dict[int, np.ndarray]:
@@ -93,13 +94,24 @@ def compare(first_file: str, second_file: str, score_thr: float) -> None:
         score_thr (float): Only people with at least this score count.
 
     Raises:
-        UserError: If the files are not of the same images.
+        UserError: If the files are not of the same images, or not of the same keypoints.
     """
     first, second = (read_poses(path, score_thr) for path in (first_file, second_file))
     if first.keys() != second.keys():
         raise UserError(
             f'{first_file} and {second_file} are not of the same images; test both with the same '
             'data'
+        )
+    counts = {poses.shape[1] for file in (first, second) for poses in file.values() if len(poses)}
+    if len(counts) > 1:
+        numbers = ' and '.join(map(str, sorted(counts)))
+        raise UserError(
+            f'{first_file} and {second_file} have poses of {numbers} keypoints; test models of the '
+            'same keypoints'
+        )
+    if counts == {1}:
+        raise UserError(
+            f'{first_file}: its poses have one keypoint, and so no size that tells people apart'
         )
     pairs = [pair(first[image], second[image]) for image in first]
     pixels, relative = (np.concatenate(values) for values in zip(*pairs))

@@ -6,15 +6,15 @@
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from PIL import Image
 
 from directpose.cli.arguments import Parser, whole_number
-from directpose.cli.errors import UserError
+from directpose.cli.errors import errors_as_messages
 from directpose.cli.options import check_output
-from directpose.pictures import PictureError, find_pictures, read_picture
+from directpose.errors import UserError
+from directpose.pictures import find_pictures, read_picture
 
 _GAP = 6
 """Pixels between two pictures."""
@@ -26,7 +26,9 @@ def make_sheet(files: list[str], columns: int, width: int) -> Image.Image:
     Args:
         files (list[str]): The files of the pictures.
         columns (int): The number of pictures in a row.
-        width (int): Width of each picture on the sheet in pixels. The height follows from it.
+        width (int): Width of each picture on the sheet in pixels. The height follows from it. Where
+            the height would be more than three times the width, it is three times the width, and
+            the picture is narrower.
 
     Returns:
         Image.Image: The sheet. It is white where there is no picture.
@@ -37,8 +39,9 @@ def make_sheet(files: list[str], columns: int, width: int) -> Image.Image:
     pictures = []
     for file in files:
         picture = Image.fromarray(read_picture(file)[..., ::-1])
-        height = max(1, round(picture.height * width / picture.width))
-        pictures.append(picture.resize((width, height)))
+        scale = min(width / picture.width, 3 * width / picture.height)
+        sides = (max(1, round(side * scale)) for side in picture.size)
+        pictures.append(picture.resize(tuple(sides)))
     rows = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
     heights = [max(picture.height for picture in row) for row in rows]
     used = min(columns, len(pictures))
@@ -72,19 +75,14 @@ def main(argv: list[str] | None = None) -> None:
         help='width of each picture on the sheet in pixels; default: %(default)s',
     )
     args = parser.parse_args(argv)
-    try:
+    with errors_as_messages():
         check_output(args.out, 'out', ('.jpg', '.png'))
-    except UserError as error:
-        sys.exit(f'error: {error}')
-    if not args.folder.is_dir():
-        sys.exit(f'error: {args.folder} is not a folder')
-    files, _ = find_pictures(args.folder)
-    if not files:
-        sys.exit(f'error: the folder {args.folder} has no pictures')
-    try:
+        if not args.folder.is_dir():
+            raise UserError(f'{args.folder} is not a folder')
+        files, _ = find_pictures(args.folder)
+        if not files:
+            raise UserError(f'the folder {args.folder} has no pictures')
         make_sheet(files[: args.number], args.columns, args.width).save(args.out)
-    except PictureError as error:
-        sys.exit(f'error: {error}')
     print(f'{min(args.number, len(files))} pictures of {args.folder} in {args.out}')
 
 

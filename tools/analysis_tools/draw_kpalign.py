@@ -2,7 +2,7 @@
 
 ::
 
-    python tools/analysis_tools/draw_kpalign.py PICTURE CONFIG CHECKPOINT looks.png
+    python tools/analysis_tools/draw_kpalign.py PICTURE CONFIG CHECKPOINT kpalign.png
 
 A white dot is the location that found a person. A thick arrow leads from this location to the point
 where a group of keypoints reads its features. It is the vector that the locator predicts. Thin
@@ -11,9 +11,7 @@ lines lead from there to the keypoints of the group. They are the offsets that t
 
 import argparse
 import colorsys
-import sys
 
-import cv2
 import numpy as np
 from mmcv.transforms import Compose
 from mmengine.dataset import pseudo_collate
@@ -21,17 +19,18 @@ from mmengine.registry import DefaultScope
 from mmpose.apis import init_model
 from PIL import Image, ImageDraw
 
-from directpose.analysis.kpalign_looks import Looks, locate_looks
+from directpose.analysis.sampling_points import SampledPeople, find_sampled_people
 from directpose.cli.arguments import Parser, score, whole_number
 from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.device import check_device
-from directpose.cli.errors import UserError
-from directpose.cli.options import add_cfg_options, add_device, check_output, write_image
+from directpose.cli.errors import errors_as_messages
+from directpose.cli.images import enlarge, write_image
+from directpose.cli.options import add_cfg_options, add_device, check_output
 from directpose.engine.checkpoint_fit import check_weights
+from directpose.errors import UserError
+from directpose.pictures import read_picture
 
-SMALLEST = 640
-"""Pictures with a shorter long side are enlarged to about this many pixels."""
 ZOOM = 2
 """The picture is drawn larger by this factor and reduced, which smooths the lines."""
 
@@ -41,7 +40,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('image', help='picture with people')
     parser.add_argument('config', help='config file of a model with KPAlign')
     parser.add_argument('checkpoint', help='checkpoint file of the model')
-    parser.add_argument('out', help='file to write the drawn picture to, such as looks.png')
+    parser.add_argument('out', help='file to write the drawn picture to, such as kpalign.png')
     parser.add_argument(
         '--score-thr',
         type=score,
@@ -82,12 +81,14 @@ def draw_arrow(draw: ImageDraw.ImageDraw, start, end, width: float, colour: tupl
     draw.polygon([tuple(corner) for corner in corners], fill=colour)
 
 
-def draw_looks(image: np.ndarray, looks: Looks, groups: list[tuple[int, ...]]) -> np.ndarray:
+def draw_people(
+    image: np.ndarray, people: SampledPeople, groups: list[tuple[int, ...]]
+) -> np.ndarray:
     """Draw the locations, arrows and keypoints of people into a pale copy of a picture.
 
     Args:
         image (np.ndarray): (H, W, 3) in BGR.
-        looks (Looks): The people, in pixels of the picture.
+        people (SampledPeople): The people, in pixels of the picture.
         groups (list): The keypoint indices of each group.
 
     Returns:
@@ -99,7 +100,7 @@ def draw_looks(image: np.ndarray, looks: Looks, groups: list[tuple[int, ...]]) -
     canvas = Image.fromarray(pale).resize(size, Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(canvas)
     colours = group_colours(len(groups))
-    for location, sampled, keypoints in zip(looks.locations, looks.sampled, looks.keypoints):
+    for location, sampled, keypoints in zip(people.locations, people.sampled, people.keypoints):
         extent = np.linalg.norm(np.ptp(keypoints, axis=0))
         width = ZOOM * max(0.008 * extent, 1)
 
@@ -126,46 +127,41 @@ def run(args: argparse.Namespace) -> None:
     check_device(args.device)
     cfg = load_config(args.config, args.cfg_options)
     checkpoint = load_checkpoint_file(args.checkpoint)
-    image = cv2.imread(args.image)
-    if image is None:
-        raise UserError(f'{args.image}: cannot be read as a picture')
+    image = read_picture(args.image)
     model = init_model(cfg, args.checkpoint, device=args.device)
     check_weights(model, checkpoint, args.checkpoint)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         pipeline = Compose(cfg.test_dataloader.dataset.pipeline)
     data = pipeline(dict(img_path=args.image, img_id=0, id=0))
-    looks = locate_looks(model, pseudo_collate([data]))
-    chosen = np.flatnonzero(looks.scores >= args.score_thr)[: args.people]
+    people = find_sampled_people(model, pseudo_collate([data]))
+    chosen = np.flatnonzero(people.scores >= args.score_thr)[: args.people]
     if not len(chosen):
-        best = f'; the best has {looks.scores[0]:.2f}' if len(looks.scores) else ''
+        best = f'; the best has {people.scores[0]:.2f}' if len(people.scores) else ''
         raise UserError(
             f'{args.image}: nobody has a score of {args.score_thr} or more{best}; give another '
             '--score-thr'
         )
-    zoom = max(1, round(SMALLEST / max(image.shape[:2])))
-    image = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
+    image = enlarge(image)
     # The factor from input pixels to pixels of the drawn picture.
     height, width = data['data_samples'].img_shape
     scale = np.array([image.shape[1] / width, image.shape[0] / height])
-    looks = Looks(
-        looks.locations[chosen] * scale,
-        looks.strides[chosen],
-        looks.sampled[chosen] * scale,
-        looks.keypoints[chosen] * scale,
-        looks.scores[chosen],
+    people = SampledPeople(
+        people.locations[chosen] * scale,
+        people.strides[chosen],
+        people.sampled[chosen] * scale,
+        people.keypoints[chosen] * scale,
+        people.scores[chosen],
     )
-    write_image(args.out, draw_looks(image, looks, model.head.keypoint_branch.groups))
-    for number, (value, stride) in enumerate(zip(looks.scores, looks.strides), 1):
+    write_image(args.out, draw_people(image, people, model.head.keypoint_branch.groups))
+    for number, (value, stride) in enumerate(zip(people.scores, people.strides), 1):
         print(f'person {number}: score {value:.2f}, found on the level of stride {stride:.0f}')
     print(f'drawn into {args.out}')
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
+    with errors_as_messages(args.config):
         run(args)
-    except (UserError, ValueError) as error:
-        sys.exit(f'error: {error}')
 
 
 if __name__ == '__main__':

@@ -6,14 +6,14 @@
 """
 
 import argparse
-import sys
 
 import torch
 from mmengine.analysis import get_model_complexity_info
 
-from directpose.analysis import Subject, read_config
+from directpose.analysis import Subject
 from directpose.cli.arguments import Parser
-from directpose.cli.errors import UserError
+from directpose.cli.config import read_config
+from directpose.cli.errors import errors_as_messages
 from directpose.cli.options import add_input_size
 
 
@@ -27,10 +27,8 @@ def main(argv: list[str] | None = None) -> None:
         '--table', action='store_true', help='print the figures of every part of the model too'
     )
     args = parser.parse_args(argv)
-    try:
+    with errors_as_messages(args.config):
         model = Subject(read_config(args.config)).model
-    except UserError as error:
-        sys.exit(f'error: {error}')
     inputs = torch.randn(1, 3, *args.input_size)
     analysis = get_model_complexity_info(model, inputs=(inputs, None, 'tensor'))
     if args.table:

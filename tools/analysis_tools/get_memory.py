@@ -12,14 +12,15 @@ above that with the model built.
 
 import argparse
 import re
-import sys
 from pathlib import Path
 
 import torch
 
-from directpose.analysis import VARIANTS, Subject, read_config
+from directpose.analysis import VARIANTS, Subject
 from directpose.cli.arguments import Parser
-from directpose.cli.errors import UserError
+from directpose.cli.config import read_config
+from directpose.cli.device import check_device
+from directpose.cli.errors import errors_as_messages
 from directpose.cli.options import add_batch_size, add_cfg_options, add_device, add_input_size
 
 MIB = 2**20
@@ -59,13 +60,12 @@ def main(argv: list[str] | None = None) -> None:
     add_device(parser)
     add_cfg_options(parser)
     args = parser.parse_args(argv)
-    try:
+    with errors_as_messages(args.config):
+        check_device(args.device)
         cfg = read_config(args.config, args.cfg_options)
         subject = Subject(cfg, args.variant, args.device)
-    except UserError as error:
-        sys.exit(f'error: {error}')
-    inputs = torch.randn(args.batch_size, 3, *args.input_size, device=args.device)
-    call = subject.training_step(inputs) if args.train else subject.forward(inputs)
+        inputs = torch.randn(args.batch_size, 3, *args.input_size, device=args.device)
+        call = subject.training_step(inputs) if args.train else subject.forward(inputs)
     if torch.device(args.device).type == 'cuda':
         torch.cuda.reset_peak_memory_stats(args.device)
         call()

@@ -9,14 +9,15 @@ size S is 2/3 S, rounded down to a multiple of 32.
 """
 
 import argparse
-import sys
 
 import matplotlib.pyplot as plt
 import torch
 
-from directpose.analysis import VARIANTS, Subject, read_config, record_convolutions, time_in_turn
+from directpose.analysis import VARIANTS, Subject, record_convolutions, time_in_turn
 from directpose.cli.arguments import Parser, whole_number
-from directpose.cli.errors import UserError
+from directpose.cli.config import read_config
+from directpose.cli.device import check_device
+from directpose.cli.errors import errors_as_messages
 from directpose.cli.options import PICTURES, add_device, add_rounds, check_output
 
 
@@ -53,7 +54,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
+    with errors_as_messages(args.config):
+        check_device(args.device)
         check_output(args.out, 'out', PICTURES)
         subject = Subject(read_config(args.config), args.variant, args.device)
         shapes = {size: (size * 2 // 3 // 32 * 32, size) for size in sorted(args.sizes)}
@@ -63,8 +65,6 @@ def main(argv: list[str] | None = None) -> None:
             forward[size] = subject.forward(inputs)
             convolutions[size] = record_convolutions(forward[size])
         decoding = {number: subject.decoding(inputs, number) for number in sorted(args.people)}
-    except (UserError, ValueError) as error:
-        sys.exit(f'error: {error}')
     timings = time_in_turn(
         {
             (kind, key): call

@@ -12,7 +12,6 @@ networks alone, without NMS, crops and decoding.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -20,10 +19,12 @@ import mmpose
 import torch
 from mmengine.config import Config
 
-from directpose.analysis import Subject, read_config, time_in_turn
+from directpose.analysis import Subject, time_in_turn
 from directpose.apis import PRECISIONS
 from directpose.cli.arguments import Parser, whole_number
-from directpose.cli.errors import UserError
+from directpose.cli.config import read_config
+from directpose.cli.device import check_device
+from directpose.cli.errors import errors_as_messages
 from directpose.cli.options import PICTURES, add_device, add_rounds, check_output
 
 DETECTOR = str(
@@ -70,9 +71,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     people = sorted(set(args.people))
-    picture = torch.randn(1, 3, *args.input_size, device=args.device)
-    try:
+    with errors_as_messages(args.config):
+        check_device(args.device)
         check_output(args.out, 'out', PICTURES)
+        picture = torch.randn(1, 3, *args.input_size, device=args.device)
         direct, detector, pose = (
             Subject(cfg, args.variant, args.device)
             for cfg in (read_config(args.config), Config.fromfile(DETECTOR), read_config(POSE))
@@ -86,8 +88,6 @@ def main(argv: list[str] | None = None) -> None:
             if number:
                 crops = torch.randn(number, 3, *POSE_SIZE, device=args.device)
                 calls['pose', number] = pose.forward(crops)
-    except (UserError, ValueError) as error:
-        sys.exit(f'error: {error}')
     timings = time_in_turn(calls, args.rounds, device=args.device)
     cost = {key: 1000 * timing.median for key, timing in timings.items()}
     ours = [cost['forward', None] + cost['decoding', number] for number in people]

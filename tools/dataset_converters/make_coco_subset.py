@@ -17,12 +17,13 @@ tested on the same images.
 import argparse
 import json
 import shutil
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 from directpose.cli.arguments import Parser, whole_number
+from directpose.cli.errors import errors_as_messages
 from directpose.dataset_check import is_finite, load_coco_json, to_array
+from directpose.errors import UserError
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -67,11 +68,11 @@ def count_labelled(ann: dict, ann_file: Path) -> int:
     """How many keypoints of an annotation are labelled.
 
     Raises:
-        ValueError: If it has no list of keypoints.
+        UserError: If it has no list of keypoints.
     """
     keypoints = to_array(ann.get('keypoints'), (-1, 3))
     if keypoints is None:
-        raise ValueError(
+        raise UserError(
             f'annotation {ann["id"]} of {ann_file} has no "keypoints", a list of x, y and v for '
             'each; give a file of keypoints, such as person_keypoints_train2017.json '
             '(instances_train2017.json has boxes and masks only)'
@@ -83,7 +84,7 @@ def is_wanted(anns: list[dict], args: argparse.Namespace) -> bool:
     """Whether an image with these annotations is to be taken.
 
     Raises:
-        ValueError: If a person has no area, or an annotation no keypoints.
+        UserError: If a person has no area, or an annotation no keypoints.
     """
     if not args.allow_crowd and any(ann.get('iscrowd', 0) for ann in anns):
         return False
@@ -92,7 +93,7 @@ def is_wanted(anns: list[dict], args: argparse.Namespace) -> bool:
         labelled = count_labelled(ann, args.ann)
         if labelled and not ann.get('iscrowd', 0):
             if not is_finite(ann.get('area')):
-                raise ValueError(
+                raise UserError(
                     f'annotation {ann["id"]} of {args.ann} has no "area" that is a number; COCO\'s '
                     'evaluation needs it. Add it, for example as 0.53 times the area of the box.'
                 )
@@ -109,7 +110,7 @@ def select(coco: dict, args: argparse.Namespace) -> dict:
     """The part of a COCO-style data set that is to be written.
 
     Raises:
-        ValueError: If fewer images than ``args.num`` fit the options.
+        UserError: If fewer images than ``args.num`` fit the options.
     """
     anns_of = defaultdict(list)
     for ann in coco['annotations']:
@@ -117,7 +118,7 @@ def select(coco: dict, args: argparse.Namespace) -> dict:
     images = sorted(coco['images'], key=lambda image: image['id'])
     wanted = [image for image in images if is_wanted(anns_of[image['id']], args)]
     if len(wanted) < args.num:
-        raise ValueError(
+        raise UserError(
             f'only {len(wanted)} of the {len(images)} images in {args.ann} fit the options, but '
             f'--num asks for {args.num}. Ask for fewer images, or change: --min-people '
             f'{args.min_people}, --max-people {args.max_people}, --min-area {args.min_area:g}, '
@@ -132,19 +133,19 @@ def write(subset: dict, images: Path, out: Path) -> None:
     """Write annotations and images twice, as COCO's two parts.
 
     Raises:
-        FileNotFoundError: If an image of the subset is not in ``images``.
-        ValueError: If a ``file_name`` leads out of the folder of the images.
+        UserError: If an image of the subset is not in ``images``, or if a ``file_name`` leads out
+            of the folder of the images.
     """
     names = [str(image.get('file_name')) for image in subset['images']]
     for name in names:
         if Path(name).is_absolute() or '..' in Path(name).parts:
-            raise ValueError(
+            raise UserError(
                 f'file_name {name!r} leads out of the folder of the images, so its copy would be '
                 f'written outside of {out}; correct file_name in the annotations'
             )
     missing = [name for name in names if not (images / name).is_file()]
     if missing:
-        raise FileNotFoundError(
+        raise UserError(
             f'{len(missing)} of {len(names)} chosen images are not in {images}, for example '
             f'{missing[0]}. Give the directory that `file_name` in the annotations is relative to.'
         )
@@ -160,13 +161,11 @@ def write(subset: dict, images: Path, out: Path) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
-        sys.exit(f'error: {args.out} exists already; give a new or an empty directory')
-    try:
+    with errors_as_messages():
+        if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
+            raise UserError(f'{args.out} exists already; give a new or an empty directory')
         subset = select(load_coco_json(str(args.ann)), args)
         write(subset, args.images, args.out)
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
     people = sum(count_labelled(ann, args.ann) > 0 for ann in subset['annotations'])
     print(
         f'{args.out}: {len(subset["images"])} images with {people} people with labelled '

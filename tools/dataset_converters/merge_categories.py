@@ -10,7 +10,6 @@ keypoints.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import mmengine
@@ -18,6 +17,7 @@ import mmengine
 from directpose.cli.arguments import Parser
 from directpose.cli.errors import errors_as_messages
 from directpose.dataset_check import load_coco_json
+from directpose.errors import UserError
 
 _SHARED = ('keypoints', 'skeleton')
 
@@ -77,18 +77,15 @@ def _name_of(category: dict) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    if args.out.resolve() == args.ann.resolve():
-        sys.exit(f'error: {args.out} is the file to read; give another name to write')
-    try:
-        coco = load_coco_json(str(args.ann))
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
-    try:
-        merged = merge_categories(coco, args.name)
-    except ValueError as error:
-        sys.exit(f'error: {args.ann}: {error}')
-    atomic = dict(backend='atomic_local')
     with errors_as_messages():
+        if args.out.resolve() == args.ann.resolve():
+            raise UserError(f'{args.out} is the file to read; give another name to write')
+        coco = load_coco_json(str(args.ann))
+        try:
+            merged = merge_categories(coco, args.name)
+        except ValueError as error:
+            raise UserError(f'{args.ann}: {error}') from error
+        atomic = dict(backend='atomic_local')
         mmengine.dump(merged, str(args.out), file_format='json', backend_args=atomic)
     print(
         f'{args.out}: {len(merged["annotations"])} annotations of {len(coco["categories"])} '

@@ -29,10 +29,11 @@ from directpose.analysis import make_picture
 from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.config import load_config
-from directpose.cli.errors import UserError, errors_as_messages
+from directpose.cli.errors import errors_as_messages
 from directpose.datasets.transforms import ShortSideResize
 from directpose.deployment import export_verified, quantize
 from directpose.engine.checkpoint_fit import check_weights
+from directpose.errors import UserError
 from directpose.pictures import find_pictures, read_size
 
 

@@ -20,9 +20,10 @@ from mmpose.registry import MODELS
 from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import save_weights
 from directpose.cli.config import load_config
-from directpose.cli.errors import UserError, errors_as_messages
+from directpose.cli.errors import errors_as_messages
 from directpose.engine.checkpoint_fit import check_weights
 from directpose.engine.read_checkpoint import read_checkpoint
+from directpose.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs/directpose'
 

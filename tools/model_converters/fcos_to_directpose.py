@@ -16,8 +16,9 @@ import torch
 
 from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import load_checkpoint_file, save_weights
-from directpose.cli.errors import UserError, errors_as_messages
+from directpose.cli.errors import errors_as_messages
 from directpose.engine.read_checkpoint import state_dict_of
+from directpose.errors import UserError
 
 # MMDetection's name as a pattern, and the name here
 RULES = [

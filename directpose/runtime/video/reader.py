@@ -9,13 +9,15 @@ from os import PathLike, fspath
 
 import numpy as np
 
+from directpose.errors import UserError
+
 from . import ffmpeg
 
 MAX_PIXELS = 50_000_000
 """Larger frames are refused before they are decoded. 8K has 33 million; ten may wait at once."""
 
 
-class VideoError(ValueError):
+class VideoError(UserError):
     """A video or camera that cannot be read. The message names it."""
 
 

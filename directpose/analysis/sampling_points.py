@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from directpose.errors import UserError
 from directpose.models import KPAlign
 
 
-class Looks(NamedTuple):
-    """The n people of one picture, best first, in input pixels."""
+class SampledPeople(NamedTuple):
+    """The n people of one picture, best first, and where KPAlign samples. In input pixels."""
 
     locations: np.ndarray
     """(n, 2): the location that found the person."""
@@ -24,7 +25,7 @@ class Looks(NamedTuple):
     """(n, ): the scores of the people."""
 
 
-def locate_looks(model: nn.Module, data: dict) -> Looks:
+def find_sampled_people(model: nn.Module, data: dict) -> SampledPeople:
     """Find the people in one picture, and where KPAlign reads the features of each.
 
     Args:
@@ -32,15 +33,15 @@ def locate_looks(model: nn.Module, data: dict) -> Looks:
         data (dict): A batch of one picture, as the test pipeline and ``pseudo_collate`` give it.
 
     Returns:
-        Looks: The people whom the model returns with its ``test_cfg``.
+        SampledPeople: The people whom the model returns with its ``test_cfg``.
 
     Raises:
-        ValueError: If the head has no KPAlign.
+        UserError: If the head has no KPAlign.
     """
     head = model.head
     branch = head.keypoint_branch
     if not isinstance(branch, KPAlign):
-        raise ValueError(
+        raise UserError(
             f'the keypoint branch is {type(branch).__name__}, which looks nowhere: give a config '
             'with KPAlign'
         )
@@ -69,7 +70,7 @@ def locate_looks(model: nn.Module, data: dict) -> Looks:
     index = np.array(
         [np.abs(keypoints - pose).max(axis=(1, 2)).argmin() for pose in found.keypoints], dtype=int
     )
-    return Looks(
+    return SampledPeople(
         locations.points.cpu().numpy()[index],
         locations.strides.cpu().numpy()[index],
         sampled[index],
