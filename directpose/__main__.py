@@ -1,11 +1,11 @@
 """The command ``directpose``, also as ``python -m directpose``."""
 
 import sys
-from difflib import get_close_matches
 from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 from directpose import __version__
+from directpose.errors import did_you_mean
+from directpose.packaged import find_packaged
 
 # Each script is the one of a checkout, or the copy of it that an installed package has.
 SCRIPTS = {
@@ -60,35 +60,32 @@ def main(argv: list[str] | None = None) -> int:
     if command in SCRIPTS:
         return _run_script(command, rest)
     print(USAGE, end='', file=sys.stderr)
-    nearest = get_close_matches(command, ['predict', 'web', *SCRIPTS], n=1)
-    hint = f'; did you mean {nearest[0]}?' if nearest else ''
-    print(f'error: there is no command {command!r}{hint}', file=sys.stderr)
+    message = f'error: there is no command {command!r}'
+    hint = did_you_mean(command, ['predict', 'web', *SCRIPTS])
+    print(f'{message}; {hint}' if hint else message, file=sys.stderr)
     return 2
 
 
 def _run_script(command: str, arguments: list[str]) -> int:
     """Run a script of tools/ as if it had been started itself."""
-    package = Path(__file__).resolve().parent
-    for folder in (package / '.mim' / 'tools', package.parent / 'tools'):
-        script = (folder / SCRIPTS[command]).resolve()  # a checkout has links there
-        if script.is_file():
-            sys.argv = [f'directpose {command}', *arguments]
-            # Not runpy, which gives the script its own name in the messages.
-            spec = spec_from_file_location('__main__', script)
-            try:
-                spec.loader.exec_module(module_from_spec(spec))
-            except ModuleNotFoundError as error:
-                if (error.name or '').partition('.')[0] not in NEEDED:
-                    raise
-                print(
-                    f'error: {command} needs torch and OpenMMLab, and {error.name} is not '
-                    "installed: pip install 'directpose[openmmlab]', then python -m "
-                    'directpose_stack',
-                    file=sys.stderr,
-                )
-                return 2
-            return 0
-    sys.exit(f'error: this installation lacks {SCRIPTS[command]}; install directpose again')
+    script = find_packaged(f'tools/{SCRIPTS[command]}')
+    if script is None:
+        sys.exit(f'error: this installation lacks {SCRIPTS[command]}; install directpose again')
+    sys.argv = [f'directpose {command}', *arguments]
+    # Not runpy, which gives the script its own name in the messages.
+    spec = spec_from_file_location('__main__', script.resolve())  # a checkout has links there
+    try:
+        spec.loader.exec_module(module_from_spec(spec))
+    except ModuleNotFoundError as error:
+        if (error.name or '').partition('.')[0] not in NEEDED:
+            raise
+        print(
+            f'error: {command} needs torch and OpenMMLab, and {error.name} is not installed: '
+            "pip install 'directpose[openmmlab]', then python -m directpose_stack",
+            file=sys.stderr,
+        )
+        return 2
+    return 0
 
 
 if __name__ == '__main__':

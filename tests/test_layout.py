@@ -9,11 +9,12 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / 'directpose'
 
-# What each part of the package may import of the package. `errors` and `version` are open to all.
+# What each part of the package may import of the package. All may import `errors` and `version`.
 MAY_IMPORT = {
     'geometry': set(),
     'pictures': set(),
     'metainfo': set(),
+    'packaged': set(),
     'weights': set(),
     'drawing': set(),
     'runtime': {'drawing', 'geometry', 'pictures', 'weights'},
@@ -24,9 +25,9 @@ MAY_IMPORT = {
     'engine': {'datasets', 'weights'},
     'visualization': {'drawing', 'metainfo'},
     'deployment': {'datasets', 'models', 'runtime'},
-    'apis': {'models'},
+    'apis': {'models', 'packaged'},
     # It turns the errors of these parts into messages.
-    'cli': {'dataset_check', 'engine', 'pictures', 'runtime'},
+    'cli': {'dataset_check', 'engine', 'packaged', 'pictures', 'runtime'},
     'analysis': {'apis', 'dataset_check', 'models', 'metainfo'},
 }
 

@@ -31,11 +31,11 @@ def test_every_file_in_the_folder_has_a_digest() -> None:
 
 
 def test_wrong_name_says_the_right_one() -> None:
-    with pytest.raises(ValueError, match=f"did you mean '{NAME}'"):
+    with pytest.raises(ValueError, match=f'did you mean {NAME}'):
         weights.find_weights('efficientnet-lite0_imagnet')
     with pytest.raises(ValueError, match='there are: .*efficientnet'):
         weights.find_weights('zzz')
-    with pytest.raises(CheckpointError, match=f"did you mean '{NAME}'"):
+    with pytest.raises(CheckpointError, match=f'did you mean {NAME}'):
         CheckpointLoader.load_checkpoint('directpose://efficientnet-lite0_imagnet')
 
 

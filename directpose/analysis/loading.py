@@ -1,11 +1,9 @@
 """The stages before the network: reading a picture, and preprocessing it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 from mmcv.transforms import Compose
-from mmengine.config import Config
-from mmengine.registry import DefaultScope
 from torch import nn
 
 from .pictures import make_picture
@@ -26,13 +24,13 @@ def write_picture(path: str, input_size: tuple[int, int]) -> None:
 
 
 def loading_stages(
-    cfg: Config, model: nn.Module, path: str, batch_size: int = 1
+    transforms: Sequence[Callable], model: nn.Module, path: str, batch_size: int = 1
 ) -> dict[str, Callable[[], object]]:
-    """Split a config's test pipeline into loading and preprocessing, both run in this process.
+    """Split a test pipeline into loading and preprocessing, both run in this process.
 
     Args:
-        cfg (Config): A config whose ``test_dataloader`` has the pipeline.
-        model (nn.Module): The config's model, whose data preprocessor is part of the stage.
+        transforms (Sequence[Callable]): The steps, of which the first one reads the file.
+        model (nn.Module): The model, whose data preprocessor is part of the stage.
         path (str): The picture to load.
         batch_size (int): How often the picture is loaded for one batch. Defaults to 1.
 
@@ -40,8 +38,7 @@ def loading_stages(
         dict[str, Callable]: 'load' reads and decodes the picture. 'preprocess' resizes, normalises
         and pads it.
     """
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        load, *others = Compose(cfg.test_dataloader.dataset.pipeline).transforms
+    load, *others = transforms
     transform = Compose(others)
 
     def read() -> list[dict]:

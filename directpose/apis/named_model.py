@@ -1,11 +1,9 @@
 """Models that come with the package, by name."""
 
-from difflib import get_close_matches
-from pathlib import Path
-
 from mmengine.fileio import load
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+from directpose.errors import did_you_mean
+from directpose.packaged import find_packaged
 
 
 def named_model(name: str) -> tuple[str, str]:
@@ -31,18 +29,17 @@ def named_model(name: str) -> tuple[str, str]:
     Raises:
         ValueError: If the model index has no such name with weights.
     """
-    # The wheel has the index in .mim, a checkout beside the package.
-    root = next(
-        p for p in (_PACKAGE / '.mim', _PACKAGE.parent) if (p / 'model-index.yml').is_file()
-    )
+    index = find_packaged('model-index.yml')
+    if index is None:
+        raise ValueError('the model index of the package is missing; install directpose again')
+    root = index.parent
     models: dict[str, tuple[str, str]] = {}
-    for metafile in load(root / 'model-index.yml')['Import']:
+    for metafile in load(index)['Import']:
         for model in load(root / metafile)['Models']:
             if 'Weights' in model:
                 found = (str(root / model['Config']), model['Weights'])
                 models |= {key: found for key in (model['Name'], model.get('Alias')) if key}
     if name not in models:
-        near = get_close_matches(name, models, n=1)
-        hint = f'did you mean {near[0]!r}?' if near else f'there are: {", ".join(sorted(models))}'
+        hint = did_you_mean(name, models) or f'there are: {", ".join(sorted(models))}'
         raise ValueError(f'no model named {name!r} comes with the package; {hint}')
     return models[name]

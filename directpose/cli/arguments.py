@@ -6,7 +6,8 @@ Needs the standard library only.
 import argparse
 import math
 from collections.abc import Callable
-from difflib import get_close_matches
+
+from directpose.errors import did_you_mean
 
 TINY = 'directpose-tiny'
 """The model that comes with the package."""
@@ -26,9 +27,9 @@ class Parser(argparse.ArgumentParser):
         options = [word.partition('=')[0] for word in unknown if word.startswith('-')]
         if not options:
             return f'{unknown[0]!r} is one argument too many'
-        nearest = get_close_matches(options[0], self._option_string_actions, n=1)
-        hint = f'; did you mean {nearest[0]}?' if nearest else ''
-        return f'there is no option {options[0]}{hint}'
+        message = f'there is no option {options[0]}'
+        hint = did_you_mean(options[0], self._option_string_actions)
+        return f'{message}; {hint}' if hint else message
 
 
 def whole_number(least: int = 1, most: int | None = None) -> Callable[[str], int]:

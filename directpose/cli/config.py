@@ -3,7 +3,6 @@
 import os.path as osp
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
 from mmengine.config import config as mmengine_config
@@ -11,14 +10,13 @@ from mmengine.device import get_device
 from mmengine.hub import get_config
 
 from directpose.errors import UserError
+from directpose.packaged import find_packaged
 
 from .config_data import ONE_BY_ONE, is_multi_dataset_evaluator
 from .spelling import check_options, check_spelling
 
 OURS = 'directpose::'
 """How the name of a config that comes with the package begins."""
-
-_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None = None) -> Config:
@@ -41,10 +39,7 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
             raises an error, or if it has a misspelt name.
     """
     if path.startswith(OURS):
-        # The wheel has the configs in .mim, a checkout beside the package.
-        for root in (_PACKAGE / '.mim', _PACKAGE.parent):
-            if (file := root / 'configs' / path.removeprefix(OURS)).is_file():
-                path = str(file)
+        path = str(find_packaged(f'configs/{path.removeprefix(OURS)}') or path)
     if not osp.isfile(path):
         raise UserError(
             f'{path}: no such config file; those of this project are in configs/directpose/, and '

@@ -84,6 +84,39 @@ def _read_moves(given: list[str], roots: set[str]) -> dict[str, str]:
     return moves
 
 
+def read_test_pipeline(cfg: Config) -> list[dict]:
+    """Read how a config's test prepares a picture, also where a data set wraps others.
+
+    A wrapper without a pipeline of its own gets that of its data sets, because MMPose's functions
+    for single pictures look there.
+
+    Args:
+        cfg (Config): The config, which may be changed in place.
+
+    Returns:
+        list[dict]: The steps.
+
+    Raises:
+        UserError: If the config has no test data, or if its test data sets have several pipelines.
+    """
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset')
+    if not dataset:
+        raise UserError(
+            f'{cfg.filename}: the config has no test_dataloader, whose data set says how a picture '
+            'is prepared; take that of a config in configs/directpose/'
+        )
+    if not dataset.get('pipeline'):
+        pipelines = [one.pipeline for one in _datasets(dataset) if one.get('pipeline')]
+        if not pipelines or any(one != pipelines[0] for one in pipelines):
+            raise UserError(
+                f'{cfg.filename}: the data sets of test_dataloader have {len(pipelines)} '
+                'pipelines, so it is not known how a picture is prepared; give the outer one a '
+                'pipeline'
+            )
+        dataset.pipeline = pipelines[0]
+    return dataset.pipeline
+
+
 def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
     """Check that the annotation files and image folders of a config are there.
 

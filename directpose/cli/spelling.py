@@ -1,6 +1,5 @@
 """Misspelt names in a config: MMEngine passes over some of them in silence."""
 
-import difflib
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +9,7 @@ from mmengine.runner import Runner
 from mmpose import registry
 from torch.utils.data import DataLoader
 
-from directpose.errors import UserError
+from directpose.errors import UserError, did_you_mean
 
 _REGISTRIES = [value for value in vars(registry).values() if isinstance(value, registry.Registry)]
 # Names at the top of a config that are not arguments of the runner. It reads most of them.
@@ -124,7 +123,7 @@ def check_spelling(cfg: Config, path: str) -> None:
     """
     lacking = set(inspect.signature(Runner).parameters) - set(cfg)
     for name in sorted(set(cfg) - _runner_names()):
-        if difflib.get_close_matches(name, lacking, cutoff=0.8):
+        if did_you_mean(name, lacking, 0.8):
             _refuse(name, name, lacking, path)
     for name in _LOADERS:
         if isinstance(cfg.get(name), dict):
@@ -154,7 +153,7 @@ def check_spelling(cfg: Config, path: str) -> None:
             if known and not is_open:
                 _compare(place, unknown, known, path)
             for key in unknown:  # the class takes others too, and may do nothing with them
-                if difflib.get_close_matches(key, known, cutoff=0.8):
+                if did_you_mean(key, known, 0.8):
                     _refuse(f'{place}.{key}', key, known, path)
 
 
@@ -176,10 +175,7 @@ def _refuse(place: str, name: str, known: set[str], path: str) -> None:
 
 
 def _hint(name: str, known: set[str]) -> str:
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if nearest:
-        return f'did you mean {nearest[0]}?'
-    return f'the known ones are {", ".join(sorted(known))}'
+    return did_you_mean(name, known, 0.5) or f'the known ones are {", ".join(sorted(known))}'
 
 
 def _typed_dicts(

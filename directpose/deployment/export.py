@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from directpose.datasets.transforms import ShortSideResize
 from directpose.models import DirectPoseHead, EfficientNetLite0
 from directpose.models.decode import Poses
-from directpose.runtime.model import METADATA_KEY
+from directpose.runtime.settings import METADATA_KEY
 
 from .deploy_model import DeployModel
 

@@ -41,25 +41,31 @@ def quantize(source: str | Path, path: str | Path, pictures: Iterable) -> None:
     Runtime computes them faster in single precision.
 
     Args:
-        source (str | Path): A file of :func:`export_onnx`.
+        source (str | Path): A file of :func:`export_onnx`, or the name of a model in the package.
         path (str | Path): The file to write. An older file of this name is replaced.
         pictures (Iterable): Pictures of the kind that the model will see, as
             :class:`directpose.runtime.DirectPose` takes them. About 100 pictures are enough.
 
     Raises:
-        ValueError: If there are no pictures, if one cannot be read, or if the file is not a model.
+        ValueError: If there are no pictures, if one cannot be read, if the file is not a model, if
+            the model has eight-bit integers already, or if there is no folder for ``path``.
     """
     path, pictures = Path(path), list(pictures)
+    if not path.parent.is_dir():
+        raise ValueError(f'{path}: there is no folder {path.parent}')
     if not pictures:
         raise ValueError(
             'an int8 model needs pictures of the kind that it will see, to learn the ranges of '
             'its maps from; none were given'
         )
     model = DirectPose(source)
+    source = model.path
+    if any(node.op_type == 'QuantizeLinear' for node in onnx.load(source).graph.node):
+        raise ValueError(f'{source}: this model has eight-bit integers already')
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         merged, written = Path(folder, 'merged.onnx'), Path(folder, 'int8.onnx')
         # Weights stored in half precision become single; batch norm goes into its convolution.
-        quant_pre_process(str(source), str(merged), skip_symbolic_shape=True)
+        quant_pre_process(source, str(merged), skip_symbolic_shape=True)
         slow = _slow_in_eight_bits(onnx.load(merged).graph)
         logger = logging.getLogger()
         level = logger.level

@@ -1,6 +1,7 @@
 """Compare an exported file with the model that it was made of."""
 
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -52,7 +53,7 @@ def export_verified(
 ) -> list[Difference]:
     """Write a model to an ONNX file and compare the file with the model.
 
-    The file is written under a temporary name in the same folder, and gets its own name once the
+    The file is written into a temporary folder beside its place, and moved there once the
     comparison has found no more than rounding. Otherwise an older file stays as it was.
 
     Args:
@@ -70,13 +71,11 @@ def export_verified(
         ValueError: If the file differs from the model.
     """
     path = Path(path)
-    unchecked = path.with_name(f'{path.name}.unchecked')
-    try:
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        unchecked = Path(folder, 'unchecked.onnx')
         export_onnx(model, unchecked, resize, with_nms, half_weights)
         differences = [verify_onnx(model, unchecked, picture) for picture in pictures]
         os.replace(unchecked, path)
-    finally:
-        unchecked.unlink(missing_ok=True)
     return differences
 
 

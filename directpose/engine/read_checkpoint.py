@@ -13,6 +13,8 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.utils import mkdir_or_exist
 from torch import Tensor
 
+from directpose.weights import DIGESTS
+
 from .errors import CheckpointError
 from .safe_load import is_intact
 
@@ -56,10 +58,10 @@ def read_checkpoint(
     told = address or path
     path = osp.expanduser(path)
     if not osp.isfile(path):
-        raise CheckpointError(
-            f'{told}: no such checkpoint; give the path of a .pth file, such as '
-            'work_dirs/<config>/iter_<n>.pth'
-        )
+        hint = 'give the path of a .pth file, such as work_dirs/<config>/iter_<n>.pth'
+        if f'{path}.pth' in DIGESTS:
+            hint = f'the weights of this name in the package are directpose://{path}'
+        raise CheckpointError(f'{told}: no such checkpoint; {hint}')
     if address is None:
         damaged = (
             f'{told}: damaged, it cannot be read; take another checkpoint, or train on from the '

@@ -1,6 +1,5 @@
 """Poses on pictures, from a file that ``tools/deployment/export_onnx.py`` wrote."""
 
-import json
 import os
 import warnings
 from collections import defaultdict
@@ -17,24 +16,11 @@ from .nms import nms
 from .poses import Poses
 from .read import read
 from .session import check_count, find_model, open_session
-
-METADATA_KEY = 'directpose'
-"""The key of the file's metadata for the settings of the steps around the network, as JSON."""
+from .settings import read_settings
 
 _OUTPUTS = ('keypoints', 'scores', 'boxes')
 _RATINGS = ('keypoint_scores', 'keypoints_hidden')
 """Further outputs of a file whose model rates keypoints."""
-
-_SETTINGS: dict[str, Any] = dict(
-    short_side=int,
-    max_long_side=int,
-    pad_size_divisor=int,
-    score_thr=(int, float),
-    nms=(dict, type(None)),
-    keypoint_names=list,
-    skeleton_links=list,
-)
-"""The names of these settings, and the type of each value."""
 
 
 class DirectPose:
@@ -47,8 +33,8 @@ class DirectPose:
             name of a model that comes with the package, such as ``'directpose-tiny'``.
         score_thr (float, optional): The least score of the people that are returned.
             Defaults to the config's ``model.test_cfg.score_thr``, which the file keeps.
-        providers (Sequence): ONNX Runtime's execution providers: names, or tuples of a name and
-            its options. Defaults to the CPU's.
+        providers (Sequence): ONNX Runtime's execution providers: a name, or a list of names, or of
+            tuples of a name and its options. Defaults to the CPU's.
         threads (int, optional): Threads that one operator may use. Defaults to the number of
             processors that this process may use.
         session_options (Mapping, optional): More attributes of ONNX Runtime's
@@ -79,14 +65,22 @@ class DirectPose:
             raise ValueError(f'score_thr must be a number from 0 to 1, but is {score_thr!r}')
         self.path = os.path.abspath(find_model(model))  # a copy may be opened in another folder
         self._session_arguments: dict[str, Any] = dict(
-            providers=list(providers), threads=threads, options=dict(session_options or {})
+            providers=[providers] if isinstance(providers, str) else list(providers),
+            threads=threads,
+            options=dict(session_options or {}),
         )
         self._session = open_session(self.path, **self._session_arguments)
+        self._settings = read_settings(self.path, self._session.get_modelmeta().custom_metadata_map)
         written = [output.name for output in self._session.get_outputs()]
+        if lacking := [name for name in _OUTPUTS if name not in written]:
+            raise ValueError(
+                f'{self.path}: this file has no output {lacking[0]}; export the model again with '
+                'tools/deployment/export_onnx.py'
+            )
         self._outputs = [*_OUTPUTS, *(name for name in _RATINGS if name in written)]
-        self._settings = _read_settings(
-            self.path, self._session.get_modelmeta().custom_metadata_map
-        )
+        images = next(one for one in self._session.get_inputs() if one.name == 'images')
+        # Sizes that are not fixed have names, or none.
+        self._fixed = [size if isinstance(size, int) else None for size in images.shape]
         self.score_thr = self._settings['score_thr'] if score_thr is None else score_thr
         self.keypoint_names: list[str] = self._settings['keypoint_names']
         """K names, in the order of the keypoints."""
@@ -128,20 +122,22 @@ class DirectPose:
 
         Args:
             pictures (Sequence): Files, arrays or PIL pictures, as for a call; of any sizes.
-            batch_size (int): The largest number of pictures in a batch. Defaults to 8.
+            batch_size (int): The largest number of pictures in a batch. A file for batches of a
+                fixed size keeps to that size. Defaults to 8.
 
         Returns:
             list[Poses]: In the order of the pictures.
 
         Raises:
-            ValueError: If ``pictures`` is not a list, or if one of them is not a picture.
+            ValueError: If ``pictures`` is not a list, if one of them is not a picture, or if the
+                file is for inputs of another size only.
         """
         one = isinstance(pictures, str) or getattr(pictures, 'ndim', 4) < 4
         if one or not isinstance(pictures, Iterable):
             raise ValueError(
                 'predict takes a list of pictures; for one picture, call the model: model(picture)'
             )
-        batch_size = check_count('batch_size', batch_size)
+        batch_size = self._fixed[0] or check_count('batch_size', batch_size)
         images = [read(picture) for picture in pictures]
         groups = defaultdict(list)
         for index, image in enumerate(images):
@@ -204,11 +200,28 @@ class DirectPose:
 
     def _predict_batch(self, images: Sequence[np.ndarray], shape: tuple[int, int]) -> list[Poses]:
         sizes = [self._input_size(image) for image in images]
+        self._check_fixed(len(images), shape)
         outputs = self._session.run(self._outputs, self._batch(images, sizes, shape))
         return [
             self._to_poses(image, size, dict(zip(self._outputs, one)))
             for image, size, one in zip(images, sizes, zip(*outputs))
         ]
+
+    def _check_fixed(self, number: int, shape: tuple[int, int]) -> None:
+        """Refuse a batch of another size than the file's, where the file's sizes are fixed.
+
+        Raises:
+            ValueError: If the number of pictures, or their height or width, is another.
+        """
+        wanted = self._fixed[:1] + self._fixed[2:]
+        if any(size not in (None, given) for size, given in zip(wanted, (number, *shape))):
+            one, *sides = ('any' if size is None else size for size in wanted)
+            raise ValueError(
+                f'{self.path}: the sizes of this file are fixed, at {one} pictures of '
+                f'{" x ".join(map(str, sides))} input pixels (height x width), and here are '
+                f'{number} of {shape[0]} x {shape[1]}; give pictures of the same proportions, or '
+                'a file whose sizes are not fixed'
+            )
 
     def _to_poses(self, image: np.ndarray, size: tuple[int, int], rows: dict[str, Any]) -> Poses:
         """Poses of a picture from the rows of its outputs, without the rows that hold no person."""
@@ -233,31 +246,6 @@ class DirectPose:
             keypoint_names=self.keypoint_names,
             skeleton_links=self.skeleton_links,
         )
-
-
-def _read_settings(path: str, metadata: Mapping[str, str]) -> dict:
-    """The settings of the steps around the network, from the metadata of a file.
-
-    Raises:
-        ValueError: If the file was not written by the export tool, or was changed since.
-    """
-    if METADATA_KEY not in metadata:
-        raise ValueError(
-            f'{path} was not written by tools/deployment/export_onnx.py: it lacks '
-            f'the metadata "{METADATA_KEY}"; export the model with that tool'
-        )
-    remedy = 'export the model again with tools/deployment/export_onnx.py'
-    try:
-        settings = json.loads(metadata[METADATA_KEY])
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f'{path}: its metadata "{METADATA_KEY}" is not JSON; {remedy}') from error
-    for name, kind in _SETTINGS.items():
-        value: Any = settings.get(name, ...) if isinstance(settings, dict) else ...
-        wrong = not isinstance(value, kind) or isinstance(value, bool)
-        if wrong or (kind is int and value < 1):
-            told = 'lacks' if value is ... else f'has {value!r} for'
-            raise ValueError(f'{path}: its metadata "{METADATA_KEY}" {told} {name}; {remedy}')
-    return settings
 
 
 def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -72,6 +72,8 @@ class Poses(_Arrays):
         """A copy with some fields changed, named as the arguments of the class."""
         return Poses(**{**self._asdict(), **vars(self), **changes})
 
+    _replace = replace  # that of a named tuple would lose all that is not one of the three arrays
+
     def select(self, people: np.ndarray) -> 'Poses':
         """Some of the people.
 
@@ -189,7 +191,9 @@ class Poses(_Arrays):
         """
         try:
             import supervision
-        except ImportError as error:
+        except ModuleNotFoundError as error:
+            if error.name != 'supervision':
+                raise
             raise ImportError(
                 "to_supervision needs supervision: pip install 'supervision>=0.29'"
             ) from error

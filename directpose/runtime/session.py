@@ -70,7 +70,12 @@ def open_session(path: str, providers: Sequence, threads: int | None, options: M
         raise ImportError(
             f'{error.name} is not installed; pip install onnxruntime pillow'
         ) from error
-    names = [provider if isinstance(provider, str) else provider[0] for provider in providers]
+    names = [one[0] if isinstance(one, tuple) and one else one for one in providers]
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            f'providers must be a list of names, or of tuples of a name and its options, but is '
+            f'{providers!r}'
+        )
     available = onnxruntime.get_available_providers()
     for name in names:
         if name not in available:
@@ -83,7 +88,12 @@ def open_session(path: str, providers: Sequence, threads: int | None, options: M
     for name, value in options.items():
         if not hasattr(session_options, name):
             raise ValueError(f'ONNX Runtime has no session option named {name}')
-        setattr(session_options, name, value)
+        try:
+            setattr(session_options, name, value)
+        except (AttributeError, TypeError) as error:
+            raise ValueError(
+                f'{value!r} is no value for the session option {name} of ONNX Runtime'
+            ) from error
     try:
         session = onnxruntime.InferenceSession(path, session_options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's errors have no common class

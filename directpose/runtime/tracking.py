@@ -39,6 +39,9 @@ class PoseTracker:
         smooth (bool): Whether to smooth the keypoints of each person over time, by
             :class:`OneEuroFilter`. Defaults to False.
         fps (float): Frames a second, for calls that do not give the time. Defaults to 30.
+
+    Raises:
+        ValueError: If ``tolerance`` or ``fps`` is not above 0.
     """
 
     def __init__(
@@ -50,6 +53,9 @@ class PoseTracker:
         smooth: bool = False,
         fps: float = 30.0,
     ) -> None:
+        for name, value in dict(tolerance=tolerance, fps=fps).items():
+            if not 0 < value < float('inf'):
+                raise ValueError(f'{name} must be a number above 0, but is {value!r}')
         self.sigmas = None if sigmas is None else np.asarray(sigmas, dtype=np.float64)
         self.min_oks, self.tolerance, self.memory = min_oks, tolerance, memory
         self.smooth, self.fps = smooth, fps
@@ -69,7 +75,12 @@ class PoseTracker:
 
         Returns:
             Poses: A copy with ``identities``, and with smooth keypoints where that is chosen.
+
+        Raises:
+            ValueError: If the number of keypoints is not that of ``sigmas`` or of the frames
+                before, or if ``time`` is not finite.
         """
+        self._check(poses, time)
         after = self._time + 1 / self.fps
         if time is None:
             time = after
@@ -101,6 +112,19 @@ class PoseTracker:
             if self.smooth:
                 smoothed[i] = person.filter(keypoints[i], time, scale=_size(keypoints[i]))
         return poses.replace(keypoints=smoothed, identities=identities)
+
+    def _check(self, poses: Poses, time: float | None) -> None:
+        if time is not None and not np.isfinite(time):
+            raise ValueError(f'time must be a number of seconds, but is {time!r}')
+        number = poses.keypoints.shape[1]
+        known = len(self._people[0].keypoints) if self._people else number
+        if self.sigmas is not None:
+            known = len(self.sigmas)
+        if len(poses.keypoints) and number != known:
+            raise ValueError(
+                f'the poses have {number} keypoints, and this tracker follows poses of {known}; '
+                'make a tracker for each kind of poses'
+            )
 
     def _oks(self, expected: np.ndarray, found: np.ndarray) -> np.ndarray:
         """OKS (m, n) of poses (m, K, 2) and (n, K, 2); the area is the mean of both."""

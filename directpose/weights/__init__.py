@@ -1,11 +1,12 @@
 """Weights that come with the package, found by name and checked by their digests.
 
-Only the standard library is used here, so the torch-free runtime finds its files too.
+Only the standard library is needed here, so the torch-free runtime finds its files too.
 """
 
 import hashlib
-from difflib import get_close_matches
 from pathlib import Path
+
+from directpose.errors import did_you_mean
 
 _FOLDER = Path(__file__).parent
 
@@ -37,8 +38,7 @@ def find_weights(name: str, suffix: str = '.pth') -> Path:
     file = name + suffix
     if file not in DIGESTS:
         known = sorted(Path(f).stem for f in DIGESTS if f.endswith(suffix))
-        near = get_close_matches(name, known, n=1)
-        hint = f'did you mean {near[0]!r}?' if near else f'there are: {", ".join(known)}'
+        hint = did_you_mean(name, known) or f'there are: {", ".join(known)}'
         raise ValueError(f'the package has no {suffix} weights named {name!r}; {hint}')
     path = _FOLDER / file
     if not path.is_file():

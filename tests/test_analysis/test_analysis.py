@@ -123,10 +123,12 @@ def test_loads_and_preprocesses_as_the_test_does(subject, tmp_path):
     path = str(tmp_path / 'drawn.jpg')
     write_picture(path, (416, 640))
     assert cv2.imread(path).shape == (416, 640, 3)
-    stages = loading_stages(cfg, subject.model, path, batch_size=2)
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        transforms = Compose(pipeline).transforms
+    stages = loading_stages(transforms, subject.model, path, batch_size=2)
     loaded = stages['load']()
     assert [one['img'].shape for one in loaded] == [(416, 640, 3)] * 2
-    pipeline = cfg.test_dataloader.dataset.pipeline
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         packed = Compose(pipeline)(dict(img_path=path))
     expected = subject.model.data_preprocessor(

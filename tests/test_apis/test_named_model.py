@@ -31,7 +31,7 @@ def test_weights_are_those_of_the_config():
 
 
 def test_wrong_name_says_the_right_one():
-    with pytest.raises(ValueError, match="did you mean 'directpose-tiny'"):
+    with pytest.raises(ValueError, match='did you mean directpose-tiny'):
         named_model('directpose-tiney')
     with pytest.raises(ValueError, match='there are: directpose-tiny'):
         named_model('zzz')

@@ -239,7 +239,12 @@ def test_a_file_that_differs_is_not_kept(folder, tmp_path, monkeypatch, quick_ex
 def test_a_file_for_one_picture_at_a_time_is_refused(folder, model, tmp_path):
     """As if the export had taken the number of images for a constant."""
     written = onnx.load(folder / 'inside.onnx')
-    make_dim_param_fixed(written.graph, 'batch', 1)
+    for node in written.graph.node:
+        node.input[:] = ['first' if name == 'images' else name for name in node.input]
+    for name, value in (('begin', 0), ('end', 1)):
+        written.graph.initializer.append(onnx.helper.make_tensor(name, 7, [1], [value]))
+    first = onnx.helper.make_node('Slice', ['images', 'begin', 'end', 'begin'], ['first'])
+    written.graph.node.insert(0, first)
     onnx.save(written, tmp_path / 'one.onnx')
     with pytest.raises(ValueError, match='cannot run three times a picture of .* at once'):
         verify_onnx(model, tmp_path / 'one.onnx', picture(144))
@@ -283,11 +288,15 @@ def test_fewer_candidates_than_people_at_most(model, tmp_path, with_nms):
 
 
 def test_wrong_paths_are_named(folder, tmp_path):
+    (tmp_path / 'no.py').write_text('text = 1')
+    (tmp_path / 'folder.onnx').mkdir()
     for argv, message in (
-        ((tmp_path / 'no.py', folder / 'model.pth', tmp_path / 'm.onnx'), 'no.py'),
+        ((tmp_path / 'gone.py', folder / 'model.pth', tmp_path / 'm.onnx'), 'gone.py'),
         ((TINY, tmp_path / 'no.pth', tmp_path / 'm.onnx'), 'no.pth'),
-        ((TINY, folder / 'model.pth', tmp_path / 'no' / 'm.onnx'), 'there is no folder'),
-        ((TINY, folder / 'model.pth', tmp_path), 'is a folder'),
+        ((TINY, folder / 'model.pth', tmp_path / 'no.py' / 'm.onnx'), 'can be written there'),
+        ((TINY, folder / 'model.pth', '/proc/m.onnx'), 'nothing can be written there'),
+        ((TINY, folder / 'model.pth', tmp_path / 'folder.onnx'), 'this is a folder'),
+        ((TINY, folder / 'model.pth', tmp_path / f'{"m" * 300}.onnx'), 'File name too long'),
         ((TINY, folder / 'model.pth', tmp_path / 'm.pt'), 'end the name with .onnx'),
     ):
         with pytest.raises(SystemExit, match=message):
@@ -409,3 +418,37 @@ def test_int8_without_pictures_is_refused(folder, tmp_path):
     with pytest.raises(ValueError, match='none were given'):
         quantize(folder / 'inside.onnx', out, [])
     assert out.read_text() == 'older'
+    black = np.zeros((64, 64, 3), np.uint8)
+    with pytest.raises(ValueError, match='there is no folder'):
+        quantize(folder / 'inside.onnx', tmp_path / 'gone/model.onnx', [black])
+    quantize('directpose-tiny', out, [black])
+    with pytest.raises(ValueError, match='model.onnx: this model has eight-bit integers already'):
+        quantize(out, tmp_path / 'twice.onnx', [black])
+
+
+def config_with(path, **test_dataloader):
+    cfg = Config.fromfile(TINY)
+    cfg.test_dataloader = test_dataloader or None
+    cfg.dump(path)
+    return str(path)
+
+
+def test_a_name_of_the_most_letters_and_a_wrapped_data_set_are_taken(folder, tmp_path):
+    inner = Config.fromfile(TINY).test_dataloader.dataset
+    wrapped = config_with(tmp_path / 'own.py', dataset=dict(type='RepeatDataset', dataset=inner))
+    out = tmp_path / f'{"m" * 250}.onnx'
+    main([wrapped, str(folder / 'model.pth'), str(out)])
+    assert_same(DirectPose(out)(picture(90)), DirectPose(folder / 'inside.onnx')(picture(90)))
+
+
+def test_a_config_that_does_not_say_how_a_picture_is_prepared_is_refused(folder, tmp_path):
+    inner = Config.fromfile(TINY).test_dataloader.dataset
+    other = {**inner, 'pipeline': inner.pipeline[:2]}
+    both = dict(type='CombinedDataset', datasets=[inner, other], pipeline=[])
+    for test_dataloader, message in (
+        ({}, 'own.py: the config has no test_dataloader'),
+        (dict(dataset=both), 'own.py: the data sets of test_dataloader have 2 pipelines'),
+    ):
+        config = config_with(tmp_path / 'own.py', **test_dataloader)
+        with pytest.raises(SystemExit, match=message):
+            main([config, str(folder / 'model.pth'), str(tmp_path / 'model.onnx')])

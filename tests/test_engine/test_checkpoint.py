@@ -296,3 +296,9 @@ def test_error_names_file_and_remedy(tmp_path, content, told):
         load_checkpoint_file(str(path))
     assert 'wrong.pth' in str(raised.value)
     assert '\n' not in str(raised.value)
+
+
+def test_a_name_of_the_package_gets_its_address(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match='in the package are directpose://directpose-tiny'):
+        load_checkpoint_file('directpose-tiny')

@@ -1,6 +1,7 @@
 """What other programs read of the poses."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -146,9 +147,23 @@ def test_supervision_takes_the_keypoints():
 
 
 def test_missing_supervision_is_named(monkeypatch):
-    monkeypatch.setitem(__import__('sys').modules, 'supervision', None)
+    monkeypatch.setitem(sys.modules, 'supervision', None)
     with pytest.raises(ImportError, match='pip install .supervision>=0.29'):
         two_people().to_supervision()
+
+
+def test_a_package_that_supervision_lacks_is_not_taken_for_supervision(monkeypatch, tmp_path):
+    (tmp_path / 'supervision.py').write_text('import no_such_package')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, 'supervision', raising=False)
+    with pytest.raises(ModuleNotFoundError, match='no_such_package'):
+        two_people().to_supervision()
+
+
+def test_replace_of_named_tuples_keeps_all_fields():
+    poses = two_people()._replace(scores=np.zeros(2))
+    assert poses.scores.tolist() == [0, 0] and poses.size == two_people().size
+    assert poses.keypoint_names == two_people().keypoint_names
 
 
 def test_draws_on_every_array_that_a_model_takes():

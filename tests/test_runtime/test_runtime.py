@@ -256,6 +256,10 @@ def test_session_options_reach_onnx_runtime(tmp_path):
     assert usable == len(os.sched_getaffinity(0))
     with pytest.raises(ValueError, match='no session option named thread'):
         DirectPose(file, session_options=dict(thread=1))
+    for wrong in (dict(inter_op_num_threads='two'), dict(get_session_config_entry=1)):
+        name = next(iter(wrong))
+        with pytest.raises(ValueError, match=f'is no value for the session option {name}'):
+            DirectPose(file, session_options=wrong)
 
 
 @pytest.mark.parametrize('wrong', [dict(score_thr=30), dict(score_thr='0.3'), dict(threads=0)])
@@ -269,6 +273,14 @@ def test_a_provider_that_is_not_there_is_refused(tmp_path):
         DirectPose(
             tiny_file(tmp_path / 'tiny.onnx'), providers=[('NoSuchProvider', dict(device_id=0))]
         )
+
+
+def test_a_provider_is_a_name_or_a_tuple(tmp_path):
+    file = tiny_file(tmp_path / 'tiny.onnx')
+    assert DirectPose(file, providers='CPUExecutionProvider').rates_keypoints is False
+    for wrong in ([7], [()], [('CPUExecutionProvider', {}), None]):
+        with pytest.raises(ValueError, match='providers must be a list of names'):
+            DirectPose(file, providers=wrong)
 
 
 @pytest.mark.parametrize('offset', [0, 1])

@@ -2,10 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from directpose.runtime import DirectPose
-from directpose.runtime.model import METADATA_KEY
+from directpose.runtime.settings import METADATA_KEY
 from tests.tiny_model import tiny_file
 
 onnx = pytest.importorskip('onnx')
@@ -52,8 +53,53 @@ def test_what_is_no_json_object_is_refused(open_with, text):
         (dict(short_side=32.5), r'has 32\.5 for short_side'),
         (dict(score_thr='0.1'), "has '0.1' for score_thr"),
         (dict(skeleton_links=None), 'has None for skeleton_links'),
+        (dict(short_side=10**6), 'has 1000000 for short_side'),
+        (dict(pad_size_divisor=50_000), 'has 50000 for pad_size_divisor'),
+        (dict(score_thr=float('nan')), 'has nan for score_thr'),
+        (dict(score_thr=-1), 'has -1 for score_thr'),
+        (dict(nms={}), 'has {} for nms'),
+        (dict(nms=dict(iou_threshold=0.4, offset=1, max_per_img='5')), "'5'} for nms"),
+        (dict(nms=dict(iou_threshold=[], offset=1, max_per_img=5)), 'for nms'),
+        (dict(keypoint_names=[3]), r'has \[3\] for keypoint_names'),
+        (dict(skeleton_links=[[0, 'nose']]), r"has \[\[0, 'nose'\]\] for skeleton_links"),
+        (dict(skeleton_links=[[0, 7]]), 'more than the 1 keypoints'),
     ],
 )
 def test_settings_that_are_wrong_are_refused_by_name(open_with, changes, message):
     with pytest.raises(ValueError, match=message):
         open_with(**changes)
+
+
+def test_an_output_that_is_not_there_is_named(tmp_path):
+    path = tiny_file(tmp_path / 'model.onnx')
+    model = onnx.load(path)
+    del model.graph.output[2]
+    onnx.save(model, path)
+    with pytest.raises(ValueError, match=r'model\.onnx: this file has no output boxes; export'):
+        DirectPose(path)
+
+
+def fix_sizes(path, *sizes):
+    model = onnx.load(path)
+    for dim, size in zip(model.graph.input[0].type.tensor_type.shape.dim, sizes):
+        if size is not None:
+            dim.dim_value = size
+    onnx.save(model, path)
+    return DirectPose(path)
+
+
+def test_a_file_of_fixed_size_names_the_size_that_it_takes(tmp_path):
+    run = fix_sizes(tiny_file(tmp_path / 'model.onnx'), None, None, 32, 64)
+    assert len(run(np.zeros((20, 40, 3), np.uint8)).scores) == 1
+    message = r'model\.onnx: .* any pictures of 32 x 64 .* here are 1 of 32 x 32'
+    with pytest.raises(ValueError, match=message):
+        run(np.zeros((20, 20, 3), np.uint8))
+
+
+def test_a_file_for_single_pictures_takes_many_one_by_one(tmp_path):
+    run = fix_sizes(tiny_file(tmp_path / 'model.onnx'), 1)
+    pictures = [np.full((20, 40, 3), level, np.uint8) for level in (10, 20, 30)]
+    assert [round(float(poses.scores[0])) for poses in run.predict(pictures)] == [10, 20, 30]
+    run = fix_sizes(run.path, 2)
+    with pytest.raises(ValueError, match='at 2 pictures of any x any .* here are 1 of 32 x 64'):
+        run.predict(pictures)

@@ -151,3 +151,24 @@ def test_input_is_not_changed_and_other_fields_are_kept():
     found = tracker(one_person(walker(200, 1) + 305))
     assert (poses.keypoints == before).all() and poses.identities is None
     assert found.size == (640, 480) and found.scores.tolist() == poses.scores.tolist()
+
+
+@pytest.mark.parametrize('wrong', [dict(fps=0), dict(fps=float('inf')), dict(tolerance=-1)])
+def test_numbers_that_make_no_sense_are_named(wrong):
+    with pytest.raises(ValueError, match=f'{next(iter(wrong))} must be a number above 0'):
+        PoseTracker(**wrong)
+
+
+def test_poses_of_other_keypoints_are_refused():
+    def poses(number):
+        return Poses(np.zeros((1, number, 2)), np.ones(1), np.zeros((1, 4)))
+
+    with pytest.raises(ValueError, match='have 5 keypoints, .* follows poses of 17'):
+        PoseTracker(sigmas=[0.1] * 17)(poses(5))
+    tracker = PoseTracker()
+    tracker(poses(5))
+    with pytest.raises(ValueError, match='have 6 keypoints, .* follows poses of 5'):
+        tracker(poses(6))
+    with pytest.raises(ValueError, match='time must be a number of seconds, but is nan'):
+        tracker(poses(5), float('nan'))
+    assert tracker(poses(5)).identities.tolist() == [1]

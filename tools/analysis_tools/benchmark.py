@@ -16,6 +16,8 @@ import tempfile
 from pathlib import Path
 
 import torch
+from mmcv.transforms import Compose
+from mmengine.registry import DefaultScope
 from mmengine.utils.dl_utils import collect_env
 from rich.console import Console
 from rich.table import Column, Table
@@ -30,6 +32,7 @@ from directpose.analysis import (
 )
 from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.config import read_config
+from directpose.cli.config_data import read_test_pipeline
 from directpose.cli.device import check_device
 from directpose.cli.errors import errors_as_messages
 from directpose.cli.options import (
@@ -112,6 +115,8 @@ def time_forward(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
 def time_stages(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
     """Time the stages of the model in the last variant, not compiled."""
     cfg = read_config(args.config)
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmpose')):
+        transforms = Compose(read_test_pipeline(cfg)).transforms
     subject = Subject(cfg, args.variants[-1].partition('-')[0], args.device)
     with tempfile.TemporaryDirectory() as folder:
         picture = args.picture or str(Path(folder, 'drawn.jpg'))
@@ -119,7 +124,7 @@ def time_stages(args: argparse.Namespace, inputs: torch.Tensor) -> list[dict]:
             write_picture(picture, args.input_size)
         calls = {
             'forward': subject.forward(inputs),
-            **loading_stages(cfg, subject.model, picture, args.batch_size),
+            **loading_stages(transforms, subject.model, picture, args.batch_size),
             **subject.stages(inputs),
         }
         for number in args.people:

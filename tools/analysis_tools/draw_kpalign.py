@@ -23,6 +23,7 @@ from directpose.analysis.sampling_points import SampledPeople, find_sampled_peop
 from directpose.cli.arguments import Parser, score, whole_number
 from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.config import load_config
+from directpose.cli.config_data import read_test_pipeline
 from directpose.cli.device import check_device
 from directpose.cli.errors import errors_as_messages
 from directpose.cli.images import enlarge, write_image
@@ -131,7 +132,7 @@ def run(args: argparse.Namespace) -> None:
     model = init_model(cfg, args.checkpoint, device=args.device)
     check_weights(model, checkpoint, args.checkpoint)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        pipeline = Compose(cfg.test_dataloader.dataset.pipeline)
+        pipeline = Compose(read_test_pipeline(cfg))
     data = pipeline(dict(img_path=args.image, img_id=0, id=0))
     people = find_sampled_people(model, pseudo_collate([data]))
     chosen = np.flatnonzero(people.scores >= args.score_thr)[: args.people]

@@ -16,7 +16,6 @@ rounding, so measure its AP.
 """
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
@@ -29,7 +28,9 @@ from directpose.analysis import make_picture
 from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.config import load_config
+from directpose.cli.config_data import read_test_pipeline
 from directpose.cli.errors import errors_as_messages
+from directpose.cli.options import check_output
 from directpose.datasets.transforms import ShortSideResize
 from directpose.deployment import export_verified, quantize
 from directpose.engine.checkpoint_fit import check_weights
@@ -102,33 +103,28 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     out = Path(args.out)
     with errors_as_messages(args.config):
-        if not out.parent.is_dir():
-            raise UserError(f'{out}: there is no folder {out.parent}')
-        if out.is_dir():
-            raise UserError(f'{out} is a folder; give the name of a file in it')
-        if out.suffix != '.onnx':
-            raise UserError(f'{out}: end the name with .onnx')
+        check_output(out, 'out', ('.onnx',))
         calibration = None if args.int8 is None else calibration_pictures(args.int8)
         cfg = load_config(args.config)
-        resize = read_resize(cfg.test_dataloader.dataset.pipeline)
+        resize = read_resize(read_test_pipeline(cfg))
         checkpoint = load_checkpoint_file(args.checkpoint)
         model = init_model(cfg, args.checkpoint, device='cpu')
         check_weights(model, checkpoint, args.checkpoint)
-    pictures = [
-        make_picture(round(resize.short_side * long_side), resize.short_side, seed)
-        for seed, long_side in enumerate((1.0, 1.5, 2.2))
-    ]
-    options = dict(with_nms=not args.without_nms, half_weights=args.half_weights)
-    try:
-        if calibration is None:
-            differences = export_verified(model, out, resize, pictures, **options)
-        else:
-            with tempfile.TemporaryDirectory(dir=out.parent) as folder:
-                checked = Path(folder, 'fp32.onnx')
-                differences = export_verified(model, checked, resize, pictures, **options)
-                quantize(checked, out, calibration)
-    except ValueError as error:
-        sys.exit(f'error: {out} was not written: {error}')
+        pictures = [
+            make_picture(round(resize.short_side * long_side), resize.short_side, seed)
+            for seed, long_side in enumerate((1.0, 1.5, 2.2))
+        ]
+        options = dict(with_nms=not args.without_nms, half_weights=args.half_weights)
+        try:
+            if calibration is None:
+                differences = export_verified(model, out, resize, pictures, **options)
+            else:
+                with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+                    checked = Path(folder, 'fp32.onnx')
+                    differences = export_verified(model, checked, resize, pictures, **options)
+                    quantize(checked, out, calibration)
+        except ValueError as error:
+            raise UserError(f'{out} was not written: {error}') from error
     table = Table('picture', 'people', 'scores differ by', 'positions', 'poses')
     for (width, height), scores, positions, people, poses in differences:
         errors = [f'{error:.1e}' for error in (scores, positions, poses)]
