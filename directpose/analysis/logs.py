@@ -54,24 +54,28 @@ def read_curves(path: str) -> dict[str, Curve]:
         order.
 
     Raises:
-        UserError: If there is no log, or if a line is not JSON.
+        UserError: If there is no log, or if a line is not an object of JSON.
     """
     points: dict[str, dict[int, float]] = {}
     for file in log_files(path):
         last = 0
-        lines = file.read_text(encoding='utf-8').splitlines()
+        lines = file.read_text(encoding='utf-8', errors='replace').splitlines()
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
                 entry = json.loads(line)
-            except json.JSONDecodeError as error:
+            except json.JSONDecodeError:
                 if number == len(lines):  # the run still writes this line, or was killed there
                     continue
+                entry = None
+            if not isinstance(entry, dict) or not all(
+                isinstance(entry.get(key, 0), int) for key in ('iter', 'step')
+            ):
                 raise UserError(
-                    f'{file}: line {number} is not JSON; give a log that MMEngine wrote, '
-                    'vis_data/scalars.json'
-                ) from error
+                    f'{file}: line {number} is not an object of JSON; give a log that MMEngine '
+                    'wrote, vis_data/scalars.json'
+                )
             training = 'iter' in entry
             iteration = entry['iter'] if training else max(entry.get('step', 0), last)
             last = iteration if training else last

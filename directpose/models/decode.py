@@ -3,9 +3,11 @@
 The head, test-time augmentation and the exported graph all use this decoder.
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmdet.structures.bbox import distance2bbox
@@ -195,6 +197,8 @@ class PoseDecoder:
 def to_instances(poses: Poses) -> list[InstanceData]:
     """Convert poses to mmpose's format, without the rows that hold no pose.
 
+    A pose that is not finite is left out with a warning: half precision, for one, may overflow.
+
     Args:
         poses (Poses): The poses of N images.
 
@@ -206,7 +210,16 @@ def to_instances(poses: Poses) -> list[InstanceData]:
     """
     results = []
     poses = poses.map(lambda field: field.cpu().numpy())
-    for index, found in enumerate(poses.scores >= 0):
+    finite = np.isfinite(poses.keypoints).all(axis=(2, 3))  # (N, R)
+    found_in = poses.scores >= 0
+    if not finite[found_in].all():
+        warnings.warn(
+            'poses whose coordinates are not finite (NaN or infinite) are left out; run the model '
+            'in single precision, or train it again',
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    for index, found in enumerate(found_in & finite):
         rows = [None if field is None else field[index][found] for field in poses]
         keypoints, scores, boxes, keypoint_scores, hidden = rows
         if keypoint_scores is None:

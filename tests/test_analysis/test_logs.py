@@ -85,6 +85,12 @@ def test_what_is_no_log_is_refused(run, tmp_path):
     with pytest.raises(SystemExit, match='has no `acc`; it has coco/AP, data_time, loss, time'):
         tool.main(['plot_curve', str(run), '--keys', 'acc', '--out', str(tmp_path / 'a.png')])
     text = tmp_path / 'train.log'
-    text.write_text('2026/01/01 - mmengine - INFO\nend\n')
-    with pytest.raises(SystemExit, match='line 1 is not JSON'):
-        tool.main(['cal_train_time', str(text)])
+    for content in (
+        b'2026/01/01 - mmengine - INFO\nend\n',
+        b'[1]\n',
+        b'{"iter": "1"}',
+        b'\xff\n{}\n',
+    ):
+        text.write_bytes(content)
+        with pytest.raises(SystemExit, match='line 1 is not an object of JSON'):
+            tool.main(['cal_train_time', str(text)])

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from directpose.models.decode import PoseDecoder
+from directpose.models.decode import PoseDecoder, to_instances
 
 STRIDES = (8, 16)
 SIZES = ((6, 9), (3, 5))
@@ -189,3 +189,15 @@ def test_boxes_are_clipped_to_the_image_without_padding_and_keypoints_are_not():
 def test_incomplete_settings_are_refused():
     with pytest.raises(ValueError, match=r"`model.test_cfg` lacks \['nms_pre'\]"):
         PoseDecoder(STRIDES, {k: v for k, v in CFG.items() if k != 'nms_pre'})
+
+
+def test_a_pose_that_is_not_finite_is_left_out_with_a_warning():
+    poses = PoseDecoder(STRIDES, {**CFG, 'score_thr': 0.0})(raw_maps(), torch.tensor([[200, 200]]))
+    number = int((poses.scores >= 0).sum())
+    poses.keypoints[0, 1, 0, 0] = math.inf
+    with pytest.warns(RuntimeWarning, match='not finite .* are left out'):
+        (found,) = to_instances(poses)
+    kept = [i for i in range(number) if i != 1]
+    assert number > 2
+    assert found.bbox_scores.tolist() == poses.scores[0, kept].tolist()
+    assert found.keypoints.tolist() == poses.keypoints[0, kept].tolist()
