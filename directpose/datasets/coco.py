@@ -80,7 +80,7 @@ class BottomupCocoDataset(CocoDataset):
         ValueError: If ``data_mode`` or a key of ``filter_cfg`` is unknown.
         DatasetError: If the annotation file cannot be parsed or has an error, or if no image is
             left. It is a ValueError.
-        FileNotFoundError: If the annotation file or the directory of images does not exist.
+        FileNotFoundError: If the annotation file or the folder of images does not exist.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class BottomupCocoDataset(CocoDataset):
         images = self.data_prefix['img'] or '.'
         if not fileio.isdir(images):
             remedy = _PATH_REMEDY.format(key="data_prefix['img']", loader=loader)
-            raise FileNotFoundError(f"The directory of images '{images}' does not exist. {remedy}")
+            raise FileNotFoundError(f"The folder of images '{images}' does not exist. {remedy}")
         content = load_coco_json(self.ann_file, annotated=not self.test_mode)
         data = parse_annotations(
             content, images, self._metainfo, f"the metainfo '{self._metainfo['dataset_name']}'"

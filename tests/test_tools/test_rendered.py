@@ -414,14 +414,14 @@ def test_the_face_is_where_the_keypoints_are(anatomy):
     places = np.stack((eye, eye + above_eye, nose + below_nose, nose + on_chin, nose))
     places[:, 1] = nose[1]
 
-    def colors(**given):
+    def colours(**given):
         look = make_look(**given)
         return dict(zip(('eye', 'brow', 'mouth', 'chin', 'nose'), paint_face(look, places)))
 
     def paint_face(look, places):
-        return look.colors(np.full(len(places), Cover.SKIN), places, anatomy)
+        return look.colours(np.full(len(places), Cover.SKIN), places, anatomy)
 
-    bare, worn = colors(), colors(has_beard=True, glasses=np.full(3, 7.0))
+    bare, worn = colours(), colours(has_beard=True, glasses=np.full(3, 7.0))
     np.testing.assert_allclose(bare['eye'], (90, 60, 20), atol=1)
     assert bare['brow'].mean() < 0.5 * bare['nose'].mean()
     np.testing.assert_allclose(bare['chin'], (100, 150, 200), rtol=0.05)

@@ -29,8 +29,8 @@ from directpose.errors import UserError
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('ann', type=Path, help='annotation file (COCO person keypoints)')
-    parser.add_argument('images', type=Path, help='directory of its images')
-    parser.add_argument('out', type=Path, help='directory to write; must not exist, or be empty')
+    parser.add_argument('images', type=Path, help='folder of its images')
+    parser.add_argument('out', type=Path, help='folder to write; must not exist, or be empty')
     parser.add_argument(
         '--num', type=whole_number(), default=12, help='images to take (default: 12)'
     )
@@ -147,7 +147,7 @@ def write(subset: dict, images: Path, out: Path) -> None:
     if missing:
         raise UserError(
             f'{len(missing)} of {len(names)} chosen images are not in {images}, for example '
-            f'{missing[0]}. Give the directory that `file_name` in the annotations is relative to.'
+            f'{missing[0]}. Give the folder that `file_name` in the annotations is relative to.'
         )
     (out / 'annotations').mkdir(parents=True)
     for part in ('train2017', 'val2017'):
@@ -163,7 +163,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with errors_as_messages():
         if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
-            raise UserError(f'{args.out} exists already; give a new or an empty directory')
+            raise UserError(f'{args.out} exists already; give a new or an empty folder')
         subset = select(load_coco_json(str(args.ann)), args)
         write(subset, args.images, args.out)
     people = sum(count_labelled(ann, args.ann) > 0 for ann in subset['annotations'])

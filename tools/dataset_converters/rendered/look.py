@@ -7,7 +7,7 @@ import numpy as np
 from .anatomy import Anatomy
 from .backgrounds import Backgrounds
 from .clothes import Cover
-from .textures import Texture, sample_color, sample_texture
+from .textures import Texture, sample_colour, sample_texture
 
 # BGR.
 _SKIN_TONES = (
@@ -55,7 +55,7 @@ class Look:
     glasses: np.ndarray | None
     textures: dict[Cover, Texture]
 
-    def colors(self, cover: np.ndarray, places: np.ndarray, anatomy: Anatomy) -> np.ndarray:
+    def colours(self, cover: np.ndarray, places: np.ndarray, anatomy: Anatomy) -> np.ndarray:
         """Compute the colours of points of the surface.
 
         Args:
@@ -67,40 +67,40 @@ class Look:
         Returns:
             np.ndarray: BGR, 0 to 255 and a little beyond. Shape (N, 3).
         """
-        colors = np.tile(self.skin.astype(float), (len(places), 1))
-        self._paint_face(colors, places, anatomy, cover == Cover.SKIN)
+        colours = np.tile(self.skin.astype(float), (len(places), 1))
+        self._paint_face(colours, places, anatomy, cover == Cover.SKIN)
         for what, texture in self.textures.items():
             is_what = cover == what
-            colors[is_what] = texture(places[is_what])
+            colours[is_what] = texture(places[is_what])
         is_hair = cover == Cover.HAIR
         x, z = places[is_hair, 0], places[is_hair, 2]
         strands = np.sin(x * 260 + np.sin(z * 40) * 3) + np.sin(x * 710 - np.cos(z * 60) * 5)
-        colors[is_hair] = self.hair * (1 + 0.2 * strands)[:, None]
-        return colors
+        colours[is_hair] = self.hair * (1 + 0.2 * strands)[:, None]
+        return colours
 
-    def _paint_face(self, colors, places, anatomy, is_skin):
+    def _paint_face(self, colours, places, anatomy, is_skin):
         x, (_, behind, above) = places[:, 0], (places - anatomy.face).T
         nose = anatomy.keypoints[0, 2] - anatomy.face[2]
         is_face = (behind < _FACE_DEPTH) & is_skin
         cheeks = np.hypot(np.abs(x) - 0.04, above - nose) / 0.035
-        _tint(colors, self.skin * (0.82, 0.84, 1.03), is_face * np.exp(-(cheeks**2)))
+        _tint(colours, self.skin * (0.82, 0.84, 1.03), is_face * np.exp(-(cheeks**2)))
         if self.has_beard:
             chin = (behind < 0.085) & (above < nose - 0.02) & (above > -0.16)
-            _tint(colors, self.hair * 0.8 + self.skin * 0.2, 0.85 * (is_skin & chin))
+            _tint(colours, self.hair * 0.8 + self.skin * 0.2, 0.85 * (is_skin & chin))
         for eye in anatomy.keypoints[[1, 2]]:
             aside, up = np.abs(x - eye[0]), places[:, 2] - eye[2]
-            _tint(colors, self.skin * 0.6, 0.7 * is_face * _inside(aside, up, 0.022, 0.015))
-            _tint(colors, _EYE_WHITE, is_face * _inside(aside, up, 0.013, 0.006))
-            _tint(colors, self.iris, is_face * _inside(aside, up, 0.006, 0.0065))
+            _tint(colours, self.skin * 0.6, 0.7 * is_face * _inside(aside, up, 0.022, 0.015))
+            _tint(colours, _EYE_WHITE, is_face * _inside(aside, up, 0.013, 0.006))
+            _tint(colours, self.iris, is_face * _inside(aside, up, 0.006, 0.0065))
             brow = _inside(aside, above - 0.021, 0.021, self.brow)
-            _tint(colors, self.hair * 0.8, 0.8 * is_face * brow)
+            _tint(colours, self.hair * 0.8, 0.8 * is_face * brow)
         mouth = _inside(x, above - nose + 0.034, 0.026, 0.009)
-        _tint(colors, self.skin * (0.62, 0.6, 0.88), is_face * mouth)
+        _tint(colours, self.skin * (0.62, 0.6, 0.88), is_face * mouth)
         nostrils = _inside(np.abs(x) - 0.008, above - nose + 0.012, 0.005, 0.004)
-        _tint(colors, self.skin * 0.5, is_face * nostrils)
+        _tint(colours, self.skin * 0.5, is_face * nostrils)
         if self.glasses is not None:
             lenses = _inside(np.abs(x) - anatomy.keypoints[1, 0], above, 0.03, 0.02)
-            _tint(colors, self.glasses, is_face * lenses)
+            _tint(colours, self.glasses, is_face * lenses)
 
 
 def _inside(aside, up, width, height):
@@ -108,9 +108,9 @@ def _inside(aside, up, width, height):
     return np.clip(4 - 3.5 * np.hypot(aside / width, up / height), 0, 1)
 
 
-def _tint(colors, color, weight):
+def _tint(colours, colour, weight):
     """Mix a colour into colours (N, 3), in place, by weights (N, ) from 0 to 1."""
-    colors += (color - colors) * weight[:, None]
+    colours += (colour - colours) * weight[:, None]
 
 
 def sample_look(rng: np.random.Generator, backgrounds: Backgrounds) -> Look:
@@ -123,6 +123,6 @@ def sample_look(rng: np.random.Generator, backgrounds: Backgrounds) -> Look:
     glasses = rng.uniform(5, 60) + np.zeros(3) if rng.random() < 0.12 else None
     worn = (Cover.TOP, Cover.TROUSERS, Cover.SHOES, Cover.SHIRT)
     textures = {what: sample_texture(rng, backgrounds) for what in worn}
-    cap = sample_color(rng)
+    cap = sample_colour(rng)
     textures[Cover.CAP] = lambda places: np.broadcast_to(cap, places.shape)
     return Look(skin, hair, iris, brow, has_beard, glasses, textures)

@@ -171,7 +171,7 @@ def paint(
     if not is_seen.any():
         return image
     layer = np.zeros(image.shape, np.float32)
-    colors, facing, places = _surface(stage, hits, is_seen)
+    colours, facing, places = _surface(stage, hits, is_seen)
     facing = _roughen(rng, facing, places)
     rows, columns = np.nonzero(is_seen)
     rays = stage.camera.rays(columns + 0.5, rows + 0.5)
@@ -183,14 +183,14 @@ def paint(
     sunlight[lit[shaded]] = 0
     skylight = _sky_seen(rng, stage, points, facing, is_seen)
     shade = _shade(rng, facing, sunlight, skylight, light, image)
-    layer[is_seen] = colors * shade + _gloss(rays, facing, sunlight, light)
+    layer[is_seen] = colours * shade + _gloss(rays, facing, sunlight, light)
     return _blend(image, layer, is_seen)
 
 
 def _surface(stage, hits, is_seen):
     """Of the points hit: colour, unit normal, place on the body at rest or on the thing. (N, 3)."""
     mesh, triangle, weights = hits.mesh[is_seen], hits.triangle[is_seen], hits.weights[is_seen]
-    colors, facing, places = np.zeros((3, len(mesh), 3))
+    colours, facing, places = np.zeros((3, len(mesh), 3))
     for number, item in enumerate((*stage.people, *stage.things)):
         own = mesh == number
         if not own.any():
@@ -202,11 +202,11 @@ def _surface(stage, hits, is_seen):
         if is_person:
             places[own] = _mix(weights[own], stage.anatomy.vertices[corners])
             cover = blend_cover(item.cover[corners], weights[own])
-            colors[own] = item.look.colors(cover, places[own], stage.anatomy)
+            colours[own] = item.look.colours(cover, places[own], stage.anatomy)
         else:
             places[own] = _mix(weights[own], item.places[corners])
-            colors[own] = item.texture(places[own])
-    return colors, facing, places
+            colours[own] = item.texture(places[own])
+    return colours, facing, places
 
 
 def _mix(weights, of_corners):

@@ -12,7 +12,7 @@ from .camera import Camera
 from .clothes import grow, sample_clothes
 from .look import sample_look
 from .render import Light, Person, Stage, paint
-from .textures import sample_color
+from .textures import sample_colour
 from .things import sample_things
 
 # How often a picture shows how many people.
@@ -174,7 +174,7 @@ def _lay_over(rng, backgrounds, image, outline):
     if rng.random() < 0.5:
         surface = backgrounds.sample(rng, width, height)
     else:
-        surface = np.broadcast_to(sample_color(rng), image.shape)
+        surface = np.broadcast_to(sample_colour(rng), image.shape)
     shading = 1 + rng.normal(0, 0.3) * np.linspace(-1, 1, width)[None, :, None]
     alpha = mask / np.float32(255)
     mixed = image * (1 - alpha[..., None]) + surface * shading * alpha[..., None]

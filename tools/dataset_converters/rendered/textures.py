@@ -15,7 +15,7 @@ _KINDS = {'plain': 0.5, 'stripes': 0.14, 'check': 0.1, 'picture': 0.14, 'mottled
 _PRINT_SIZE, _PRINT_DENSITY = 128, 160
 
 
-def sample_color(rng: np.random.Generator) -> np.ndarray:
+def sample_colour(rng: np.random.Generator) -> np.ndarray:
     """Draw a colour that clothes have: dark, light, denim, brown, or any. BGR, shape (3, )."""
     kind = rng.random()
     if kind < 0.2:
@@ -32,7 +32,7 @@ def sample_color(rng: np.random.Generator) -> np.ndarray:
 
 def sample_texture(rng: np.random.Generator, backgrounds: Backgrounds) -> Texture:
     """Draw a cloth: plain, striped, checked, mottled, or printed with a piece of a picture."""
-    first, second = sample_color(rng), sample_color(rng)
+    first, second = sample_colour(rng), sample_colour(rng)
     axis, frequency = rng.choice([0, 2]), rng.uniform(40, 220)
     kind = rng.choice(list(_KINDS), p=list(_KINDS.values()))
     if kind == 'stripes':
@@ -47,33 +47,33 @@ def sample_texture(rng: np.random.Generator, backgrounds: Backgrounds) -> Textur
 
 
 def _stripes(first, second, axis, frequency, share) -> Texture:
-    def color(places):
+    def colour(places):
         return np.where(np.sin(places[:, [axis]] * frequency) > share, first, second)
 
-    return color
+    return colour
 
 
 def _check(first, second, frequency) -> Texture:
-    def color(places):
+    def colour(places):
         crossing = np.sin(places[:, [0, 2]] * frequency) > 0
         mix = crossing.mean(axis=1, keepdims=True)
         return first * mix + second * (1 - mix)
 
-    return color
+    return colour
 
 
 def _print(picture) -> Texture:
-    def color(places):
+    def colour(places):
         across = (places[:, 0] * 1.3 + places[:, 1] * 0.4) * _PRINT_DENSITY
         down = -places[:, 2] * _PRINT_DENSITY
         return picture[down.astype(int) % _PRINT_SIZE, across.astype(int) % _PRINT_SIZE]
 
-    return color
+    return colour
 
 
 def _mottled(first, waves) -> Texture:
-    def color(places):
+    def colour(places):
         shade = np.sin(np.sin(places @ waves) * 2).mean(axis=1, keepdims=True)
         return first * (1 + 0.7 * shade)
 
-    return color
+    return colour

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from .figure import sample_color
+from .figure import sample_colour
 from .render import Solid
 
 
@@ -46,18 +46,18 @@ def sample_thing(rng: np.random.Generator) -> list[Solid]:
 
 def make_seat(rng: np.random.Generator, height: float) -> list[Solid]:
     """A stool of the given height above the ground (y = 0)."""
-    color = sample_color(rng, (0.1, 0.7), (0.15, 0.8))
+    colour = sample_colour(rng, (0.1, 0.7), (0.15, 0.8))
     top = max(height - 0.03, 0.04)
-    seat = [_solid((-0.09, top, 0), (0.09, top, 0), 0.03, 0.03, color)]
+    seat = [_solid((-0.09, top, 0), (0.09, top, 0), 0.03, 0.03, colour)]
     return seat + [
-        _solid((x, top, 0), (1.2 * x, 0.012, 0), 0.014, 0.012, color) for x in (-0.08, 0.08)
+        _solid((x, top, 0), (1.2 * x, 0.012, 0), 0.014, 0.012, colour) for x in (-0.08, 0.08)
     ]
 
 
 def _fill(rng, image):
     """Blend from one colour at the top to another at the bottom."""
     ends = np.array(
-        [sample_color(rng, (0, 0.55), (0.25, 1)), sample_color(rng, (0, 0.55), (0.25, 1))],
+        [sample_colour(rng, (0, 0.55), (0.25, 1)), sample_colour(rng, (0, 0.55), (0.25, 1))],
         np.float32,
     )
     ends[1] = ends[0] + (ends[1] - ends[0]) * rng.uniform(0, 0.8)
@@ -89,24 +89,24 @@ def _add_shape(rng, image, border):
         )
     )
     size = rng.uniform(0.03, 0.28, 2) * max(width, height)
-    color = sample_color(rng, (0, 0.9), (0.1, 1))
+    colour = sample_colour(rng, (0, 0.9), (0.1, 1))
     shape = image.copy()
     kind = rng.integers(4)
     if kind == 0:
         low, high = (at - size / 2).astype(int), (at + size / 2).astype(int)
-        cv2.rectangle(shape, low.tolist(), high.tolist(), color, -1)
+        cv2.rectangle(shape, low.tolist(), high.tolist(), colour, -1)
     elif kind == 1:
-        cv2.circle(shape, at.astype(int).tolist(), int(size[0] / 2), color, -1, cv2.LINE_AA)
+        cv2.circle(shape, at.astype(int).tolist(), int(size[0] / 2), colour, -1, cv2.LINE_AA)
     elif kind == 2:
         corners = at + rng.uniform(-1, 1, (3, 2)) * size
-        cv2.fillPoly(shape, [corners.astype(np.int32)], color, cv2.LINE_AA)
+        cv2.fillPoly(shape, [corners.astype(np.int32)], colour, cv2.LINE_AA)
     else:
         ends = (at + [[-1], [1]] * rng.uniform(-2, 2, 2) * size).astype(int)
         cv2.line(
             shape,
             ends[0].tolist(),
             ends[1].tolist(),
-            color,
+            colour,
             int(rng.integers(1, max(width // 25, 3))),
             cv2.LINE_AA,
         )
@@ -132,14 +132,14 @@ def _cloudy_noise(rng, width, height):
     return noise
 
 
-def _solid(start, end, r0, r1, color, stripe=None, bands=4) -> Solid:
+def _solid(start, end, r0, r1, colour, stripe=None, bands=4) -> Solid:
     return Solid(
-        np.array(start, float), np.array(end, float), (r0, r1), 1, tuple(color), stripe, bands
+        np.array(start, float), np.array(end, float), (r0, r1), 1, tuple(colour), stripe, bands
     )
 
 
 def _tree(rng):
-    bark = sample_color(rng, (0.2, 0.6), (0.2, 0.5))
+    bark = sample_colour(rng, (0.2, 0.6), (0.2, 0.5))
     leaves = np.array((40, rng.uniform(90, 170), rng.uniform(30, 130)))
     height = rng.uniform(0.9, 1.7)
     solids = [_solid((0, 0, 0), (0, height, 0), 0.07, 0.04, bark)]
@@ -164,13 +164,13 @@ def _lamp(rng):
     height, r = rng.uniform(0.7, 1.8), rng.uniform(0.012, 0.035)
     bulb = r * rng.uniform(1.5, 4)
     return [
-        _solid((0, 0, 0), (0, height, 0), r, r, sample_color(rng)),
+        _solid((0, 0, 0), (0, height, 0), r, r, sample_colour(rng)),
         _solid(
             (0, height, 0),
             (0, height + bulb, 0),
             bulb,
             bulb * 0.8,
-            sample_color(rng, (0, 0.9), (0.6, 1)),
+            sample_colour(rng, (0, 0.9), (0.6, 1)),
         ),
     ]
 
@@ -183,18 +183,18 @@ def _ball(rng):
             (0, 1.5 * r, 0),
             r,
             r,
-            sample_color(rng),
-            sample_color(rng),
+            sample_colour(rng),
+            sample_colour(rng),
             int(rng.integers(1, 4)),
         )
     ]
 
 
 def _table(rng):
-    color = sample_color(rng, (0.1, 0.7), (0.2, 0.8))
+    colour = sample_colour(rng, (0.1, 0.7), (0.2, 0.8))
     half, height = rng.uniform(0.15, 0.45), rng.uniform(0.22, 0.45)
-    return [_solid((-half, height, 0), (half, height, 0), 0.025, 0.025, color)] + [
-        _solid((x, height, z), (x, 0, z), 0.016, 0.014, color)
+    return [_solid((-half, height, 0), (half, height, 0), 0.025, 0.025, colour)] + [
+        _solid((x, height, z), (x, 0, z), 0.016, 0.014, colour)
         for x in (-half, half)
         for z in (-0.04, 0.04)
     ]
@@ -208,8 +208,8 @@ def _barrel(rng):
             (0, height, 0),
             r,
             r * rng.uniform(0.3, 1.1),
-            sample_color(rng),
-            sample_color(rng),
+            sample_colour(rng),
+            sample_colour(rng),
             int(rng.integers(1, 5)),
         )
     ]
@@ -217,7 +217,7 @@ def _barrel(rng):
 
 def _animal(rng):
     """A four-legged animal, seen from any side."""
-    coat = np.array(sample_color(rng, (0.1, 0.6), (0.15, 0.9)))
+    coat = np.array(sample_colour(rng, (0.1, 0.6), (0.15, 0.9)))
     size, leg = rng.uniform(0.25, 0.7), rng.uniform(0.45, 0.8)
     yaw = rng.uniform(0, 2 * np.pi)
     forward = np.array((np.cos(yaw), 0, np.sin(yaw))) * size / 2

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from .pose import SIDES, Pose, sample_pose
-from .render import Color, Layer, Solid
+from .render import Colour, Layer, Solid
 from .skeleton import Proportions, Skeleton, place, sample_proportions
 
 # The names and the order of COCO's person category.
@@ -83,12 +83,12 @@ class Outfit:
     0 is nothing, 1 reaches the elbow or knee, 2 the wrist or ankle.
     """
 
-    skin: Color
-    hair: Color
-    shirt: Color
-    shirt_stripe: Color | None
-    trousers: Color
-    shoes: Color
+    skin: Colour
+    hair: Colour
+    shirt: Colour
+    shirt_stripe: Colour | None
+    trousers: Colour
+    shoes: Colour
     sleeve: float
     leg: float
     hair_style: str
@@ -169,7 +169,7 @@ def covered_by_itself(
     return hidden
 
 
-def sample_color(rng: np.random.Generator, saturation=(0.05, 0.9), value=(0.15, 0.98)) -> Color:
+def sample_colour(rng: np.random.Generator, saturation=(0.05, 0.9), value=(0.15, 0.98)) -> Colour:
     """Draw a BGR colour (0 to 255) by its saturation and value (0 to 1)."""
     hsv = np.array(
         [[[rng.uniform(0, 180), rng.uniform(*saturation) * 255, rng.uniform(*value) * 255]]],
@@ -185,19 +185,19 @@ def sample_outfit(rng: np.random.Generator) -> Outfit:
         ('short', 'long', 'bun', 'cap', 'bald'), p=(0.42, 0.25, 0.1, 0.15, 0.08)
     )
     hair = (
-        sample_color(rng, (0.4, 0.95))
+        sample_colour(rng, (0.4, 0.95))
         if hair_style == 'cap'
         else _HAIR_TONES[rng.integers(len(_HAIR_TONES))]
     )
-    shirt = sample_color(rng)
+    shirt = sample_colour(rng)
     striped = rng.random() < 0.3
     return Outfit(
         skin=skin,
         hair=hair,
         shirt=shirt,
-        shirt_stripe=sample_color(rng) if striped else None,
-        trousers=sample_color(rng, (0.05, 0.7), (0.1, 0.8)),
-        shoes=sample_color(rng, (0, 0.6), (0.1, 0.95)),
+        shirt_stripe=sample_colour(rng) if striped else None,
+        trousers=sample_colour(rng, (0.05, 0.7), (0.1, 0.8)),
+        shoes=sample_colour(rng, (0, 0.6), (0.1, 0.95)),
         sleeve=rng.choice((0.05, 0.6, 1.95), p=(0.12, 0.43, 0.45)),
         leg=rng.choice((0.6, 1.95), p=(0.3, 0.7)),
         hair_style=str(hair_style),
@@ -228,8 +228,8 @@ def _trunk(skeleton: Skeleton, body: Proportions, outfit: Outfit) -> list[Solid]
     part = PARTS['trunk']
     solids = []
 
-    def add(start, end, radii, color, stripe=None, bands=5):
-        solids.append(Solid(start, end, radii, part, color, stripe, bands))
+    def add(start, end, radii, colour, stripe=None, bands=5):
+        solids.append(Solid(start, end, radii, part, colour, stripe, bands))
 
     stripe = outfit.shirt_stripe
     left, right = points['left_shoulder'], points['right_shoulder']
@@ -257,14 +257,14 @@ def _head(skeleton: Skeleton, body: Proportions, outfit: Outfit):
     """Solids of the head; centres and radii of its keypoints by name."""
     solids, centres, radii = [], {}, {}
 
-    def add(part, color, sizes, start, end=None):
+    def add(part, colour, sizes, start, end=None):
         """Sizes and places in radii of the skull, in the axes of the head."""
         ends = [
             skeleton.points['head'] + skeleton.head_axes @ np.multiply(body.head, at)
             for at in (start, start if end is None else end)
         ]
         sizes = (body.head * sizes[0], body.head * sizes[-1])
-        solids.append(Solid(*ends, sizes, PARTS[part], tuple(color)))
+        solids.append(Solid(*ends, sizes, PARTS[part], tuple(colour)))
         if part in KEYPOINT_NAMES and part not in centres:
             centres[part], radii[part] = ends[0], sizes[0]
 
@@ -294,12 +294,12 @@ def _limbs(skeleton: Skeleton, body: Proportions, outfit: Outfit) -> list[Solid]
     points, thick = skeleton.points, _thickness(body)
     solids = []
 
-    def add(side, part, start, end, color, cloth=0.0, cloth_color=(), loose=1.2):
+    def add(side, part, start, end, colour, cloth=0.0, cloth_colour=(), loose=1.2):
         """A bone, and the clothing over a share of it."""
         first, last = points[f'{side}_{start}'], points[f'{side}_{end}']
         r0, r1 = thick[start], thick[end]
         number = PARTS[f'{side}_{part}']
-        solids.append(Solid(first, last, (r0, r1), number, color))
+        solids.append(Solid(first, last, (r0, r1), number, colour))
         share = min(cloth, 1.0)
         if share > 0:
             solids.append(
@@ -308,7 +308,7 @@ def _limbs(skeleton: Skeleton, body: Proportions, outfit: Outfit) -> list[Solid]
                     first + share * (last - first),
                     (r0 * loose, (r0 + share * (r1 - r0)) * loose),
                     number,
-                    cloth_color,
+                    cloth_colour,
                 )
             )
 

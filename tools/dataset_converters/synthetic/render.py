@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-Color = tuple[float, float, float]
+Colour = tuple[float, float, float]
 
 _STRIP_PIXELS = 1 << 14
 
@@ -28,7 +28,7 @@ class Solid:
         radii (tuple[float, float]): Radius of the first and second ball, in
             the unit of the centres.
         part (int): Number of the body part or thing that it belongs to, at least 1.
-        color (tuple[float, float, float]): BGR, 0 to 255.
+        colour (tuple[float, float, float]): BGR, 0 to 255.
         stripe (tuple[float, float, float], optional): BGR of a second colour
             that alternates with the first along the axis.
         bands (int): Number of bands of ``stripe`` from start to end.
@@ -38,8 +38,8 @@ class Solid:
     end: np.ndarray
     radii: tuple[float, float]
     part: int
-    color: Color
-    stripe: Color | None = None
+    colour: Colour
+    stripe: Colour | None = None
     bands: int = 4
 
 
@@ -112,14 +112,14 @@ def paint(
     # Index 0 is nothing; solid n has n + 1, and its stripe n + 1 + S.
     index = np.zeros(shape, np.uint8)
     parts = np.zeros(256, np.uint8)
-    colors = np.zeros((3, 256), np.float32)
+    colours = np.zeros((3, 256), np.float32)
     direction = (light[0], -light[1], light[2])
     for n in inside:
         solid = solids[n]
         own_index = n + 1
         stripe_index = own_index + len(solids)
         parts[[own_index, stripe_index]] = solid.part
-        colors[:, own_index] = solid.color
+        colours[:, own_index] = solid.colour
         x = np.arange(low[n, 0], high[n, 0], dtype=np.float32) - np.float32(ends[n, 0, 0])
         # In strips that stay in the processor's cache.
         rows = max(_STRIP_PIXELS // len(x), 1)
@@ -139,14 +139,14 @@ def paint(
             new_depth += np.float32(ends[n, 0, 2])
             new_index = np.full(along.shape, own_index, np.uint8)
             if solid.stripe is not None:
-                colors[:, stripe_index] = solid.stripe
+                colours[:, stripe_index] = solid.stripe
                 new_index[along * solid.bands % 1 > 0.5] = stripe_index
             # OpenCV copies under a mask ten times as fast as NumPy.
             nearer = cv2.compare(new_depth, depth[window], cv2.CMP_GT)
             cv2.copyTo(new_depth, nearer, depth[window])
             cv2.copyTo(new_shade, nearer, shade[window])
             cv2.copyTo(new_index, nearer, index[window])
-    planes = [cv2.multiply(cv2.LUT(index, c), shade, dtype=cv2.CV_8U) for c in colors]
+    planes = [cv2.multiply(cv2.LUT(index, c), shade, dtype=cv2.CV_8U) for c in colours]
     return Layer(left, top, cv2.LUT(index, parts), depth, cv2.merge(planes))
 
 
