@@ -172,7 +172,8 @@ class Predictor:
         if self.args.track:
             tracker = PoseTracker(smooth=self.args.smooth, fps=float(video.rate))
         target = self.args.out / f'{self.names[str(source)]}.mp4'
-        progress = _Progress(str(source), video.num_frames)
+        video_name = f'camera {source}' if isinstance(source, int) else source
+        progress = _Progress(video_name, video.num_frames)
         writer, frames_before, drawn = None, self.frames, self.drawn
         frames = ahead(iter(video))
         try:
@@ -188,8 +189,8 @@ class Predictor:
                     if drawn and writer is None and max(width, height) > MAX_SIDE:
                         drawn = False
                         self.pass_over(
-                            f'{source}: frames of {width} x {height} pixels cannot be drawn; the '
-                            f'limit of H.264 is {MAX_SIDE:,}'
+                            f'{video_name}: frames of {width} x {height} pixels cannot be drawn; '
+                            f'the limit of H.264 is {MAX_SIDE:,}'
                         )
                     if drawn and writer is None:
                         sound = source if isinstance(source, str) else None
@@ -205,14 +206,13 @@ class Predictor:
             finally:
                 frames.close()
                 video.close()
-        if video.broken:
-            count = video.broken
-            self.pass_over(f'{source}: {count} of its pieces could not be decoded', count)
-        elif self.frames == frames_before:
-            self.pass_over(f'{source}: no frame came')
+        for fault in video.faults:
+            self.pass_over(f'{video_name}: {fault}')
+        if not video.faults and self.frames == frames_before:
+            self.pass_over(f'{video_name}: no frame came')
         if writer is not None and writer.broken:
             self.pass_over(
-                f'{source}: {writer.broken} pieces of the sound were left out', writer.broken
+                f'{video_name}: {writer.broken} pieces of the sound were left out', writer.broken
             )
 
     def record(self, source: str, poses: Poses, frame: Frame | None = None) -> None:

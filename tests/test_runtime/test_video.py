@@ -1,5 +1,6 @@
 """Videos in and out, with PyAV."""
 
+import re
 import socket
 import sys
 from contextlib import contextmanager
@@ -32,12 +33,13 @@ def write_video(
     codec='libx264',
     picture=picture,
     pixel_aspect=Fraction(1),
+    pix_fmt='yuv420p',
 ):
     """A video of pictures, with a tone as its sound."""
     container = av.open(str(path), 'w')
     stream = container.add_stream(codec, rate=rate)
     stream.width, stream.height = size
-    stream.pix_fmt = 'yuv420p'
+    stream.pix_fmt = pix_fmt
     stream.codec_context.sample_aspect_ratio = pixel_aspect
     track = container.add_stream(sound, rate=sound_rate, layout='mono') if sound else None
     for index in range(num_frames):
@@ -370,3 +372,71 @@ def test_missing_pyav_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'av', None)
     with pytest.raises(ImportError, match=r"pip install 'directpose\[video\]'"):
         Video(tmp_path / 'clip.mp4')
+
+
+def test_frames_after_a_lost_one_keep_their_numbers_and_the_time_is_named(tmp_path):
+    path = write_video(tmp_path / 'clip.avi', num_frames=60, codec='mjpeg', pix_fmt='yuvj420p')
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packet = [bytes(packet) for packet in container.demux(video=0) if packet.size][9]
+    place = data.index(packet)
+    data[place : place + len(packet)] = bytes(len(packet))
+    path.write_bytes(data)
+    video = Video(path)
+    numbers = [frame.index for frame in video]
+    assert numbers == [*range(9), *range(10, 60)]
+    assert video.faults == ['1 of its pieces could not be decoded, at 0.36 s']
+
+
+@pytest.mark.parametrize('ending', ['.mp4', '.mkv', '.avi'])
+def test_a_file_that_is_cut_off_says_so(tmp_path, ending):
+    path = write_video(tmp_path / f'clip{ending}', num_frames=100, codec='mpeg4')
+    whole = Video(path)
+    assert len(list(whole)) == 100 and whole.faults == []
+    if ending == '.mp4':  # the index must stand first, or a part of the file cannot be opened
+        front = tmp_path / 'front.mp4'
+        with av.open(str(path)) as source:
+            with av.open(str(front), 'w', options={'movflags': 'faststart'}) as target:
+                stream = target.add_stream_from_template(source.streams.video[0])
+                for packet in source.demux(video=0):
+                    if packet.dts is not None:
+                        packet.stream = stream
+                        target.mux(packet)
+        path = front
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    video = Video(path)
+    number = len(list(video))
+    assert 5 < number < 80
+    message = (
+        rf'the file says that it lasts \d\.\d s, but its pictures end after {number / 25:.1f} s'
+    )
+    assert re.match(message, video.faults[-1])
+
+
+def test_a_sound_that_is_a_little_longer_is_no_fault(tmp_path):
+    path = write_video(tmp_path / 'clip.mkv', num_frames=60, sound='aac')
+    video = Video(path)
+    assert len(list(video)) == 60 and video.faults == []
+
+
+def test_a_camera_that_stops_says_so(monkeypatch):
+    cv2 = pytest.importorskip('cv2')
+
+    class Capture:
+        def __init__(self, index):
+            self.left = 3
+
+        def isOpened(self):
+            return True
+
+        def get(self, _):
+            return 25
+
+        def read(self):
+            self.left -= 1
+            return self.left >= 0, picture(0)
+
+    monkeypatch.setattr(cv2, 'VideoCapture', Capture)
+    camera = Camera(0)
+    assert [frame.index for frame in camera] == [0, 1, 2]
+    assert camera.faults == ['the camera stopped after 3 frames']

@@ -17,10 +17,15 @@ def import_opencv():
 
 
 class Camera:
-    """The frames of a camera, until it is closed.
+    """The frames of a camera, until it is closed or stops.
 
     Args:
         index (int): The number of the camera; the first is 0.
+
+    Attributes:
+        rate (Fraction): Frames a second.
+        num_frames (int): 0, because a camera has no end.
+        faults (list[str]): What went wrong so far, for people.
 
     Raises:
         ImportError: If OpenCV is not installed.
@@ -41,13 +46,14 @@ class Camera:
                 '(the first camera is 0)'
             )
         self.rate = Fraction(self._capture.get(cv2.CAP_PROP_FPS) or 30).limit_denominator(1001)
-        self.num_frames, self.broken = 0, 0
+        self.num_frames, self.faults = 0, []
 
     def __iter__(self) -> Iterator[Frame]:
         start, index = time.monotonic(), 0
         while True:
             good, image = self._capture.read()
             if not good:
+                self.faults = [f'the camera stopped after {index} frames']
                 return
             yield Frame(image, index, time.monotonic() - start)
             index += 1

@@ -30,6 +30,14 @@ def address(path: str) -> str:
     return path if '://' in path else os.path.abspath(path)
 
 
+def duration(container) -> float:
+    """Seconds that an open file says its pictures last, or 0 if it does not say it."""
+    (stream, *_) = container.streams.video
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / 1_000_000
+
+
 def packets(av, container, stream, skip: Callable[[], None]) -> Iterator:
     """The packets of a track of an open file; skip is called where they break off."""
     read = container.demux(stream)

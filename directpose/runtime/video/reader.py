@@ -28,7 +28,7 @@ class Frame:
     image: np.ndarray
     """(H, W, 3) uint8, BGR, as players show it: turned upright, and its pixels are squares."""
     index: int
-    """Its number, from 0."""
+    """Its number, from 0. Frames before it that could not be decoded count too."""
     time: float
     """Seconds since the video's clock began."""
 
@@ -43,6 +43,7 @@ class Video:
         rate (Fraction): Frames a second, on average.
         num_frames (int): The number of frames, or 0 if the file does not say it.
         broken (int): The number of pieces so far that could not be decoded and were skipped.
+        faults (list[str]): What went wrong so far, for people.
 
     Raises:
         ImportError: If PyAV is not installed.
@@ -81,19 +82,50 @@ class Video:
         self._pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
         self._frames = ffmpeg.frames(self._av, self._container, stream, self._skip)
         self.broken = 0
+        self._lost: list[float] = []  # seconds at which the first lost frames were due
+        self._end = ''
 
     def __iter__(self) -> Iterator[Frame]:
-        last = -1 / self.rate
-        for index, frame in enumerate(self._frames):
+        step = float(1 / self.rate)
+        index, first, last, lost = -1, None, -step, 0
+        for frame in self._frames:
             has_time = frame.time is not None and math.isfinite(frame.time)
-            last = float(frame.time if has_time else last + 1 / self.rate)
+            now = float(frame.time) if has_time else last + step
+            # A broken piece leaves a gap. Without a broken piece, a gap is a long frame.
+            gap = min(self.broken - lost, round((now - last) / step) - 1) if index >= 0 else 0
+            if gap > 0:
+                lost += gap
+                self._lost.append(last + step)
+            index += 1 + max(gap, 0)
+            first, last = now if first is None else first, now
             width, height = _square_size(frame.width, frame.height, self._pixel_aspect)
             image = frame.to_ndarray(format='bgr24', width=width, height=height)
             matrix = bytes(frame.side_data.get('DISPLAYMATRIX') or b'')
-            yield Frame(_upright(image, matrix), index, last)
+            yield Frame(_upright(image, matrix), index, now)
+        if first is not None:
+            self._look_for_end(last + step - first)
 
     def _skip(self) -> None:
         self.broken += 1
+
+    def _look_for_end(self, shown: float) -> None:
+        """See whether frames came for as many seconds as the file says that it has."""
+        says = ffmpeg.duration(self._container)
+        if '://' not in self.source and says - shown > max(0.5, 0.05 * says):
+            self._end = (
+                f'the file says that it lasts {says:.1f} s, but its pictures end after {shown:.1f} '
+                's; it may be cut off'
+            )
+
+    @property
+    def faults(self) -> list[str]:
+        faults = []
+        if self.broken:
+            faults.append(f'{self.broken} of its pieces could not be decoded')
+        if self._lost:
+            more = ' and later' if len(self._lost) > 5 else ''
+            faults[0] += f', at {", ".join(f"{time:.2f}" for time in self._lost[:5])} s{more}'
+        return faults + [self._end] * bool(self._end)
 
     def close(self) -> None:
         self._container.close()
