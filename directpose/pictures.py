@@ -144,6 +144,23 @@ def read_picture(path: str | PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarr
         return pixels_of(ImageOps.exif_transpose(image))
 
 
+def count_pictures(path: str | PathLike, max_pixels: int = MAX_PIXELS) -> int:
+    """Count the pictures in a file: more than one in animations and in TIFF files of many pages.
+
+    Args:
+        path (str | PathLike): The file.
+        max_pixels (int): A picture of more pixels is refused. Defaults to ``MAX_PIXELS``.
+
+    Returns:
+        int: The number of pictures, from 1.
+
+    Raises:
+        PictureError: If the file cannot be read, is not a picture, or is too large.
+    """
+    with _open(path, max_pixels) as image:
+        return 1 if image.format in ('JPEG', 'MPO') else getattr(image, 'n_frames', 1)
+
+
 def pixels_of(picture) -> np.ndarray:
     """Convert a picture of Pillow to an array as OpenCV has it, without its alpha channel.
 
@@ -154,8 +171,10 @@ def pixels_of(picture) -> np.ndarray:
         np.ndarray: (H, W, 3) uint8, BGR.
 
     Raises:
-        ValueError: If the pixels are fractions, whose range nobody knows.
+        ValueError: If there are no pixels, or if they are fractions, whose range nobody knows.
     """
+    if 0 in picture.size:
+        raise ValueError(f'the picture has {picture.width} x {picture.height} pixels')
     if picture.mode == 'F':
         raise ValueError('the pixels are fractions; save it with 8 bits for each channel')
     if picture.mode.startswith('I'):  # 16 bits of grey, which convert() would cut off at 255
@@ -210,7 +229,7 @@ def _open(path: str | PathLike, max_pixels: int) -> Iterator:
             if width * height > max_pixels:
                 raise PictureError(
                     f'{path}: it has {width} x {height} pixels, more than the limit of '
-                    f'{max_pixels:,}; shrink the picture, or raise max_pixels'
+                    f'{max_pixels:,}; shrink the picture'
                 )
             yield image
     except PictureError:

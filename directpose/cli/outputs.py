@@ -117,15 +117,16 @@ class COCO:
 
     Args:
         path (Path): The file to write.
+        names (dict[str, str]): What the file calls each source: its path in the folder of all.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = _open(path)
+    def __init__(self, path: Path, names: dict[str, str]) -> None:
+        self._file, self._names = _open(path), names
         self._pictures: list[tuple[str, Poses]] = []
 
     def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
         """Add a picture."""
-        self._pictures.append((source, poses))
+        self._pictures.append((self._names[source], poses))
 
     def close(self) -> None:
         self._file.truncate(0)

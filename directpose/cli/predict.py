@@ -11,7 +11,6 @@ broken piece of a video, is counted and skipped; its file is named, and the exit
 """
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from threading import current_thread, main_thread
 from time import monotonic
 from typing import NoReturn
 
-from directpose.pictures import PictureError, read_picture
+from directpose.pictures import PictureError, count_pictures, read_picture
 from directpose.runtime import DirectPose, Poses, PoseTracker
 from directpose.runtime.video import (
     MAX_SIDE,
@@ -30,14 +29,13 @@ from directpose.runtime.video import (
     Video,
     VideoError,
     VideoWriter,
-    import_av,
-    import_opencv,
 )
 
 from .arguments import TINY, Parser, add_model, score, whole_number
 from .background import InBackground, ahead
 from .outputs import COCO, CSV, JPEG_MAX_SIDE, YOLO, JSONLines, Output, write_jpeg
 from .sources import Sources, find_sources
+from .targets import check_targets
 
 FORMATS = ('drawn', 'jsonl', 'csv', 'coco', 'yolo')
 SCORE_THR = 0.2
@@ -138,7 +136,7 @@ class Predictor:
             csv=lambda: CSV(
                 args.out / 'poses.csv', self.model.keypoint_names, self.model.rates_keypoints
             ),
-            coco=lambda: COCO(args.out / 'poses.json'),
+            coco=lambda: COCO(args.out / 'poses.json', sources.paths_in_folder()),
             yolo=lambda: YOLO(args.out / 'labels', self.names),
         )
         self.outputs = [make() for kind, make in makers.items() if kind in args.save]
@@ -152,6 +150,7 @@ class Predictor:
             for path, image in ahead(_read_each(paths)):
                 if isinstance(image, PictureError):
                     self.pass_over(str(image))
+                    self.remove_older(path)
                     continue
                 poses = self.model(image)
                 self.pictures += 1
@@ -228,6 +227,12 @@ class Predictor:
         drawn = poses.draw(frame.image, **self.drawing)
         writer.write(drawn, frame.time)
 
+    def remove_older(self, source: str) -> None:
+        """Remove what an earlier run wrote for a source that cannot be read now."""
+        name = self.names[source]
+        for place in (f'{name}.jpg', f'{name}.mp4', f'labels/{name}.txt'):
+            (self.args.out / place).unlink(missing_ok=True)
+
     def pass_over(self, message: str, number: int = 1) -> None:
         print(f'skipped: {message}', file=sys.stderr)
         self.broken += number
@@ -254,7 +259,10 @@ def _read_each(paths: list[str]) -> Iterator:
     """Each path with its picture, or with the error that says why there is none."""
     for path in paths:
         try:
-            yield path, read_picture(path)
+            picture = read_picture(path)
+            if (number := count_pictures(path)) > 1:
+                print(f'{path}: the first of its {number} pictures is used', file=sys.stderr)
+            yield path, picture
         except PictureError as error:
             yield path, error
 
@@ -278,41 +286,6 @@ class _Progress:
 
 def _count(number: int, one: str) -> str:
     return f'{number} {one}' + 's' * (number != 1)
-
-
-def check_targets(args: argparse.Namespace, sources: Sources) -> None:
-    """Check before the work that it can be done, so that older results are not lost for nothing.
-
-    Raises:
-        ImportError: If a package that reads or writes videos is not installed.
-        ValueError: If a source would be overwritten, or if a format does not suit the sources.
-    """
-    if sources.videos and {'coco', 'yolo'} & set(args.save):
-        raise ValueError(
-            '--save coco and --save yolo are for pictures; use jsonl or csv for videos'
-        )
-    if any(isinstance(video, int) for video in sources.videos):
-        import_opencv()
-    if any(isinstance(video, str) for video in sources.videos) or (
-        sources.videos and 'drawn' in args.save
-    ):
-        import_av()
-    if args.out.exists() and not args.out.is_dir():
-        raise ValueError(f'{args.out} is a file; give a folder with --out')
-    if 'drawn' not in args.save:
-        return
-    endings = ['.jpg'] * len(sources.pictures) + ['.mp4'] * len(sources.videos)
-    existing = {
-        os.path.realpath(source)
-        for source in [*sources.pictures, *sources.videos]
-        if isinstance(source, str)
-    }
-    for name, ending in zip(sources.names(), endings):
-        target = args.out / f'{name}{ending}'
-        if os.path.realpath(target) in existing:
-            raise ValueError(
-                f'{target} is a source, and would be overwritten; choose another --out'
-            )
 
 
 @contextmanager
@@ -356,6 +329,7 @@ def main(argv: list[str] | None = None) -> int:
                         predictor.predict_video(video)
                     except VideoError as error:
                         predictor.pass_over(str(error))
+                        predictor.remove_older(str(video))
             finally:
                 predictor.close()
                 print(predictor.summary())

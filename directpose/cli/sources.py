@@ -34,6 +34,17 @@ class Sources:
                 labels.append('stream' if '://' in video else video)
         return result_names([*self.pictures, *labels])
 
+    def paths_in_folder(self) -> dict[str, str]:
+        """The path of each picture in the deepest folder that holds all pictures."""
+        paths = {picture: os.path.abspath(picture) for picture in self.pictures}
+        if not paths:
+            return {}
+        folder = os.path.commonpath([os.path.dirname(path) for path in paths.values()])
+        return {
+            picture: os.path.relpath(path, folder).replace(os.sep, '/')
+            for picture, path in paths.items()
+        }
+
 
 def find_sources(arguments: list[str]) -> Sources:
     """Sort what was given into pictures and videos.
@@ -55,7 +66,10 @@ def find_sources(arguments: list[str]) -> Sources:
             pictures, others = find_pictures(argument)
             videos = [os.path.join(argument, name) for name in others if _is_video(name)]
             if not pictures and not videos:
-                raise ValueError(f'{argument}: the folder has no pictures and no videos')
+                raise ValueError(
+                    f'{argument}: the folder has no pictures and no videos'
+                    + _hint_at_folders(argument, others)
+                )
             found.pictures += pictures
             found.videos += videos
             found.others += [os.path.join(argument, name) for name in others if not _is_video(name)]
@@ -76,6 +90,17 @@ def find_sources(arguments: list[str]) -> Sources:
             raise ValueError(f'{argument or repr(argument)}: there is no such file or folder')
     found.pictures, found.videos = _without_repeats(found.pictures), _without_repeats(found.videos)
     return found
+
+
+def _hint_at_folders(folder: str, names: list[str]) -> str:
+    """The pattern of the pictures in folders of a folder, if there are any."""
+    for name in names:
+        inner = os.path.join(folder, name)
+        if os.path.isdir(inner) and (pictures := find_pictures(inner)[0]):
+            ending = os.path.splitext(pictures[0])[1]
+            pattern = os.path.join(folder, '**', f'*{ending}')
+            return f'; for those in its folders write "{pattern}"'
+    return ''
 
 
 def _without_repeats(sources: list) -> list:

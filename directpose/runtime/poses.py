@@ -142,6 +142,7 @@ class Poses(_Arrays):
                     for number in (_number(x), _number(y), int(v))
                 ],
                 num_keypoints=len(keypoints),
+                segmentation=[],
                 score=_number(score, 4),
                 bbox=_numbers([x1, y1, width, height]),
                 area=_number(width * height),

@@ -54,16 +54,13 @@ def test_a_folder_of_pictures(run, tmp_path):
     write_picture(folder / 'a.png', 30)
     (folder / 'broken.jpg').write_text('text')
     (folder / 'notes.txt').write_text('text')
-    status, printed, errors = run(
-        folder, '--out', out, '--save', 'drawn', 'jsonl', 'csv', 'coco', 'yolo'
-    )
+    status, printed, errors = run(folder, '--out', out, '--save', 'drawn', 'jsonl', 'csv', 'coco')
     assert status == 1
     assert f'2 pictures, 2 poses, 1 broken and skipped; results are in {out}' in printed
     assert f'skipped: {folder}/broken.jpg: ' in errors
     assert f'neither a picture nor a video: {folder}/notes.txt' in errors
     for name in ('a', 'a.png'):
         assert Image.open(out / f'{name}.jpg').size == (64, 32)
-        assert (out / f'labels/{name}.txt').read_text().startswith('0 ')
     first, second = lines(out / 'poses.jsonl')
     assert first['source'] == f'{folder}/a.jpg' and second['source'] == f'{folder}/a.png'
     assert first['people'][0]['keypoints'][0] == pytest.approx([20, 20], abs=1)
@@ -74,6 +71,62 @@ def test_a_folder_of_pictures(run, tmp_path):
     coco = json.loads((out / 'poses.json').read_text())
     assert len(coco['images']) == len(coco['annotations']) == 2
     assert coco['categories'][0]['keypoints'] == ['middle']
+    assert [image['file_name'] for image in coco['images']] == ['a.jpg', 'a.png']
+
+
+def test_labels_of_yolo_lie_where_yolo_looks_for_them(run, tmp_path):
+    for name in ('a.jpg', 'b.png'):
+        write_picture(tmp_path / name)
+    out = tmp_path / 'poses'
+    assert run(tmp_path, '--out', out, '--save', 'yolo')[0] == 0
+    for name in 'ab':
+        assert (out / f'labels/{name}.txt').read_text().startswith('0 ')
+    write_picture(tmp_path / 'A.bmp')
+    with pytest.raises(
+        SystemExit, match=r'--save yolo: .*A\.bmp and .*a\.jpg would have one label'
+    ):
+        run(tmp_path, '--out', out, '--save', 'yolo')
+
+
+def test_names_in_the_coco_file_are_those_in_the_folder_of_all_pictures(run, tmp_path):
+    for name in ('x/a.png', 'x/y/a.png'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_picture(tmp_path / name)
+    out = tmp_path / 'poses'
+    assert run(tmp_path / 'x/**/*.png', '--out', out, '--save', 'coco')[0] == 0
+    images = json.loads((out / 'poses.json').read_text())['images']
+    assert [image['file_name'] for image in images] == ['a.png', 'y/a.png']
+
+
+def test_nothing_of_an_earlier_run_stays_for_a_picture_that_broke(run, tmp_path):
+    picture, out = write_picture(tmp_path / 'a.png'), tmp_path / 'poses'
+    assert run(picture, '--out', out, '--save', 'drawn', 'yolo')[0] == 0
+    assert (out / 'a.jpg').exists() and (out / 'labels/a.txt').exists()
+    picture.write_text('text')
+    assert run(picture, '--out', out, '--save', 'drawn', 'yolo')[0] == 1
+    assert [path.name for path in out.rglob('*') if path.is_file()] == []
+
+
+def test_an_animation_says_that_its_first_picture_is_used(run, tmp_path):
+    frames = [Image.new('RGB', (64, 32), (level,) * 3) for level in (20, 30, 40)]
+    for name in ('a.gif', 'pages.tif'):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        status, _, errors = run(tmp_path / name, '--out', tmp_path / 'poses')
+        assert status == 0 and f'{name}: the first of its 3 pictures is used' in errors
+
+
+def test_options_of_videos_are_refused_for_pictures(run, tmp_path):
+    with pytest.raises(SystemExit, match='--track and --smooth are for videos'):
+        run(write_picture(tmp_path / 'a.png'), '--smooth', '--out', tmp_path / 'poses')
+
+
+def test_pictures_in_folders_of_a_folder_are_hinted_at(run, tmp_path):
+    (tmp_path / 'sub/empty').mkdir(parents=True)
+    write_picture(tmp_path / 'sub/a.png')
+    with pytest.raises(SystemExit, match=r'no videos; for those .* write ".*\*\*/\*\.png"'):
+        run(tmp_path, '--out', tmp_path / 'poses')
+    with pytest.raises(SystemExit, match='no videos$'):
+        run(tmp_path / 'sub/empty', '--out', tmp_path / 'poses')
 
 
 def test_a_table_of_a_model_that_rates_keypoints(run, tmp_path):
