@@ -110,7 +110,7 @@ def verify_onnx(model: nn.Module, path: str | Path, picture: np.ndarray) -> Diff
     _demand(scores, f'the scores of {name}')
     _demand(positions, f'the positions in {name}')
     score_thr = graph.threshold()
-    _, difference = _compare_poses(graph.decode(score_thr), graph.poses(score_thr), graph.side)
+    _, difference = compare_poses(graph.decode(score_thr), graph.poses(score_thr), graph.side)
     _demand(difference, f'poses decoded from the same maps of {name}')
 
     found = inference_bottomup(model, picture)[0].pred_instances
@@ -124,7 +124,7 @@ def verify_onnx(model: nn.Module, path: str | Path, picture: np.ndarray) -> Diff
         got = DirectPose(path).predict([picture] * 3)[-1]
     except Exception as error:  # the errors of ONNX Runtime have no other class in common
         raise ValueError(f'the file cannot run three times {name} at once: {error}') from error
-    people, poses = _compare_poses(expected, got, graph.side, missing=0.1)
+    people, poses = compare_poses(expected, got, graph.side, missing=0.1)
     _demand(poses, f'the poses found in {name}')
     return Difference((width, height), scores, positions, people, poses)
 
@@ -220,16 +220,25 @@ def _relative(a: Tensor, b: Tensor, side: int) -> Tensor:
     return ((a - b).abs() / a.abs().clamp(min=side)).max()
 
 
-def _compare_poses(
+def compare_poses(
     expected: Poses, got: Poses, side: int, missing: float = 0.0
 ) -> tuple[int, float]:
-    """The number of people and the largest difference; infinite where people are missing.
-
-    The difference is infinite too where only one of the two has ratings of keypoints.
+    """Compare the poses that two forms of a model find in one picture.
 
     Each pose is compared with the nearest one: rounding may change the order of people whose
     scores are almost equal. Where an overlap is almost the threshold of NMS, rounding decides
     about a person; this is why a part ``missing`` of the people may differ.
+
+    Args:
+        expected (Poses): The n people of one form, as arrays.
+        got (Poses): Those of the other form.
+        side (int): The longer side of the picture in pixels.
+        missing (float): The part of the people that is left out, those with the largest
+            differences. Defaults to 0.
+
+    Returns:
+        tuple: n, and the largest difference of a score, or of a position over the side. The
+        difference is infinite if people are missing, or if only one of the two rates keypoints.
     """
     people = len(expected.scores)
     allowed = int(missing * people)

@@ -38,7 +38,8 @@ class DirectPose:
         threads (int, optional): Threads that one operator may use. Defaults to the number of
             processors that this process may use.
         session_options (Mapping, optional): More attributes of ONNX Runtime's
-            ``SessionOptions``, by name.
+            ``SessionOptions`` by name, and entries of its configuration, such as
+            ``{'session.intra_op.allow_spinning': '0'}``.
 
     Raises:
         ImportError: If Pillow or ONNX Runtime is not installed.

@@ -196,7 +196,7 @@ class Poses(_Arrays):
             if error.name != 'supervision':
                 raise
             raise ImportError(
-                "to_supervision needs supervision: pip install 'supervision>=0.29'"
+                "to_supervision needs supervision: pip install 'directpose[supervision]'"
             ) from error
         if not len(self.scores):
             return supervision.KeyPoints.empty()

@@ -52,7 +52,8 @@ def open_session(path: str, providers: Sequence, threads: int | None, options: M
         threads (int, optional): Threads that one operator may use. Defaults to the processors
             that this process may use. (ONNX Runtime's own default is all processors of the
             machine.)
-        options (Mapping): Attributes of ``onnxruntime.SessionOptions`` by name.
+        options (Mapping): Attributes of ``onnxruntime.SessionOptions`` by name, and entries of its
+            configuration, whose names have a dot.
 
     Returns:
         onnxruntime.InferenceSession: The session.
@@ -60,7 +61,7 @@ def open_session(path: str, providers: Sequence, threads: int | None, options: M
     Raises:
         ImportError: If Pillow or ONNX Runtime is not installed.
         ValueError: If the file is not a model, if a provider or an option does not exist here, or
-            if the number of threads is not a whole number from 1.
+            if the number of threads is not a whole number from 1, or is given twice.
     """
     threads = None if threads is None else check_count('threads', threads)
     try:
@@ -85,15 +86,10 @@ def open_session(path: str, providers: Sequence, threads: int | None, options: M
             )
     session_options = onnxruntime.SessionOptions()
     session_options.intra_op_num_threads = _usable_processors() if threads is None else threads
+    if threads is not None and 'intra_op_num_threads' in options:
+        raise ValueError('threads and intra_op_num_threads are the same; give one of them')
     for name, value in options.items():
-        if not hasattr(session_options, name):
-            raise ValueError(f'ONNX Runtime has no session option named {name}')
-        try:
-            setattr(session_options, name, value)
-        except (AttributeError, TypeError) as error:
-            raise ValueError(
-                f'{value!r} is no value for the session option {name} of ONNX Runtime'
-            ) from error
+        _set_option(session_options, name, value)
     try:
         session = onnxruntime.InferenceSession(path, session_options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's errors have no common class
@@ -108,6 +104,25 @@ def open_session(path: str, providers: Sequence, threads: int | None, options: M
             'its log above says why'
         )
     return session
+
+
+def _set_option(session_options, name: str, value: Any) -> None:
+    """Set an attribute of the session's options, or an entry of its configuration.
+
+    Raises:
+        ValueError: If there is no such attribute, or if the value is not one of it.
+    """
+    try:
+        if '.' in name:  # such as session.intra_op.allow_spinning
+            session_options.add_session_config_entry(name, value)
+        elif not isinstance(getattr(type(session_options), name, None), property):
+            raise ValueError(f'ONNX Runtime has no session option named {name}')
+        else:
+            setattr(session_options, name, value)
+    except (AttributeError, TypeError) as error:
+        raise ValueError(
+            f'{value!r} is no value for the session option {name} of ONNX Runtime'
+        ) from error
 
 
 def _usable_processors() -> int:

@@ -17,7 +17,14 @@ from PIL import Image
 from synthetic.scene import draw_picture
 
 from directpose.datasets.transforms import ShortSideResize
-from directpose.deployment import DeployModel, export_onnx, quantize, verify_onnx
+from directpose.deployment import (
+    DeployModel,
+    convert_to_half,
+    export_onnx,
+    quantize,
+    verify_onnx,
+)
+from directpose.deployment.verify import compare_poses
 from directpose.runtime import DirectPose
 from tools.deployment.export_onnx import main
 
@@ -424,6 +431,38 @@ def test_int8_without_pictures_is_refused(folder, tmp_path):
     quantize('directpose-tiny', out, [black])
     with pytest.raises(ValueError, match='model.onnx: this model has eight-bit integers already'):
         quantize(out, tmp_path / 'twice.onnx', [black])
+
+
+def test_fp16_computes_in_half_precision_and_finds_the_same(folder, tmp_path, capsys):
+    out = tmp_path / 'half.onnx'
+    main([TINY, str(folder / 'model.pth'), str(out), '--fp16'])
+    assert 'from those of the fp32 model in the table' in capsys.readouterr().out
+    graph = onnx.load(out).graph
+    weights = [w for w in graph.initializer if len(w.dims) == 4]
+    assert {w.data_type for w in weights} == {onnx.TensorProto.FLOAT16}
+    assert {one.type.tensor_type.elem_type for one in graph.output} == {onnx.TensorProto.FLOAT}
+    expected = DirectPose(folder / 'inside.onnx')(picture(144))
+    got = DirectPose(out)(picture(144))
+    _, difference = compare_poses(expected, got, 144, missing=0.5)
+    assert 0 < difference < 0.01
+
+
+def test_a_file_that_finds_other_poses_is_refused(folder, tmp_path, monkeypatch):
+    """As if half precision could not hold the model. CPUs compute it in single precision."""
+
+    def convert(model, keep_io_types):
+        for weight in model.graph.initializer:
+            if len(weight.dims) == 1:
+                values = onnx.numpy_helper.to_array(weight) + np.float32(0.3)
+                weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+        return model
+
+    module = 'directpose.deployment.half_precision'
+    monkeypatch.setattr(f'{module}.convert_float_to_float16', convert)
+    out = tmp_path / 'half.onnx'
+    with pytest.raises(ValueError, match='in half precision the poses differ'):
+        convert_to_half(folder / 'inside.onnx', out, [picture(144)])
+    assert not list(tmp_path.iterdir())
 
 
 def config_with(path, **test_dataloader):

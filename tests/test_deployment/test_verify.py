@@ -12,7 +12,7 @@ from mmpose.apis import init_model
 from directpose.analysis import make_picture
 from directpose.datasets.transforms import ShortSideResize
 from directpose.deployment import export_onnx, verify_onnx
-from directpose.deployment.verify import TOLERANCE, _compare_poses
+from directpose.deployment.verify import TOLERANCE, compare_poses
 from directpose.runtime import Poses
 from tests.steps import without_downloads
 
@@ -97,7 +97,7 @@ def poses(*people):
 
 def test_what_passes_for_rounding():
     def difference(a, b):
-        return _compare_poses(a, b, side=800)[1]
+        return compare_poses(a, b, side=800)[1]
 
     assert difference(poses(), poses()) == 0
     assert difference(poses((10, 0.5)), poses()) == np.inf
@@ -113,9 +113,9 @@ def test_what_passes_for_rounding():
     crowd = [(100 * i, 0.5) for i in range(10)]
     changed = [*crowd[:9], (450, 0.4)]
     assert difference(poses(*crowd), poses(*changed)) > 0.01
-    assert _compare_poses(poses(*crowd), poses(*changed), 800, missing=0.1) == (10, 0)
-    assert _compare_poses(poses(*crowd), poses(*crowd[:9]), 800, missing=0.1) == (10, 0)
-    assert _compare_poses(poses(*crowd), poses(*crowd[:8]), 800, missing=0.1)[1] == np.inf
+    assert compare_poses(poses(*crowd), poses(*changed), 800, missing=0.1) == (10, 0)
+    assert compare_poses(poses(*crowd), poses(*crowd[:9]), 800, missing=0.1) == (10, 0)
+    assert compare_poses(poses(*crowd), poses(*crowd[:8]), 800, missing=0.1)[1] == np.inf
     # where the model rates keypoints, the ratings are compared too
     scored, hidden = np.full((1, 17), 0.7, np.float32), np.full((1, 17), 0.2, np.float32)
     rated = poses((10, 0.5)).replace(keypoint_scores=scored, keypoints_hidden=hidden)

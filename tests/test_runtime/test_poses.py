@@ -148,7 +148,7 @@ def test_supervision_takes_the_keypoints():
 
 def test_missing_supervision_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, 'supervision', None)
-    with pytest.raises(ImportError, match='pip install .supervision>=0.29'):
+    with pytest.raises(ImportError, match='pip install .directpose.supervision'):
         two_people().to_supervision()
 
 

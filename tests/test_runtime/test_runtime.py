@@ -256,10 +256,16 @@ def test_session_options_reach_onnx_runtime(tmp_path):
     assert usable == len(os.sched_getaffinity(0))
     with pytest.raises(ValueError, match='no session option named thread'):
         DirectPose(file, session_options=dict(thread=1))
-    for wrong in (dict(inter_op_num_threads='two'), dict(get_session_config_entry=1)):
-        name = next(iter(wrong))
+    for name, value in (('inter_op_num_threads', 'two'), ('session.load_model_format', 1)):
         with pytest.raises(ValueError, match=f'is no value for the session option {name}'):
-            DirectPose(file, session_options=wrong)
+            DirectPose(file, session_options={name: value})
+    with pytest.raises(ValueError, match='no session option named get_session_config_entry'):
+        DirectPose(file, session_options=dict(get_session_config_entry=1))
+    with pytest.raises(ValueError, match='threads and intra_op_num_threads are the same'):
+        DirectPose(file, threads=2, session_options=dict(intra_op_num_threads=1))
+    entry = 'session.intra_op.allow_spinning'
+    run = DirectPose(file, session_options={entry: '0'})
+    assert run._session.get_session_options().get_session_config_entry(entry) == '0'
 
 
 @pytest.mark.parametrize('wrong', [dict(score_thr=30), dict(score_thr='0.3'), dict(threads=0)])

@@ -10,12 +10,13 @@ differs by more than rounding, the file is deleted, and an older file stays as i
 
 With ``--int8 PICTURES`` the convolutions compute in eight-bit integers. Their ranges come from the
 pictures that you name. The comparison is made before this step. The int8 file differs by more than
-rounding, so measure its AP.
+rounding, so measure its AP. With ``--fp16`` the model computes in half precision.
 
 ``directpose.runtime.DirectPose`` runs the file with numpy, Pillow and ONNX Runtime alone.
 """
 
 import argparse
+import os
 import tempfile
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from directpose.cli.config_data import read_test_pipeline
 from directpose.cli.errors import errors_as_messages
 from directpose.cli.options import check_output
 from directpose.datasets.transforms import ShortSideResize
-from directpose.deployment import export_verified, quantize
+from directpose.deployment import convert_to_half, export_verified, quantize
 from directpose.engine.checkpoint_fit import check_weights
 from directpose.errors import UserError
 from directpose.pictures import find_pictures, read_size
@@ -55,9 +56,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'folders; about 100 pictures, which should look like those that the model will see',
     )
     precision.add_argument(
+        '--fp16',
+        action='store_true',
+        help='write a file that computes in half precision, for GPUs; a CPU is not faster with it',
+    )
+    precision.add_argument(
         '--half-weights',
         action='store_true',
-        help='store the weights in half precision; for checkpoints that have this precision',
+        help='store the weights in half precision, and compute in single precision; for '
+        'checkpoints that have half precision',
     )
     return parser.parse_args(argv)
 
@@ -116,13 +123,15 @@ def main(argv: list[str] | None = None) -> None:
         ]
         options = dict(with_nms=not args.without_nms, half_weights=args.half_weights)
         try:
-            if calibration is None:
-                differences = export_verified(model, out, resize, pictures, **options)
-            else:
-                with tempfile.TemporaryDirectory(dir=out.parent) as folder:
-                    checked = Path(folder, 'fp32.onnx')
-                    differences = export_verified(model, checked, resize, pictures, **options)
+            with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+                checked = Path(folder, 'fp32.onnx')
+                differences = export_verified(model, checked, resize, pictures, **options)
+                if calibration is not None:
                     quantize(checked, out, calibration)
+                elif args.fp16:
+                    rounding = convert_to_half(checked, out, pictures)
+                else:
+                    os.replace(checked, out)
         except ValueError as error:
             raise UserError(f'{out} was not written: {error}') from error
     table = Table('picture', 'people', 'scores differ by', 'positions', 'poses')
@@ -133,6 +142,8 @@ def main(argv: list[str] | None = None) -> None:
     print('positions are relative to the longer side of the picture')
     if calibration is not None:
         print(f'int8: ranges from {len(calibration)} pictures; the table is of the fp32 model')
+    if args.fp16:
+        print(f'fp16: the poses differ by {rounding:.1e} from those of the fp32 model in the table')
     print(f'{out}: {out.stat().st_size / 2**20:.1f} MiB')
 
 
