@@ -29,7 +29,7 @@ usage: directpose COMMAND ...
   web      a page in the browser that shows poses
 
 `directpose COMMAND --help` says more. predict needs only numpy, Pillow and ONNX Runtime; web needs
-Gradio too; train, test, export and check need torch and OpenMMLab.
+Gradio too; train, test, export and check need torch and OpenMMLab, also for their --help.
 """
 
 

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     'deployment': {'datasets', 'models', 'runtime'},
     'apis': {'models', 'packaged'},
     # It turns the errors of these parts into messages.
-    'cli': {'dataset_check', 'engine', 'packaged', 'pictures', 'runtime'},
+    'cli': {'dataset_check', 'engine', 'metainfo', 'packaged', 'pictures', 'runtime'},
     'analysis': {'apis', 'dataset_check', 'models', 'metainfo'},
 }
 

@@ -97,6 +97,7 @@ fi
 
 echo '==> training on mice, from that model'
 python tools/dataset_converters/make_drawn_mice.py data/drawn_mice
+rm -f "$work"/mice/iter_*.pth  # those of an earlier run, which a training does not overwrite
 python tools/train.py "$mice" --quiet --work-dir "$work/mice"
 python tools/analysis_tools/analyze_logs.py plot_curve "$work/mice" --keys loss coco/AP \
   --out "$work/mice_curve.png"

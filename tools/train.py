@@ -29,7 +29,7 @@ from directpose.cli.display import choose_display
 from directpose.cli.errors import errors_as_messages
 from directpose.cli.lock import lock_work_dir
 from directpose.cli.options import add_cfg_options, add_data_root, add_launcher, make_folder
-from directpose.cli.resume import find_resumable_checkpoint
+from directpose.cli.resume import check_nothing_is_overwritten, find_resumable_checkpoint
 from directpose.engine.checkpoint_fit import check_resumable
 from directpose.engine.errors import TrainingInterrupted
 from directpose.engine.read_checkpoint import read_all_checkpoints_safely
@@ -124,6 +124,8 @@ def run_training(args: argparse.Namespace) -> None:
     with lock_work_dir(cfg.work_dir, launch.get_launched_rank(args.launcher)):
         if args.resume is not None:
             set_resume(cfg, args.resume)
+        else:
+            check_nothing_is_overwritten(cfg.work_dir)
         launch.set_launcher(cfg, args.launcher)
         is_main = launch.get_launched_rank(args.launcher) == 0
         log = osp.join(cfg.work_dir, 'train.log')

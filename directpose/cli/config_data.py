@@ -1,14 +1,15 @@
 """The data that a config names: moved to other folders, and checked before a Runner is built."""
 
+import os
 import os.path as osp
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
 
 from directpose.errors import UserError
+from directpose.metainfo import read_metainfo
 
 ONE_BY_ONE = 'evaluate each data set in a run of its own: tools/test.py --cfg-options ...'
 """The remedy for what MMPose's ``MultiDatasetEvaluator`` cannot do."""
@@ -148,9 +149,60 @@ def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
                 path = path and osp.join(root, path)
                 if path and '://' not in path and not exists(path):
                     raise UserError(
-                        f'{path}: no such {what}, which {split}_dataloader of the '
-                        'config names; give the folder of the data with --data-root'
+                        f'{path}: no such {what}, which {split}_dataloader of the config names; '
+                        + _remedy(path, root, split, what)
                     )
+    check_keypoints(cfg, splits)
+
+
+def _remedy(path: str, root: str, split: str, what: str) -> str:
+    """Say where the data may be: in another folder, or under another name in this folder."""
+    folder = osp.dirname(path)
+    if not osp.isdir(folder):
+        return 'give the folder of the data with --data-root'
+    is_file = what == 'annotation file'
+    names = sorted(
+        osp.relpath(osp.join(folder, name), root or '.')
+        for name in os.listdir(folder)
+        if (name.endswith('.json') if is_file else osp.isdir(osp.join(folder, name)))
+    )
+    setting = f'{split}_dataloader.dataset.{"ann_file" if is_file else "data_prefix.img"}'
+    known = f', such as {", ".join(names[:3])}' if names else ''
+    return (
+        'give the folder of the data with --data-root, or the name in '
+        f'{root or "this folder"} with --cfg-options {setting}=NAME{known}'
+    )
+
+
+def check_keypoints(cfg: Config, splits: tuple[str, ...]) -> None:
+    """Check that the model and its data sets name the same keypoints in the same order.
+
+    Args:
+        cfg (Config): The config.
+        splits (tuple[str, ...]): Which of train, val and test to check.
+
+    Raises:
+        UserError: If a data set has other keypoints than ``model.head``.
+    """
+    metainfo = (cfg.model.get('head') or {}).get('metainfo')
+    if not isinstance(metainfo, dict):  # of other heads, which may have none
+        return
+    head = read_metainfo(metainfo)
+    for split in splits:
+        loader = cfg.get(f'{split}_dataloader') or {}
+        outer = loader.get('dataset') or {}
+        if not outer.get('metainfo') and 'KeypointConverter' in repr(loader):
+            continue  # the data sets get the keypoints of the model while they are read
+        datasets = [outer] if outer.get('metainfo') else _datasets(loader)
+        for dataset in datasets:
+            data = _metainfo_of(dataset)
+            if data['keypoint_id2name'] != head['keypoint_id2name']:
+                raise UserError(
+                    f'{cfg.filename}: {split}_dataloader has the {data["num_keypoints"]} keypoints '
+                    f'of "{data["dataset_name"]}", but model.head the {head["num_keypoints"]} of '
+                    f'"{head["dataset_name"]}"; give model.head.metainfo and the metainfo of each '
+                    'data set the same value'
+                )
 
 
 def _check_evaluator(cfg: Config, split: str) -> None:
@@ -162,14 +214,18 @@ def _check_evaluator(cfg: Config, split: str) -> None:
     if not is_multi_dataset_evaluator(evaluator):
         return
     loader = cfg[f'{split}_dataloader']
-    names = [_name_of_class(dataset) for dataset in evaluator.get('datasets', ())]
+    names = [
+        _metainfo_of_class(dataset)['dataset_name'] for dataset in evaluator.get('datasets', ())
+    ]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UserError(
             f'{split}_evaluator: MultiDatasetEvaluator cannot tell data sets apart whose classes '
             f'have the same name in METAINFO, here {twice}; {ONE_BY_ONE}'
         )
-    unknown = sorted({_name_of(dataset) for dataset in _datasets(loader)} - set(names))
+    unknown = sorted(
+        {_metainfo_of(dataset)['dataset_name'] for dataset in _datasets(loader)} - set(names)
+    )
     if unknown:
         raise UserError(
             f'{split}_evaluator: MultiDatasetEvaluator would leave out the data sets {unknown} of '
@@ -191,16 +247,16 @@ def is_multi_dataset_evaluator(evaluator: object) -> bool:
     return str(getattr(kind, '__name__', kind)).split('.')[-1] == 'MultiDatasetEvaluator'
 
 
-def _name_of_class(dataset: ConfigDict) -> str:
-    """The name in the metainfo of a data set's class."""
+def _metainfo_of_class(dataset: ConfigDict) -> dict:
+    """The parsed metainfo of a data set's class."""
     kind = DATASETS.get(dataset.get('type'))
     if kind is None:
         raise UserError(f"there is no data set of type='{dataset.get('type')}': correct the name")
-    return parse_pose_metainfo(kind.METAINFO)['dataset_name']
+    return read_metainfo(kind.METAINFO)
 
 
-def _name_of(dataset: ConfigDict) -> str:
-    """The name that the samples of a data set have."""
+def _metainfo_of(dataset: ConfigDict) -> dict:
+    """The parsed metainfo of a data set: its own, or that of its class."""
     if dataset.get('metainfo'):
-        return parse_pose_metainfo(dataset['metainfo'])['dataset_name']
-    return _name_of_class(dataset)
+        return read_metainfo(dataset['metainfo'])
+    return _metainfo_of_class(dataset)

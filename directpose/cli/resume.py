@@ -4,12 +4,37 @@ import os.path as osp
 from glob import escape, glob
 
 from directpose.engine.safe_load import is_intact
+from directpose.errors import UserError
 
 
 def _iteration(path: str) -> int | None:
     """The iteration, or epoch, that a checkpoint's name says; None if it says none."""
     number = osp.splitext(osp.basename(path))[0].rpartition('_')[2]
     return int(number) if number.isdecimal() else None
+
+
+def _saved_in(folder: str) -> list[tuple[int, str]]:
+    """The checkpoints in a folder with the iteration or epoch of each."""
+    return [
+        (number, path)
+        for kind in ('iter', 'epoch')
+        for path in glob(osp.join(escape(folder), f'{kind}_*.pth'))
+        if (number := _iteration(path)) is not None
+    ]
+
+
+def check_nothing_is_overwritten(work_dir: str) -> None:
+    """Refuse a folder with the checkpoints of an earlier training.
+
+    Raises:
+        UserError: If there are any.
+    """
+    saved = _saved_in(work_dir)
+    if saved:
+        raise UserError(
+            f'{max(saved)[1]}: this checkpoint of an earlier training would be overwritten; add '
+            '--resume to go on with that training, or name another folder with --work-dir'
+        )
 
 
 def find_resumable_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
@@ -43,13 +68,7 @@ def find_resumable_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
         elif osp.isfile(last):
             candidates.append(last)
             folders.append(osp.dirname(last))
-    saved = [
-        (number, path)
-        for folder in folders
-        for kind in ('iter', 'epoch')
-        for path in glob(osp.join(escape(folder), f'{kind}_*.pth'))
-        if (number := _iteration(path)) is not None
-    ]
+    saved = [one for folder in folders for one in _saved_in(folder)]
     saved.sort(key=lambda one: one[0], reverse=True)
     candidates += [path for _, path in saved]
     damaged: list[str] = []

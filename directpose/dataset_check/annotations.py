@@ -230,6 +230,8 @@ def load_coco_json(ann_file: str, annotated: bool = True) -> dict:
         OSError: If the file cannot be opened.
         DatasetError: If it is not JSON or not a COCO file.
     """
+    if osp.isdir(ann_file):
+        raise DatasetError(f'{ann_file} is a folder, not an annotation file')
     content = fileio.get(ann_file)
     try:
         data = json.loads(content.decode('utf-8-sig'))  # with or without a byte order mark

@@ -38,7 +38,8 @@ KINDS: dict[str, tuple[str, str]] = {
     # Categories.
     'category': (
         'error',
-        'Merge the categories into one with id 1: tools/dataset_converters/merge_categories.py.',
+        'Merge the categories into one with id 1: '
+        'python tools/dataset_converters/merge_categories.py ANN OUT --name person',
     ),
     'category-unknown': (
         'error',
@@ -136,6 +137,10 @@ KINDS: dict[str, tuple[str, str]] = {
         'warning',
         'Correct the coordinates (original pixels), or set v = 0.',
     ),
+    'keypoints-off-bbox': (
+        'warning',
+        'Write keypoints and bbox in original pixels, both from the top left corner of the image.',
+    ),
     'num_keypoints': ('warning', 'Write the number of keypoints with v > 0.'),
     'bbox-empty': (
         'warning',
@@ -172,8 +177,9 @@ KINDS: dict[str, tuple[str, str]] = {
     ),
     'nothing-to-train': (
         'error',
-        'Lower min_labelled_keypoints in the config, and --min-keypoints here: 1 keeps every '
-        'image with a labelled keypoint.',
+        'Annotate the images. If they are annotated, the notes on them say why each is dropped. '
+        'Where they have few keypoints, lower min_labelled_keypoints in the config, and '
+        '--min-keypoints here: 1 keeps every image with a labelled keypoint.',
     ),
     'many-people': (
         'warning',

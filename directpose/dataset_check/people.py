@@ -81,3 +81,26 @@ def check_boxes(data: KeypointAnnotations, tolerance: float = 1.0) -> Iterator[F
                 yield finding(
                     'bbox-outside', person, f'{message} in an image of {width} x {height}'
                 )
+        if not person.is_crowd:
+            yield from _compare_with_box(person)
+
+
+def _compare_with_box(person: Person, margin: float = 0.25) -> Iterator[Finding]:
+    """Whether most labelled keypoints of a person lie in its box.
+
+    The box is enlarged on each side by a part ``margin`` of its longer side.
+    """
+    if person.keypoints is None or person.bbox[2:].min() <= 1:
+        return
+    points = person.keypoints[person.keypoints[:, 2] > 0, :2]  # (n, 2)
+    low, size = person.bbox[:2], person.bbox[2:]
+    space = margin * size.max()
+    is_off = ((points < low - space) | (points > low + size + space)).any(axis=1)
+    if len(points) < 3 or 2 * is_off.sum() <= len(points):
+        return
+    message = f'{is_off.sum()} of {len(points)} labelled keypoints lie outside of the bbox'
+    if points.min() >= 0 and points.max() <= 1:
+        message += "; are they fractions of the image's size?"
+    elif ((points >= -space) & (points <= size + space)).all():
+        message += '; do they count from the corner of the bbox?'
+    yield finding('keypoints-off-bbox', person, message)

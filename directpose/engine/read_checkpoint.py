@@ -174,7 +174,8 @@ def download(url: str, folder: str | None = None, progress: bool = True) -> str:
         except (OSError, HTTPException, ValueError) as error:
             raise CheckpointError(
                 f'{url}: cannot be fetched ({getattr(error, "reason", error)}); check the '
-                'connection, or give the path of a file'
+                'connection, or name a file in its place (of a backbone: '
+                'model.backbone.init_cfg.checkpoint=FILE)'
             ) from error
     if carried:
         with open(path, 'rb') as file:

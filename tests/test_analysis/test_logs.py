@@ -84,6 +84,8 @@ def test_what_is_no_log_is_refused(run, tmp_path):
         tool.main(['cal_train_time', str(tmp_path / 'nowhere')])
     with pytest.raises(SystemExit, match='has no `acc`; it has coco/AP, data_time, loss, time'):
         tool.main(['plot_curve', str(run), '--keys', 'acc', '--out', str(tmp_path / 'a.png')])
+    with pytest.raises(SystemExit, match='has no `lss`; did you mean loss'):
+        tool.main(['plot_curve', str(run), '--keys', 'lss', '--out', str(tmp_path / 'a.png')])
     text = tmp_path / 'train.log'
     for content in (
         b'2026/01/01 - mmengine - INFO\nend\n',

@@ -6,6 +6,7 @@ from mmpose.evaluation import MultiDatasetEvaluator
 
 from directpose.cli import config, config_data
 from directpose.errors import UserError
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -372,3 +373,38 @@ class TestLoadConfig:
     def test_missing_file(self):
         with pytest.raises(UserError, match=r'gone\.py.*configs/directpose'):
             config.load_config('gone.py')
+
+
+def own_config(tmp_path, **changes):
+    path = ROOT / 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py'
+    cfg = Config.fromfile(path)
+    cfg.merge_from_dict(changes)
+    return cfg
+
+
+@pytest.mark.parametrize('place', ['train_dataloader.dataset.metainfo', 'model.head.metainfo'])
+def test_other_keypoints_in_the_data_than_in_the_model_are_refused(tmp_path, place):
+    """AP-10K has 17 keypoints too, so their number says nothing."""
+    other = dict(from_file='configs/_base_/datasets/ap10k.py')
+    cfg = own_config(tmp_path, **{place: other})
+    with pytest.raises(UserError, match='train_dataloader has the 17 keypoints of .*ap10k|coco'):
+        config_data.check_keypoints(cfg, ('train',))
+
+
+def test_data_sets_whose_keypoints_are_converted_pass(tmp_path):
+    cfg = own_config(tmp_path)
+    inner = dict(cfg.train_dataloader.dataset, metainfo=dict(from_file='ap10k.py'))
+    converter = dict(type='KeypointConverter', num_keypoints=17, mapping=[(0, 1)])
+    inner['pipeline'] = [*inner['pipeline'], converter]
+    cfg.train_dataloader.dataset = dict(type='RepeatDataset', dataset=inner)
+    config_data.check_keypoints(cfg, ('train',))
+
+
+def test_the_names_in_the_folder_are_told_where_the_file_has_another(tmp_path):
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'annotations/person_keypoints_mine.json').touch()
+    cfg = own_config(tmp_path)
+    config_data.set_data_root(cfg, str(tmp_path))
+    message = r'ann_file=NAME, such as annotations/person_keypoints_mine\.json'
+    with pytest.raises(UserError, match=message):
+        config_data.check_data(cfg, ('train',))

@@ -399,6 +399,23 @@ def keypoints_outside(data):
     data.coco['annotations'][2]['keypoints'][:6] = [64, 4, 2, 8, -1, 2]
 
 
+@defect('warning', 'keypoints-off-bbox', PERSON_3, 'of the bbox; are they fractions of the image')
+def keypoints_are_fractions(data):
+    entry = data.coco['annotations'][2]
+    entry['bbox'] = [20, 20, 30, 25]
+    points = np.reshape(entry['keypoints'], (-1, 3)) / [64, 48, 1]
+    entry['keypoints'] = points.ravel().tolist()
+
+
+@defect('warning', 'keypoints-off-bbox', PERSON_3, 'lie outside of the bbox; do they count from')
+def keypoints_count_from_the_bbox(data):
+    entry = data.coco['annotations'][2]
+    entry['bbox'] = [34, 20, 26, 26]
+    points = np.reshape(entry['keypoints'], (-1, 3))
+    points[:, :2] = 4 + points[:, :2] % 10
+    entry['keypoints'] = points.ravel().tolist()
+
+
 @defect('warning', 'num_keypoints', PERSON_3, 'num_keypoints is 16, but 17 have v > 0')
 def wrong_num_keypoints(data):
     data.coco['annotations'][2]['num_keypoints'] = 16

@@ -6,7 +6,8 @@ import shutil
 import pytest
 import torch
 
-from directpose.cli.resume import find_resumable_checkpoint
+from directpose.cli.resume import check_nothing_is_overwritten, find_resumable_checkpoint
+from directpose.errors import UserError
 
 from .toy import train, weights
 
@@ -139,3 +140,12 @@ class TestFindResumableCheckpoint:
     def test_unfinished_write_is_no_checkpoint(self, work_dir):
         shutil.copy(work_dir / 'iter_6.pth', work_dir / 'iter_8.pth.tmp')
         assert find_resumable_checkpoint(str(work_dir))[0] == str(work_dir / 'iter_6.pth')
+
+
+def test_a_training_does_not_overwrite_the_checkpoints_of_another(tmp_path):
+    (tmp_path / 'best_iter_7.pth').touch()
+    check_nothing_is_overwritten(str(tmp_path))
+    for number in (8, 12):
+        (tmp_path / f'iter_{number}.pth').touch()
+    with pytest.raises(UserError, match=r'iter_12\.pth: .* would be overwritten; add --resume'):
+        check_nothing_is_overwritten(str(tmp_path))

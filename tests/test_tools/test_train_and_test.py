@@ -190,6 +190,11 @@ class TestMistakes:
         message = fails(tool[0], TINY, *tool[1:], '--data-root', tmp_path)
         assert str(tmp_path) in message and '--data-root' in message
 
+    def test_checkpoints_of_an_earlier_training(self, fails, options, tmp_path):
+        (tmp_path / 'iter_2.pth').touch()
+        message = fails('train', TINY, *options, '--work-dir', tmp_path)
+        assert 'iter_2.pth: this checkpoint' in message and '--resume' in message
+
     def test_checkpoint_to_test(self, fails, options, tmp_path):
         message = fails('test', TINY, tmp_path / 'gone.pth', *options, '--work-dir', tmp_path)
         assert 'gone.pth' in message

@@ -20,7 +20,7 @@ from directpose.analysis.logs import read_curves
 from directpose.cli.arguments import Parser
 from directpose.cli.errors import errors_as_messages
 from directpose.cli.options import PICTURES, check_output
-from directpose.errors import UserError
+from directpose.errors import UserError, did_you_mean
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -52,6 +52,11 @@ def plot_curve(args: argparse.Namespace) -> None:
     check_output(args.out, '--out', PICTURES)
     names = args.legend or args.runs
     runs = [read_curves(path) for path in args.runs]
+    for path, curves in zip(args.runs, runs):
+        for key in args.keys:
+            if key not in curves:
+                hint = did_you_mean(key, curves) or f'it has {", ".join(sorted(curves))}'
+                raise UserError(f'{path}: has no `{key}`; {hint}')
     columns = min(len(args.keys), 3)
     rows = math.ceil(len(args.keys) / columns)
     figure, parts = plt.subplots(
@@ -60,9 +65,7 @@ def plot_curve(args: argparse.Namespace) -> None:
     width = max(map(len, names))
     for key, axes in zip(args.keys, parts.flat):
         print(f'{key:<{width}}  {"last":>9} {"lowest":>9} {"highest":>9}')
-        for name, path, curves in zip(names, args.runs, runs):
-            if key not in curves:
-                raise UserError(f'{path}: has no `{key}`; it has {", ".join(sorted(curves))}')
+        for name, curves in zip(names, runs):
             iterations, values = curves[key]
             axes.plot(iterations, values, '.-' if len(values) < 50 else '-', label=name)
             low, high = np.nanmin(values), np.nanmax(values)

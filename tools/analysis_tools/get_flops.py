@@ -9,6 +9,7 @@ import argparse
 
 import torch
 from mmengine.analysis import get_model_complexity_info
+from mmengine.logging import MMLogger
 
 from directpose.analysis import Subject
 from directpose.cli.arguments import Parser
@@ -30,11 +31,13 @@ def main(argv: list[str] | None = None) -> None:
     with errors_as_messages(args.config):
         model = Subject(read_config(args.config)).model
     inputs = torch.randn(1, 3, *args.input_size)
+    # MMEngine lists each operator that it does not count, such as normalisation.
+    MMLogger.get_current_instance().setLevel('ERROR')
     analysis = get_model_complexity_info(model, inputs=(inputs, None, 'tensor'))
     if args.table:
         print(analysis['out_table'])
     print(f'input: 1 x 3 x {args.input_size[0]} x {args.input_size[1]}')
-    print(f'multiply-adds: {analysis["flops_str"]}')
+    print(f'multiply-adds: {analysis["flops_str"]} of convolutions and linear layers')
     print(f'parameters: {analysis["params_str"]}')
     print(f'activations: {analysis["activations_str"]}')
 
