@@ -651,7 +651,7 @@ def test_walkers_go_where_they_look():
     names = dict(zip(KEYPOINT_NAMES, range(17)))
     clip = list(draw_walk(np.random.default_rng(3), (240, 180), 8, fps=4, num_people=2))
     assert all(picture.image.shape == (180, 240, 3) for picture in clip)
-    assert {len(picture.people) for picture in clip} == {2}
+    assert {tuple(person.identity for person in picture.people) for picture in clip} == {(0, 1)}
     for person, direction in enumerate((1, -1)):
         poses = np.array([picture.people[person].keypoints for picture in clip])  # (T, K, 3)
         hips = poses[:, [names['left_hip'], names['right_hip']], 0].mean(axis=1)
@@ -661,3 +661,18 @@ def test_walkers_go_where_they_look():
         assert np.ptp(feet) <= 2
     again = next(draw_walk(np.random.default_rng(3), (240, 180), 8, fps=4, num_people=2))
     assert (again.image == clip[0].image).all()
+
+
+def test_walkers_keep_their_identities_while_one_hides_another():
+    """Nobody's steps change where fewer people can be seen."""
+    places, numbers = {}, set()
+    clip = draw_walk(np.random.default_rng(3), (240, 180), 20, fps=5, num_people=3)
+    for frame, picture in enumerate(clip):
+        numbers.add(len(picture.people))
+        for person in picture.people:
+            places.setdefault(person.identity, []).append((frame, *person.keypoints[0, :2]))
+    assert numbers == {2, 3}
+    for identity, direction in enumerate((1, -1, 1)):
+        frames, x, _ = np.array(places[identity]).T
+        steps = direction * np.diff(x) / np.diff(frames)
+        assert steps.min() > 5 and np.ptp(steps) < 0.1

@@ -60,11 +60,14 @@ class Person:
             2 is visible, 1 is hidden by somebody, something or the own body,
             0 (with x = y = 0) is outside of the picture. Shape (K, 3).
         in_crowd (bool): Whether the person belongs to the crowd region.
+        identity (int, optional): The person's place among the items of the
+            picture. In a clip it is the same in all frames.
     """
 
     mask: np.ndarray
     keypoints: np.ndarray
     in_crowd: bool
+    identity: int | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ def compose(items: list[Item], backdrop: np.ndarray, light: np.ndarray) -> Pictu
     taken = np.zeros(canvas.shape[:2], bool)
     middles = (slice(_FINENESS // 2, None, _FINENESS),) * 2
     people = []
-    for item in items:
+    for identity, item in enumerate(items):
         origin = _to_fine(np.array(item.origin))
         layer = paint(item.solids, origin, item.scale * _FINENESS, fine_size, light)
         if not layer.part.any():
@@ -139,9 +142,8 @@ def compose(items: list[Item], backdrop: np.ndarray, light: np.ndarray) -> Pictu
         if item.figure is not None:
             shown = np.zeros_like(taken)
             shown[layer.window] = seen
-            person = Person(
-                shown[middles].copy(), _see_keypoints(item, layer, taken), item.in_crowd
-            )
+            keypoints = _see_keypoints(item, layer, taken)
+            person = Person(shown[middles].copy(), keypoints, item.in_crowd, identity)
             area = np.count_nonzero(layer.part)
             if (
                 person.mask.sum() < _MIN_SEEN_PIXELS

@@ -63,6 +63,7 @@ def draw_walk(
 
     Yields:
         Picture: A frame, with the people who can be seen in it, from the nearest to the farthest.
+        The ``identity`` of a person is the same in all frames: 0 is the nearest.
     """
     width, height = size
     horizon = 0.35 * height
