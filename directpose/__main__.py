@@ -1,7 +1,8 @@
 """The command ``directpose``, also as ``python -m directpose``."""
 
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec
 
 from directpose import __version__
 from directpose.errors import did_you_mean
@@ -72,10 +73,12 @@ def _run_script(command: str, arguments: list[str]) -> int:
     if script is None:
         sys.exit(f'error: this installation lacks {SCRIPTS[command]}; install directpose again')
     sys.argv = [f'directpose {command}', *arguments]
-    # Not runpy, which gives the script its own name in the messages.
-    spec = spec_from_file_location('__main__', script.resolve())  # a checkout has links there
+    # Not runpy, which gives the script its own name in the messages. A checkout has links there.
+    loader = SourceFileLoader('__main__', str(script.resolve()))
+    spec = ModuleSpec('__main__', loader, origin=loader.path)
+    spec.has_location = True  # so that the script has a __file__
     try:
-        spec.loader.exec_module(module_from_spec(spec))
+        loader.exec_module(module_from_spec(spec))
     except ModuleNotFoundError as error:
         if (error.name or '').partition('.')[0] not in NEEDED:
             raise

@@ -80,7 +80,7 @@ def draw_poses(
             None if boxes is None else np.asarray(boxes[i], dtype=np.float64).clip(-reach, reach),
             tint,
         )
-        if person.corners is not None:
+        if person.is_drawn:
             _draw_person(drawn, person, skeleton_links, colours)
             if labels is not None:
                 _write(drawn, person, labels[i])
@@ -98,10 +98,12 @@ class _Person:
         extent = points[self.shown]
         if box is not None:
             extent = np.concatenate([extent, box.reshape(2, 2)])
+        self.is_drawn = len(extent) > 0
         # (2, 2): the top left and the bottom right corner of what is drawn
-        self.corners = np.array([extent.min(axis=0), extent.max(axis=0)]) if len(extent) else None
-        size = np.linalg.norm(self.corners[1] - self.corners[0]) if len(extent) else 0
-        self.width = max(WIDTH * size, MIN_WIDTH)
+        self.corners = np.zeros((2, 2))
+        if self.is_drawn:
+            self.corners = np.array([extent.min(axis=0), extent.max(axis=0)])
+        self.width = max(WIDTH * float(np.linalg.norm(np.ptp(self.corners, axis=0))), MIN_WIDTH)
 
     def radii(self) -> np.ndarray:
         """Radius (K, ) of each joint, which is less where joints are close, as in a face."""
@@ -152,7 +154,7 @@ def _draw_person(
         corners = (person.box.reshape(2, 2) + 0.5 - (left, top)) * zoom - 0.5
         outline = [(corners[a, 0], corners[b, 1]) for a, b in _AROUND]
         draw.line(outline, fill=person.tint, width=max(round(0.6 * person.width * zoom), 1))
-    shown = np.flatnonzero(person.shown)
+    shown = np.flatnonzero(person.shown).tolist()
     bones = [
         (a, b, zoom * person.bone_width(a, b))
         for a, b in links
@@ -168,8 +170,8 @@ def _draw_person(
         _line(draw, points[a], points[b], width, sides.pop() if len(sides) == 1 else MIDDLE)
     for k in shown:
         _disc(draw, points[k], radii[k], colours[k])
-    hidden = shown[person.hidden[shown]]
-    if len(hidden):
+    hidden = [k for k in shown if person.hidden[k]]
+    if hidden:
         mask = Image.new('1', canvas.size)
         for k in hidden:
             _disc(draw, points[k], radii[k] * (1 + 2 * RIM), person.tint)

@@ -51,7 +51,8 @@ def find_pictures(folder: str | PathLike) -> tuple[list[str], list[str]]:
     Raises:
         OSError: If the folder cannot be listed.
     """
-    pictures, others = [], []
+    pictures: list[str] = []
+    others: list[str] = []
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
         is_picture = os.path.splitext(name)[1].lower() in ENDINGS and not os.path.isdir(path)

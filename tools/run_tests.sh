@@ -11,12 +11,13 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$(realpath -ms "${DIRECTPOSE_VENV:-$root/.venv}")
-bash "$root/tools/setup_env.sh"
+bash "$root/tools/setup_env.sh" --checks
 
 cd "$root"
 status=0
 "$venv/bin/python" -m ruff check . || status=$?
 "$venv/bin/python" -m ruff format --check . || status=$?
+"$venv/bin/python" -m mypy || status=$?
 if [ $# -gt 0 ] || [ "$(nproc)" -lt 2 ]; then
   "$venv/bin/python" -m pytest "$@" || status=$?
   exit "$status"

@@ -3,7 +3,7 @@ set -euo pipefail
 
 usage() {
   cat <<'EOF'
-Usage: bash tools/setup_env.sh [--compile-mmcv] [--cpu]
+Usage: bash tools/setup_env.sh [--compile-mmcv] [--cpu] [--checks]
 
 Makes the environment that DirectPose runs in, or completes the one that is
 there: a virtual environment with the stack of requirements/lock.txt and this
@@ -17,8 +17,10 @@ without network, when nothing has changed.
   --cpu              torch for CPUs alone, without most of the 1.9 GB that torch and its
                      CUDA libraries are to download. PyPI has no such builds of torch:
                      name the index of PyTorch that has them in PIP_EXTRA_INDEX_URL
+  --checks           also what tools/run_tests.sh needs besides, some 80 MB
+                     (requirements/checks.txt)
 
-The environment keeps both options: a later run without them does not undo them.
+The environment keeps these options: a later run without them does not undo them.
 
   DIRECTPOSE_VENV    where the environment is (default: .venv in the repository)
   DIRECTPOSE_PYTHON  the Python to make it with, 3.11, 3.12 or 3.13
@@ -53,11 +55,11 @@ find_python() {  # prints the Python to make the environment with
 # and what is.
 fingerprint() {
   {
-    cat "$root"/requirements/lock.txt "$root"/{pyproject.toml,setup.py} \
+    cat "$root"/requirements/{lock,checks}.txt "$root"/{pyproject.toml,setup.py} \
       "$root"/directpose/version.py "$root"/directpose_stack/*.py "$root"/tools/setup_env.sh
     "$venv/bin/python" -VV
     (cd "$venv" && ls -d lib/python3.*/site-packages/*.dist-info 2>/dev/null)
-    echo "$root" "$compile" "$cpu"
+    echo "$root" "$compile" "$cpu" "$checks"
   } 2>/dev/null | sha256sum
 }
 
@@ -71,11 +73,12 @@ logged() {
       "The whole log is in $log. What is done is kept: run this again to go on from here."
 }
 
-compile='' cpu=''
+compile='' cpu='' checks=''
 for argument in "$@"; do
   case $argument in
     -h | --help) usage; exit ;;
     --compile-mmcv) compile=1 ;;
+    --checks) checks=1 ;;
     --cpu) cpu=1 ;;
     *) usage >&2; fail "unknown arguments: $*" ;;
   esac
@@ -89,6 +92,7 @@ stamp=$venv/.directpose-ready
 # Other scripts call this one without options: those of the environment stay.
 [ ! -e "$venv/.directpose-compile-mmcv" ] || compile=1
 [ ! -e "$venv/.directpose-cpu" ] || cpu=1
+[ ! -e "$venv/.directpose-checks" ] || checks=1
 # Of the caller's settings these would lead Python or pip astray.
 unset PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_HASHES
 
@@ -172,6 +176,10 @@ if [ -n "$cpu" ]; then
 fi
 echo '==> the locked stack (requirements/lock.txt)'
 logged "${install[@]}" --only-binary :all: --require-hashes -r "$lock"
+if [ -n "$checks" ]; then
+  echo '==> what the tests need besides (requirements/checks.txt)'
+  logged "${install[@]}" --only-binary :all: --require-hashes -r "$root/requirements/checks.txt"
+fi
 echo '==> directpose itself, editable'
 logged "${install[@]}" --no-build-isolation -e "$root"
 if [ -n "$compile" ]; then
@@ -189,6 +197,7 @@ fi
 
 [ -z "$compile" ] || touch "$venv/.directpose-compile-mmcv"
 [ -z "$cpu" ] || touch "$venv/.directpose-cpu"
+[ -z "$checks" ] || touch "$venv/.directpose-checks"
 fingerprint >"$stamp.new"
 mv "$stamp.new" "$stamp"
 echo "The environment in $venv is ready."

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-STYLE = ['-m ruff check .', '-m ruff format --check .']
+STYLE = ['-m ruff check .', '-m ruff format --check .', '-m mypy']
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_two_cores_run_every_test_once(run):
     assert run() == (0, [*STYLE, '-m pytest -m not slow', slow])
 
 
-@pytest.mark.parametrize('failing', ['ruff check', 'ruff format', '-m slow', '-m not slow'])
+@pytest.mark.parametrize('failing', ['ruff check', 'ruff format', 'mypy', '-m slow', '-m not slow'])
 def test_each_failure_counts_and_hides_nothing(run, failing):
     status, calls = run(failing=failing)
-    assert status == 1 and len(calls) == 4
+    assert status == 1 and len(calls) == 5

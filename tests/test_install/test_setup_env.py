@@ -65,6 +65,7 @@ class Miniature:
         )
         (self.root / 'directpose_stack/__main__.py').write_text(STACK)
         (self.root / 'requirements/compiled.txt').write_text('')
+        (self.root / 'requirements/checks.txt').write_text('')
         self.index.mkdir()
         self.add_wheels(('tiny', '1.0'), ('tiny', '2.0'))
         self.lock('tiny==1.0')
@@ -93,14 +94,14 @@ class Miniature:
         pin = f'mmcv==2.1.0 --hash=sha256:{digest}\n'
         (self.root / 'requirements/compiled.txt').write_text(pin)
 
-    def lock(self, *pins: str) -> None:
+    def lock(self, *pins: str, name: str = 'lock') -> None:
         """Write a lock with the hashes of the packages' wheels, or others without a wheel."""
         text = '# a comment\n'
         for pin in pins:
             wheel = self.index / f'{pin.replace("==", "-")}-py3-none-any.whl'
             digest = sha256(wheel.read_bytes()).hexdigest() if wheel.exists() else '0' * 64
             text += f'{pin} \\\n    --hash=sha256:{digest}\n'
-        (self.root / 'requirements/lock.txt').write_text(text)
+        (self.root / f'requirements/{name}.txt').write_text(text)
 
     def set_up(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
         """Run the script, from another directory than the repository's."""
@@ -228,6 +229,19 @@ def test_torch_for_cpus_and_a_compiled_mmcv_stay(fresh):
     assert {path.name: path.stat().st_mtime_ns for path in site.glob('mmcv*')} == built
     for absent in others[2:]:
         assert not list(site.glob(f'{absent[:-5].replace("-", "_")}*'))
+
+
+def test_what_the_tests_need_is_installed_on_demand_and_stays(fresh):
+    fresh.add_wheels(('checker', '1.0'), ('checker', '2.0'))
+    fresh.lock('checker==1.0', name='checks')
+    assert fresh.set_up().returncode == 0
+    (site,) = fresh.venv.glob('lib/python3.*/site-packages')
+    assert not list(site.glob('checker-*'))
+    for version, arguments in (('1.0', ['--checks']), ('2.0', [])):
+        fresh.lock(f'checker=={version}', name='checks')
+        done = fresh.set_up(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert [path.name for path in site.glob('checker-*')] == [f'checker-{version}.dist-info']
 
 
 def test_compiling_without_a_compiler_is_refused(fresh):

@@ -46,7 +46,8 @@ class Camera:
                 '(the first camera is 0)'
             )
         self.rate = Fraction(self._capture.get(cv2.CAP_PROP_FPS) or 30).limit_denominator(1001)
-        self.num_frames, self.faults = 0, []
+        self.num_frames = 0
+        self.faults: list[str] = []
 
     def __iter__(self) -> Iterator[Frame]:
         start, index = time.monotonic(), 0
