@@ -2,6 +2,10 @@
 
     python -m tests.bench_runtime
     python -m tests.bench_runtime --config configs/directpose/CONFIG.py --checkpoint none
+    python -m tests.bench_runtime --picture directpose/examples/people_1.jpg
+
+With a picture, the model of the package is timed as it is: it resizes the picture by its own
+settings. A call reads the file, or takes the pixels that were read before.
 
 Everything is timed in turn, in one process, with CPU time, so that other work on the machine
 counts for little. A ratio is the median over the rounds of the ratios within a round; the quarter
@@ -24,6 +28,7 @@ from directpose.apis import optimize_for_inference
 from directpose.cli.config import load_config
 from directpose.datasets.transforms import ShortSideResize
 from directpose.deployment import export_onnx
+from directpose.pictures import read_picture
 from directpose.runtime import DirectPose
 
 CONFIG = 'configs/directpose/directpose_efficientnet-lite0_fpn_scores_1xb16-300_synthetic.py'
@@ -43,7 +48,22 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--int8', type=Path, metavar='FILE', help='another exported file to time in turn'
     )
+    parser.add_argument('--picture', type=Path, help='a picture for the model of the package')
     return parser.parse_args(argv)
+
+
+def make_packaged_calls(args: argparse.Namespace) -> dict:
+    """What is timed of the model in the package, by name."""
+    runtime = DirectPose('directpose-tiny', score_thr=0.2, threads=args.threads)
+    pixels = read_picture(args.picture)
+    inputs = runtime.inputs(pixels)
+    sizes = [pixels.shape[:2], *inputs['image_sizes'].tolist()]
+    print('{} x {} pixels, {} x {} for the network'.format(*sizes[0], *sizes[1]))
+    return {
+        'session': lambda: runtime._session.run(runtime._outputs, inputs),
+        'call with pixels': lambda: runtime(pixels),
+        'call with a file': lambda: runtime(args.picture),
+    }
 
 
 def make_calls(args: argparse.Namespace, folder: str) -> dict:
@@ -87,7 +107,7 @@ def make_calls(args: argparse.Namespace, folder: str) -> dict:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        calls = make_calls(args, folder)
+        calls = make_packaged_calls(args) if args.picture else make_calls(args, folder)
     seconds = np.empty((args.rounds + 3, len(calls), 2))  # CPU, clock
     for times in seconds:
         for place, call in enumerate(calls.values()):
