@@ -241,6 +241,14 @@ def test_a_device_that_is_not_there_is_named(tool):
         load_tool(f'tools/analysis_tools/{tool}.py').main([CONFIG, '--device', 'cuda:99'])
 
 
+def test_times_that_vary_are_said_to_vary(capsys):
+    tool = load_tool('tools/analysis_tools/benchmark.py')
+    steady = dict(stage='neck', seconds=1.0, spread=0.1, ratio=1.0)
+    for rows, told in (([steady], False), ([steady, dict(steady, spread=0.3)], True)):
+        tool.print_table(tool.Console(), 'Stages', rows, 'forward')
+        assert ('vary by more than 20%' in capsys.readouterr().out) == told
+
+
 def test_command_lines(tmp_path, capsys):
     out = tmp_path / 'figures.json'
     load_tool('tools/analysis_tools/benchmark.py').main(

@@ -44,6 +44,9 @@ from directpose.cli.options import (
 )
 from directpose.pictures import read_picture
 
+UNSTEADY = 0.2
+"""A time with a larger spread, relative to the time, says little."""
+
 CONVOLUTIONS = "CONFIG's convolutions"
 """The convolutions of the first config. The rows of other models compare with these too."""
 
@@ -179,6 +182,11 @@ def print_table(console: Console, title: str, rows: list[dict], ratio_to: str) -
             f'{row["ratio"]:.3f}',
         )
     console.print(table)
+    if any(row['spread'] > UNSTEADY * row['seconds'] for row in rows):
+        console.print(
+            f'Some times vary by more than {UNSTEADY:.0%}, so this table says little: wait until '
+            'the machine is quiet, or give more --rounds.'
+        )
 
 
 def main(argv: list[str] | None = None) -> None:
