@@ -1,8 +1,7 @@
-"""The documentation: commands, snippets, links and the site."""
+"""The documentation: its first screen, links and the site; test_docs_run.py runs the rest."""
 
 import ast
 import importlib.util
-import inspect
 import re
 import shlex
 import subprocess
@@ -12,10 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from synthetic import command
 
-from directpose.__main__ import USAGE, main
-from directpose.cli import options
+from directpose.__main__ import main
 from directpose.cli.web import EXAMPLES
 from directpose.runtime import DirectPose
 from tests.conftest import ROOT
@@ -28,18 +25,6 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 def blocks(page: Path, language: str) -> list[str]:
     """The code blocks of a page, as written."""
     return re.findall(rf'^```{language}\n(.*?)^```', page.read_text(), re.MULTILINE | re.DOTALL)
-
-
-def commands(page: Path) -> list[list[str]]:
-    """The words of each shell command of a page, comments and variables before it left out."""
-    lines = ''.join(blocks(page, 'bash')).replace('\\\n', ' ').splitlines()
-    found = [shlex.split(line, comments=True) for line in lines]
-    found = [
-        words[next((i for i, w in enumerate(words) if '=' not in w), 0) :]
-        for words in found
-        if words
-    ]
-    return [words for words in found if words]
 
 
 def anchors(page: Path) -> set[str]:
@@ -93,68 +78,6 @@ def test_steps_around_the_exported_file_are_those_of_the_runtime():
         np.testing.assert_allclose(names['scores'][0][names['found']], poses.scores, atol=1e-6)
 
 
-def assert_known(arguments: list[str], source: str) -> None:
-    """See that a command line's source has all options among the arguments."""
-    for word in arguments:
-        if option := re.match(r'--[a-z][\w-]*', word):
-            assert re.search(rf"['\" (|]{option[0]}['\" )=|]", source), f'{option[0]} is unknown'
-
-
-def verbs() -> list[str]:
-    """The verbs of all `directpose VERB ...` commands."""
-    return [
-        words[1]
-        for page in PAGES
-        for words in commands(page)
-        if words[0] == 'directpose' and len(words) > 1 and not words[1].startswith('-')
-    ]
-
-
-def tool_commands() -> list[tuple[str, list[str]]]:
-    """The commands that start a file of the project, each with its arguments."""
-    found = {}
-    for page in PAGES:
-        for words in commands(page):
-            if (
-                words[0] in ('python', 'bash')
-                and len(words) > 1
-                and words[1].endswith(('.py', '.sh'))
-            ):
-                found[' '.join(words)] = (words[1], words[2:])
-    return list(found.values())
-
-
-def test_commands_name_files_that_exist():
-    """Tools and configs; CONFIG, CHECKPOINT and data are the reader's."""
-    listed = tool_commands()
-    assert len(listed) > 30
-    for script, arguments in listed:
-        assert (ROOT / script).is_file(), script
-        for word in arguments:
-            if word.startswith(('configs/', 'tools/', 'demo/')) and word.endswith('.py'):
-                assert (ROOT / word).is_file() or 'CONFIG' in word or 'MY' in word.upper(), word
-
-
-# What a shell script hands its options on to.
-CALLED = {
-    f'tools/{start}_{verb}.sh': f'tools/{verb}.py'
-    for start in ('dist', 'slurm')
-    for verb in ('train', 'test')
-}
-
-
-@pytest.mark.parametrize('script', sorted({script for script, _ in tool_commands()}))
-def test_options_of_tools_are_known(script):
-    files = [ROOT / script, ROOT / CALLED.get(script, script)]
-    source = '\n'.join(file.read_text() for file in files)
-    for shared in set(re.findall(r'\badd_\w+(?=\(parser)', source)):
-        module = options if hasattr(options, shared) else command
-        source += inspect.getsource(getattr(module, shared))
-    for name, arguments in tool_commands():
-        if name == script and script != 'tools/run_tests.sh':  # its arguments are pytest's
-            assert_known(arguments, source)
-
-
 def test_first_screen_of_the_readme(tmp_path, monkeypatch):
     """Its commands and its snippet run as written, and its picture is what the commands write."""
     monkeypatch.chdir(tmp_path)
@@ -188,10 +111,6 @@ def test_times_of_the_readme_are_those_of_the_page_about_speed():
     for row in zip(people, ours, theirs, strict=True):
         number, a, b = (cell.strip(' |') for cell in row)
         assert re.search(rf'^\| {number} \| {a} \| {b} \| [\d.]+ \|$', speed, re.MULTILINE)
-
-
-def test_verbs_of_the_command_exist():
-    assert set(verbs()) <= set(re.findall(r'^  (\w+)  ', USAGE, re.MULTILINE))
 
 
 # Messages of other libraries that the page of troubleshooting explains.
