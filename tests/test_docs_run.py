@@ -38,6 +38,8 @@ from tests.conftest import ROOT
 from tests.docs_blocks import Block, one_line, read_blocks, record_commands
 from tests.load_tool import run_tool
 
+pytestmark = pytest.mark.slow  # more than a minute in all
+
 PAGES = ['README.md']
 PAGES += sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('docs/en/**/*.md'))
 CONFIGS = 'configs/directpose/directpose_'
@@ -563,6 +565,8 @@ def less_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the hours out of trainings and drawings, and the waiting out of servers."""
     monkeypatch.setattr(Runner, 'train', write_checkpoint_at_once)
     monkeypatch.setattr(Runner, 'build_dataloader', staticmethod(load_here))
+    # A page trains one config in several ways.
+    monkeypatch.setattr('directpose.cli.resume.check_nothing_is_overwritten', lambda folder: None)
     monkeypatch.setattr(synthetic, 'write_dataset', draw_few)
     monkeypatch.setattr(deployment, 'export_verified', export_with_one_picture)
     monkeypatch.setenv('LOCAL_RANK', '0')  # the tools set it
