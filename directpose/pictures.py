@@ -145,21 +145,20 @@ def read_picture(path: str | PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarr
         return pixels_of(ImageOps.exif_transpose(image))
 
 
-def count_pictures(path: str | PathLike, max_pixels: int = MAX_PIXELS) -> int:
-    """Count the pictures in a file: more than one in animations and in TIFF files of many pages.
+def has_more(path: str | PathLike) -> bool:
+    """Whether a file has more pictures than the first: animations, and TIFF files of many pages.
 
     Args:
-        path (str | PathLike): The file.
-        max_pixels (int): A picture of more pixels is refused. Defaults to ``MAX_PIXELS``.
-
-    Returns:
-        int: The number of pictures, from 1.
-
-    Raises:
-        PictureError: If the file cannot be read, is not a picture, or is too large.
+        path (str | PathLike): A picture that can be read. Its later pictures may be broken.
     """
-    with _open(path, max_pixels) as image:
-        return 1 if image.format in ('JPEG', 'MPO') else getattr(image, 'n_frames', 1)
+    try:
+        with _open(path, MAX_PIXELS) as image:
+            if image.format in ('JPEG', 'MPO'):  # MPO has a small copy, or the other eye's picture
+                return False
+            image.seek(1)
+    except PictureError as error:
+        return not isinstance(error.__context__, EOFError)
+    return True
 
 
 def pixels_of(picture) -> np.ndarray:

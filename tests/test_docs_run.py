@@ -566,7 +566,7 @@ def less_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Runner, 'train', write_checkpoint_at_once)
     monkeypatch.setattr(Runner, 'build_dataloader', staticmethod(load_here))
     # A page trains one config in several ways.
-    monkeypatch.setattr('directpose.cli.resume.check_nothing_is_overwritten', lambda folder: None)
+    monkeypatch.setattr('directpose.cli.resume.check_nothing_is_overwritten', lambda cfg: None)
     monkeypatch.setattr(synthetic, 'write_dataset', draw_few)
     monkeypatch.setattr(deployment, 'export_verified', export_with_one_picture)
     monkeypatch.setenv('LOCAL_RANK', '0')  # the tools set it

@@ -124,8 +124,8 @@ def run_training(args: argparse.Namespace) -> None:
     with lock_work_dir(cfg.work_dir, launch.get_launched_rank(args.launcher)):
         if args.resume is not None:
             set_resume(cfg, args.resume)
-        else:
-            check_nothing_is_overwritten(cfg.work_dir)
+        elif not cfg.get('resume'):
+            check_nothing_is_overwritten(cfg)
         launch.set_launcher(cfg, args.launcher)
         is_main = launch.get_launched_rank(args.launcher) == 0
         log = osp.join(cfg.work_dir, 'train.log')

@@ -69,12 +69,15 @@ def read_curves(path: str) -> dict[str, Curve]:
                 if number == len(lines):  # the run still writes this line, or was killed there
                     continue
                 entry = None
-            if not isinstance(entry, dict) or not all(
-                isinstance(entry.get(key, 0), int) for key in ('iter', 'step')
-            ):
+            wrong = None
+            if not isinstance(entry, dict):
+                wrong = 'is not an object of JSON'
+            elif not all(isinstance(entry.get(key, 0), int) for key in ('iter', 'step')):
+                wrong = 'has no whole number as `iter` or `step`'
+            if wrong is not None:
                 raise UserError(
-                    f'{file}: line {number} is not an object of JSON; give a log that MMEngine '
-                    'wrote, vis_data/scalars.json'
+                    f'{file}: line {number} {wrong}; give a log that MMEngine wrote, '
+                    'vis_data/scalars.json'
                 )
             training = 'iter' in entry
             iteration = entry['iter'] if training else max(entry.get('step', 0), last)

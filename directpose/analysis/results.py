@@ -75,7 +75,7 @@ class Results:
         self.flip_indices = np.asarray(self.metainfo['flip_indices'])
 
         data = load_coco_json(ann_file)
-        self.areas_of_boxes = _complete(data['annotations'], len(self.sigmas))
+        self.areas_of_boxes = _complete(data['annotations'], len(self.sigmas), ann_file)
         """Whether the annotations have no areas, as CrowdPose's. 0.53 times the box is taken."""
         self.predictions = _as_results(_read_json(results_file))
         self._check(results_file, ann_file, data)
@@ -212,14 +212,20 @@ class Results:
         return [a for a in annotations if not a['iscrowd'] and a['num_keypoints']]
 
 
-def _complete(annotations: list[dict], num_keypoints: int) -> bool:
+def _complete(annotations: list[dict], num_keypoints: int, ann_file: str) -> bool:
     """Give annotations in place the fields that COCO's metric reads, where MMPose's does so.
 
     Returns:
         bool: Whether nobody has an area. Each then gets that of MMPose's ``use_area=False``.
+
+    Raises:
+        UserError: If a list of keypoints is no list.
     """
     if num_keypoints == sum(KEYPOINT_LISTS.values()):
-        for entry in annotations:
+        for number, entry in enumerate(annotations):
+            for name in KEYPOINT_LISTS:
+                if not isinstance(entry.get(name) or [], list):
+                    raise UserError(f'{ann_file}: entry {number} has no list as its `{name}`')
             entry['keypoints'] = join_keypoints(entry)
     lacking = bool(annotations) and all(
         entry.get('area') is None and to_array(entry.get('bbox'), (4,)) is not None

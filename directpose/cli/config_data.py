@@ -3,6 +3,7 @@
 import os
 import os.path as osp
 from collections.abc import Callable, Iterator
+from itertools import zip_longest
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -138,40 +139,43 @@ def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
     for split in splits:
         _check_evaluator(cfg, split)
         for dataset in _datasets(cfg.get(f'{split}_dataloader')):
-            root = dataset.get('data_root') or ''
-            wanted: list[tuple[str, Any, Callable[[str], bool]]]
-            wanted = [('annotation file', dataset.get('ann_file'), osp.isfile)]
-            wanted += [
-                ('image folder', prefix, osp.isdir)
-                for prefix in (dataset.get('data_prefix') or {}).values()
-            ]
-            for what, path, exists in wanted:
-                path = path and osp.join(root, path)
-                if path and '://' not in path and not exists(path):
-                    raise UserError(
-                        f'{path}: no such {what}, which {split}_dataloader of the config names; '
-                        + _remedy(path, root, split, what)
-                    )
+            _check_files(cfg, split, dataset)
     check_keypoints(cfg, splits)
 
 
-def _remedy(path: str, root: str, split: str, what: str) -> str:
-    """Say where the data may be: in another folder, or under another name in this folder."""
-    folder = osp.dirname(path)
-    if not osp.isdir(folder):
-        return 'give the folder of the data with --data-root'
-    is_file = what == 'annotation file'
+def _check_files(cfg: Config, split: str, dataset: ConfigDict) -> None:
+    """Check that the annotation file and the folders of one data set are there."""
+    root = dataset.get('data_root') or ''
+    wanted: list[tuple[str, str, Any, Callable[[str], bool]]]
+    wanted = [('annotation file', 'ann_file', dataset.get('ann_file'), osp.isfile)]
+    wanted += [
+        ('image folder', f'data_prefix.{key}', prefix, osp.isdir)
+        for key, prefix in (dataset.get('data_prefix') or {}).items()
+    ]
+    for what, key, name, exists in wanted:
+        path = name and osp.join(root, name).rstrip('/')
+        if not path or '://' in path or exists(path):
+            continue
+        remedy = 'give the folder of the data with --data-root'
+        if osp.isdir(osp.dirname(path)):
+            setting = 'the config'
+            if dataset is cfg[f'{split}_dataloader'].dataset:  # not in a wrapper
+                setting = f'--cfg-options {split}_dataloader.dataset.{key}=NAME'
+            remedy += f', or another name with {setting}{_similar_to(path, root)}'
+        raise UserError(
+            f'{path}: no such {what}, which {split}_dataloader of the config names; {remedy}'
+        )
+
+
+def _similar_to(path: str, root: str) -> str:
+    """The names beside a path that is not there, of files with its ending or of folders."""
+    folder, ending = osp.dirname(path), osp.splitext(path)[1]
     names = sorted(
         osp.relpath(osp.join(folder, name), root or '.')
         for name in os.listdir(folder)
-        if (name.endswith('.json') if is_file else osp.isdir(osp.join(folder, name)))
+        if (name.endswith(ending) if ending else osp.isdir(osp.join(folder, name)))
     )
-    setting = f'{split}_dataloader.dataset.{"ann_file" if is_file else "data_prefix.img"}'
-    known = f', such as {", ".join(names[:3])}' if names else ''
-    return (
-        'give the folder of the data with --data-root, or the name in '
-        f'{root or "this folder"} with --cfg-options {setting}=NAME{known}'
-    )
+    return f', such as {", ".join(names[:3])}' if names else ''
 
 
 def check_keypoints(cfg: Config, splits: tuple[str, ...]) -> None:
@@ -189,20 +193,30 @@ def check_keypoints(cfg: Config, splits: tuple[str, ...]) -> None:
         return
     head = read_metainfo(metainfo)
     for split in splits:
-        loader = cfg.get(f'{split}_dataloader') or {}
-        outer = loader.get('dataset') or {}
-        if not outer.get('metainfo') and 'KeypointConverter' in repr(loader):
-            continue  # the data sets get the keypoints of the model while they are read
-        datasets = [outer] if outer.get('metainfo') else _datasets(loader)
+        outer = (cfg.get(f'{split}_dataloader') or {}).get('dataset') or {}
+        datasets = list(_datasets(outer))
+        if outer.get('metainfo') and outer not in datasets:
+            datasets.append(outer)
         for dataset in datasets:
-            data = _metainfo_of(dataset)
-            if data['keypoint_id2name'] != head['keypoint_id2name']:
-                raise UserError(
-                    f'{cfg.filename}: {split}_dataloader has the {data["num_keypoints"]} keypoints '
-                    f'of "{data["dataset_name"]}", but model.head the {head["num_keypoints"]} of '
-                    f'"{head["dataset_name"]}"; give model.head.metainfo and the metainfo of each '
-                    'data set the same value'
-                )
+            # A converter gives the keypoints of a data set those of the model.
+            pipelines = (dataset.get('pipeline'), outer.get('pipeline') if dataset != outer else ())
+            if 'KeypointConverter' not in repr(pipelines):
+                _compare_keypoints(cfg, split, _metainfo_of(dataset), head)
+
+
+def _compare_keypoints(cfg: Config, split: str, data: dict, head: dict) -> None:
+    """Refuse a data set whose keypoints are not those of the head."""
+    names = [list(one['keypoint_id2name'].values()) for one in (data, head)]
+    if names[0] == names[1]:
+        return
+    pairs = enumerate(zip_longest(*names))
+    number, (ours, theirs) = next((k, pair) for k, pair in pairs if pair[0] != pair[1])
+    raise UserError(
+        f'{cfg.filename}: {split}_dataloader has the {len(names[0])} keypoints of '
+        f'"{data["dataset_name"]}", but model.head the {len(names[1])} of '
+        f'"{head["dataset_name"]}" (number {number} is {ours} and {theirs}); give '
+        'model.head.metainfo and the metainfo of each data set the same value'
+    )
 
 
 def _check_evaluator(cfg: Config, split: str) -> None:
@@ -249,10 +263,18 @@ def is_multi_dataset_evaluator(evaluator: object) -> bool:
 
 def _metainfo_of_class(dataset: ConfigDict) -> dict:
     """The parsed metainfo of a data set's class."""
-    kind = DATASETS.get(dataset.get('type'))
+    kind = dataset.get('type')
+    if isinstance(kind, str):
+        kind = DATASETS.get(kind)
     if kind is None:
         raise UserError(f"there is no data set of type='{dataset.get('type')}': correct the name")
-    return read_metainfo(kind.METAINFO)
+    metainfo = getattr(kind, 'METAINFO', {})
+    if not {'from_file', 'keypoint_info'} & set(metainfo):
+        raise UserError(
+            f"type='{dataset.get('type')}': this data set has no keypoints; name one of MMPose or "
+            'of this project'
+        )
+    return read_metainfo(metainfo)
 
 
 def _metainfo_of(dataset: ConfigDict) -> dict:

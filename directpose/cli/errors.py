@@ -29,8 +29,9 @@ def errors_as_messages(config: str = 'the config') -> Iterator[None]:
             message: str | None = str(error).rpartition(f'.{type(error).__name__}: ')[2].strip()
         else:
             message = describe_build_error(error, config)
-            if message is None and isinstance(error, OSError) and error.filename:
-                message = f'{error.filename}: {error.strerror}'
+            if message is None and isinstance(error, OSError) and error.strerror:
+                place = f'{error.filename}: ' if error.filename else ''
+                message = f'{place}{error.strerror}'
         if message is None or os.environ.get('DIRECTPOSE_TRACEBACK') == '1':
             raise
         sys.exit(f'error: {message}')

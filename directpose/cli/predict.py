@@ -20,7 +20,8 @@ from threading import current_thread, main_thread
 from time import monotonic
 from typing import NoReturn
 
-from directpose.pictures import PictureError, count_pictures, read_picture
+from directpose.errors import UserError
+from directpose.pictures import PictureError, has_more, read_picture
 from directpose.runtime import DirectPose, Poses, PoseTracker
 from directpose.runtime.video import (
     MAX_SIDE,
@@ -129,6 +130,7 @@ class Predictor:
             ) from error
         names = sources.names()
         self.names = dict(zip([*sources.pictures, *map(str, sources.videos)], names))
+        self.videos = set(sources.videos)
         self.pictures = self.frames = self.people = self.broken = 0
         self.drawn = 'drawn' in args.save
         makers: dict[str, Callable[[], Output]] = dict(
@@ -152,7 +154,12 @@ class Predictor:
                     self.pass_over(str(image))
                     self.remove_older(path)
                     continue
-                poses = self.model(image)
+                try:
+                    poses = self.model(image)
+                except UserError as error:  # of a model for inputs of one size
+                    self.pass_over(f'{path}: {error}')
+                    self.remove_older(path)
+                    continue
                 self.pictures += 1
                 self.record(path, poses)
                 height, width = image.shape[:2]
@@ -178,7 +185,7 @@ class Predictor:
         try:
             with InBackground() as background:
                 for frame in frames:
-                    if frame.index == self.args.max_frames:
+                    if self.args.max_frames and frame.index >= self.args.max_frames:
                         break
                     poses = self.model(frame.image)
                     poses = tracker(poses, frame.time) if tracker else poses
@@ -205,14 +212,13 @@ class Predictor:
             finally:
                 frames.close()
                 video.close()
-        for fault in video.faults:
-            self.pass_over(f'{video_name}: {fault}')
+        for fault, number in video.faults:
+            self.tell(f'{video_name}: {fault}', number)
         if not video.faults and self.frames == frames_before:
             self.pass_over(f'{video_name}: no frame came')
         if writer is not None and writer.broken:
-            self.pass_over(
-                f'{video_name}: {writer.broken} pieces of the sound were left out', writer.broken
-            )
+            message = f'{video_name}: {writer.broken} pieces of the sound were left out'
+            self.tell(message, writer.broken)
 
     def record(self, source: str, poses: Poses, frame: Frame | None = None) -> None:
         self.people += len(poses.scores)
@@ -228,13 +234,23 @@ class Predictor:
         writer.write(drawn, frame.time)
 
     def remove_older(self, source: str) -> None:
-        """Remove what an earlier run wrote for a source that cannot be read now."""
-        name = self.names[source]
-        for place in (f'{name}.jpg', f'{name}.mp4', f'labels/{name}.txt'):
-            (self.args.out / place).unlink(missing_ok=True)
+        """Remove what an earlier run wrote for a file that cannot be read now.
 
-    def pass_over(self, message: str, number: int = 1) -> None:
-        print(f'skipped: {message}', file=sys.stderr)
+        Only files that this run would write are removed. :func:`check_targets` has seen that none
+        of these is a source.
+        """
+        name, is_video = self.names[source], source in self.videos
+        if self.drawn:
+            (self.args.out / f'{name}{".mp4" if is_video else ".jpg"}').unlink(missing_ok=True)
+        if 'yolo' in self.args.save and not is_video:
+            (self.args.out / f'labels/{name}.txt').unlink(missing_ok=True)
+
+    def pass_over(self, message: str) -> None:
+        self.tell(f'skipped: {message}')
+
+    def tell(self, message: str, number: int = 1) -> None:
+        """Say what went wrong, and count it."""
+        print(message, file=sys.stderr)
         self.broken += number
 
     def summary(self) -> str:
@@ -245,7 +261,7 @@ class Predictor:
             parts.append(_count(self.frames, 'frame'))
         text = f'{", ".join(parts)}, {_count(self.people, "pose")}'
         if self.broken:
-            text += f', {self.broken} broken and skipped'
+            text += f', {_count(self.broken, "fault")}'
         text += f'; results are in {self.args.out}'
         if (self.pictures or self.frames) and not self.people and self.args.model == TINY:
             text += (
@@ -260,8 +276,8 @@ def _read_each(paths: list[str]) -> Iterator:
     for path in paths:
         try:
             picture = read_picture(path)
-            if (number := count_pictures(path)) > 1:
-                print(f'{path}: the first of its {number} pictures is used', file=sys.stderr)
+            if has_more(path):
+                print(f'{path}: the first of its pictures is used', file=sys.stderr)
             yield path, picture
         except PictureError as error:
             yield path, error
@@ -329,13 +345,14 @@ def main(argv: list[str] | None = None) -> int:
                         predictor.predict_video(video)
                     except VideoError as error:
                         predictor.pass_over(str(error))
-                        predictor.remove_older(str(video))
+                        if isinstance(video, str) and '://' not in video:  # a recording stays
+                            predictor.remove_older(video)
             finally:
                 predictor.close()
                 print(predictor.summary())
     except OSError as error:
         sys.exit(f'error: {error.filename or args.out}: {error.strerror or error}')
-    except ImportError as error:
+    except (ImportError, UserError) as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
         print('stopped', file=sys.stderr)

@@ -3,6 +3,8 @@
 import os.path as osp
 from glob import escape, glob
 
+from mmengine.config import Config
+
 from directpose.engine.safe_load import is_intact
 from directpose.errors import UserError
 
@@ -23,13 +25,20 @@ def _saved_in(folder: str) -> list[tuple[int, str]]:
     ]
 
 
-def check_nothing_is_overwritten(work_dir: str) -> None:
-    """Refuse a folder with the checkpoints of an earlier training.
+def check_nothing_is_overwritten(cfg: Config) -> None:
+    """Refuse to write into a folder with the checkpoints of an earlier training.
+
+    Args:
+        cfg (Config): The config of the training.
 
     Raises:
-        UserError: If there are any.
+        UserError: If there are checkpoints where this training would write its own.
     """
-    saved = _saved_in(work_dir)
+    folder = cfg.work_dir
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    if out_dir := hook.get('out_dir'):  # MMEngine makes a folder of the same name there
+        folder = osp.join(out_dir, osp.basename(osp.normpath(folder)))
+    saved = _saved_in(folder)
     if saved:
         raise UserError(
             f'{max(saved)[1]}: this checkpoint of an earlier training would be overwritten; add '

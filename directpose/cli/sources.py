@@ -96,9 +96,13 @@ def _hint_at_folders(folder: str, names: list[str]) -> str:
     """The pattern of the pictures in folders of a folder, if there are any."""
     for name in names:
         inner = os.path.join(folder, name)
-        if os.path.isdir(inner) and (pictures := find_pictures(inner)[0]):
+        try:
+            pictures = find_pictures(inner)[0] if os.path.isdir(inner) else []
+        except OSError:  # nobody may look into it
+            continue
+        if pictures:
             ending = os.path.splitext(pictures[0])[1]
-            pattern = os.path.join(folder, '**', f'*{ending}')
+            pattern = os.path.join(glob.escape(folder), '**', f'*{ending}')
             return f'; for those in its folders write "{pattern}"'
     return ''
 

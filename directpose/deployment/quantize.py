@@ -17,6 +17,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from directpose.runtime import DirectPose
 
+from .half_precision import computes_in_half
+
 _FEW_CHANNELS = 32
 """ONNX Runtime computes groups with fewer channels faster in single precision than in eight bits,
 unless each group has one channel."""
@@ -48,7 +50,8 @@ def quantize(source: str | Path, path: str | Path, pictures: Iterable) -> None:
 
     Raises:
         ValueError: If there are no pictures, if one cannot be read, if the file is not a model, if
-            the model has eight-bit integers already, or if there is no folder for ``path``.
+            the model has eight-bit integers or half precision already, or if there is no folder for
+            ``path``.
     """
     path, pictures = Path(path), list(pictures)
     if not path.parent.is_dir():
@@ -60,8 +63,13 @@ def quantize(source: str | Path, path: str | Path, pictures: Iterable) -> None:
         )
     model = DirectPose(source)
     source = model.path
-    if any(node.op_type == 'QuantizeLinear' for node in onnx.load(source).graph.node):
+    graph = onnx.load(source).graph
+    if any(node.op_type == 'QuantizeLinear' for node in graph.node):
         raise ValueError(f'{source}: this model has eight-bit integers already')
+    if computes_in_half(graph):
+        raise ValueError(
+            f'{source}: this model computes in half precision; give the file in single precision'
+        )
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         merged, written = Path(folder, 'merged.onnx'), Path(folder, 'int8.onnx')
         # Weights stored in half precision become single; batch norm goes into its convolution.

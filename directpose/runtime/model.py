@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from directpose.errors import UserError
 from directpose.geometry import short_side_resize
 
 from .nms import nms
@@ -66,22 +67,23 @@ class DirectPose:
             raise ValueError(f'score_thr must be a number from 0 to 1, but is {score_thr!r}')
         self.path = os.path.abspath(find_model(model))  # a copy may be opened in another folder
         self._session_arguments: dict[str, Any] = dict(
-            providers=[providers] if isinstance(providers, str) else list(providers),
+            providers=_as_list(providers),
             threads=threads,
             options=dict(session_options or {}),
         )
         self._session = open_session(self.path, **self._session_arguments)
         self._settings = read_settings(self.path, self._session.get_modelmeta().custom_metadata_map)
-        written = [output.name for output in self._session.get_outputs()]
-        if lacking := [name for name in _OUTPUTS if name not in written]:
+        outputs = self._session.get_outputs()
+        shapes = {name: _fixed_sizes(self.path, outputs, name) for name in _OUTPUTS}
+        number, names = shapes['keypoints'][2], self._settings['keypoint_names']
+        if number not in (None, len(names)):
             raise ValueError(
-                f'{self.path}: this file has no output {lacking[0]}; export the model again with '
-                'tools/deployment/export_onnx.py'
+                f'{self.path}: its metadata name {len(names)} keypoints, and its output has '
+                f'{number}; export the model again with tools/deployment/export_onnx.py'
             )
+        written = [output.name for output in outputs]
         self._outputs = [*_OUTPUTS, *(name for name in _RATINGS if name in written)]
-        images = next(one for one in self._session.get_inputs() if one.name == 'images')
-        # Sizes that are not fixed have names, or none.
-        self._fixed = [size if isinstance(size, int) else None for size in images.shape]
+        self._fixed = _fixed_sizes(self.path, self._session.get_inputs(), 'images')
         self.score_thr = self._settings['score_thr'] if score_thr is None else score_thr
         self.keypoint_names: list[str] = self._settings['keypoint_names']
         """K names, in the order of the keypoints."""
@@ -131,14 +133,15 @@ class DirectPose:
 
         Raises:
             ValueError: If ``pictures`` is not a list, if one of them is not a picture, or if the
-                file is for inputs of another size only.
+                file is for inputs of another size only (this one is a ``UserError``).
         """
         one = isinstance(pictures, str) or getattr(pictures, 'ndim', 4) < 4
         if one or not isinstance(pictures, Iterable):
             raise ValueError(
                 'predict takes a list of pictures; for one picture, call the model: model(picture)'
             )
-        batch_size = self._fixed[0] or check_count('batch_size', batch_size)
+        batch_size = check_count('batch_size', batch_size)
+        batch_size = self._fixed[0] or batch_size
         images = [read(picture) for picture in pictures]
         groups = defaultdict(list)
         for index, image in enumerate(images):
@@ -201,27 +204,28 @@ class DirectPose:
 
     def _predict_batch(self, images: Sequence[np.ndarray], shape: tuple[int, int]) -> list[Poses]:
         sizes = [self._input_size(image) for image in images]
-        self._check_fixed(len(images), shape)
-        outputs = self._session.run(self._outputs, self._batch(images, sizes, shape))
+        self._check_fixed(shape)
+        missing = (self._fixed[0] or 0) - len(images)  # in a file for batches of one size
+        filled = [*images, *[images[-1]] * missing], [*sizes, *[sizes[-1]] * missing]
+        outputs = self._session.run(self._outputs, self._batch(*filled, shape))
         return [
             self._to_poses(image, size, dict(zip(self._outputs, one)))
             for image, size, one in zip(images, sizes, zip(*outputs))
         ]
 
-    def _check_fixed(self, number: int, shape: tuple[int, int]) -> None:
-        """Refuse a batch of another size than the file's, where the file's sizes are fixed.
+    def _check_fixed(self, shape: tuple[int, int]) -> None:
+        """Refuse an input whose height or width is not that of the file, where it is fixed.
 
         Raises:
-            ValueError: If the number of pictures, or their height or width, is another.
+            UserError: If the file is for inputs of another size.
         """
-        wanted = self._fixed[:1] + self._fixed[2:]
-        if any(size not in (None, given) for size, given in zip(wanted, (number, *shape))):
-            one, *sides = ('any' if size is None else size for size in wanted)
-            raise ValueError(
-                f'{self.path}: the sizes of this file are fixed, at {one} pictures of '
-                f'{" x ".join(map(str, sides))} input pixels (height x width), and here are '
-                f'{number} of {shape[0]} x {shape[1]}; give pictures of the same proportions, or '
-                'a file whose sizes are not fixed'
+        wanted = self._fixed[2:]
+        if any(size not in (None, given) for size, given in zip(wanted, shape)):
+            sides = ' x '.join('any' if size is None else str(size) for size in wanted)
+            raise UserError(
+                f'{self.path}: the sizes of this file are fixed, at inputs of {sides} pixels '
+                f'(height x width), and this picture needs {shape[0]} x {shape[1]}; give pictures '
+                'of the proportions of the file, or a file whose sizes are not fixed'
             )
 
     def _to_poses(self, image: np.ndarray, size: tuple[int, int], rows: dict[str, Any]) -> Poses:
@@ -247,6 +251,34 @@ class DirectPose:
             keypoint_names=self.keypoint_names,
             skeleton_links=self.skeleton_links,
         )
+
+
+def _as_list(providers: Sequence) -> list:
+    """The providers as a list.
+
+    Raises:
+        ValueError: If this is no name and no list.
+    """
+    if isinstance(providers, str):
+        return [providers]
+    if not isinstance(providers, Sequence):
+        raise ValueError(f'providers must be a list of names, but is {providers!r}')
+    return list(providers)
+
+
+def _fixed_sizes(path: str, values: Sequence, name: str) -> list[int | None]:
+    """The lengths of an input or output of a file; None where a length is not fixed.
+
+    Raises:
+        ValueError: If there is no input or output of this name.
+    """
+    for value in values:
+        if value.name == name:
+            return [size if isinstance(size, int) else None for size in value.shape]
+    raise ValueError(
+        f'{path}: this file has no {name}; export the model again with '
+        'tools/deployment/export_onnx.py'
+    )
 
 
 def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

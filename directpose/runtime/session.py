@@ -119,9 +119,9 @@ def _set_option(session_options, name: str, value: Any) -> None:
             raise ValueError(f'ONNX Runtime has no session option named {name}')
         else:
             setattr(session_options, name, value)
-    except (AttributeError, TypeError) as error:
+    except (AttributeError, RuntimeError, TypeError) as error:
         raise ValueError(
-            f'{value!r} is no value for the session option {name} of ONNX Runtime'
+            f'{value!r:.80} is no value for the session option {name:.80} of ONNX Runtime'
         ) from error
 
 

@@ -18,6 +18,10 @@ def _is_length(value: Any) -> bool:
     return type(value) is int and 1 <= value <= _LONGEST
 
 
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 1
+
+
 def _is_share(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value) and 0 <= value <= 1
 
@@ -31,8 +35,7 @@ def _is_nms(value: Any) -> bool:
         and set(value) == {'iou_threshold', 'offset', 'max_per_img'}
         and _is_share(value['iou_threshold'])
         and value['offset'] in (0, 1)
-        and type(value['max_per_img']) is int
-        and value['max_per_img'] >= 1
+        and _is_count(value['max_per_img'])
     )
 
 
@@ -49,7 +52,7 @@ def _are_links(value: Any) -> bool:
 
 _CHECKS: dict[str, Callable[[Any], bool]] = dict(
     short_side=_is_length,
-    max_long_side=_is_length,
+    max_long_side=_is_count,
     pad_size_divisor=_is_length,
     score_thr=_is_share,
     nms=_is_nms,

@@ -1,6 +1,7 @@
 """Give people in a video one number each, by the likeness of their poses."""
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class PoseTracker:
         fps: float = 30.0,
     ) -> None:
         for name, value in dict(tolerance=tolerance, fps=fps).items():
-            if not 0 < value < float('inf'):
+            if not (isinstance(value, Real) and 0 < value < float('inf')):
                 raise ValueError(f'{name} must be a number above 0, but is {value!r}')
         self.sigmas = None if sigmas is None else np.asarray(sigmas, dtype=np.float64)
         self.min_oks, self.tolerance, self.memory = min_oks, tolerance, memory

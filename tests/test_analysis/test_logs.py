@@ -90,9 +90,11 @@ def test_what_is_no_log_is_refused(run, tmp_path):
     for content in (
         b'2026/01/01 - mmengine - INFO\nend\n',
         b'[1]\n',
-        b'{"iter": "1"}',
         b'\xff\n{}\n',
     ):
         text.write_bytes(content)
         with pytest.raises(SystemExit, match='line 1 is not an object of JSON'):
             tool.main(['cal_train_time', str(text)])
+    text.write_text('{"iter": "1"}')
+    with pytest.raises(SystemExit, match='line 1 has no whole number as `iter`'):
+        tool.main(['cal_train_time', str(text)])

@@ -377,6 +377,11 @@ def test_the_five_lists_of_whole_body_are_joined(tmp_path):
     results = Results(*map(str, files), metainfo)
     assert results.average_precision() == pytest.approx(1)
     assert KeypointErrors(results).counts()[:, KINDS.index('good')].tolist() == [1] * 133
+    data = json.loads(files[1].read_text())
+    data['annotations'][0]['foot_kpts'] = 5
+    files[1].write_text(json.dumps(data))
+    with pytest.raises(ValueError, match='entry 0 has no list as its `foot_kpts`'):
+        Results(*map(str, files), metainfo)
 
 
 def test_nothing_is_said_about_pictures_where_nobody_is_annotated(write):

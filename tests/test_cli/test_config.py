@@ -5,7 +5,9 @@ from mmengine.config import Config
 from mmpose.evaluation import MultiDatasetEvaluator
 
 from directpose.cli import config, config_data
+from directpose.datasets import BottomupCocoDataset
 from directpose.errors import UserError
+from directpose.metainfo import read_metainfo
 from tests.conftest import ROOT
 
 
@@ -375,36 +377,86 @@ class TestLoadConfig:
             config.load_config('gone.py')
 
 
-def own_config(tmp_path, **changes):
-    path = ROOT / 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py'
-    cfg = Config.fromfile(path)
+TINY = ROOT / 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py'
+AP10K = dict(from_file='configs/_base_/datasets/ap10k.py')
+
+
+def own_config(**changes):
+    cfg = Config.fromfile(TINY)
     cfg.merge_from_dict(changes)
     return cfg
 
 
-@pytest.mark.parametrize('place', ['train_dataloader.dataset.metainfo', 'model.head.metainfo'])
-def test_other_keypoints_in_the_data_than_in_the_model_are_refused(tmp_path, place):
+@pytest.mark.parametrize(
+    'place, data, head',
+    [
+        ('train_dataloader.dataset.metainfo', 'ap10k', 'coco'),
+        ('model.head.metainfo', 'coco', 'ap10k'),
+    ],
+)
+def test_other_keypoints_in_the_data_than_in_the_model_are_refused(place, data, head):
     """AP-10K has 17 keypoints too, so their number says nothing."""
-    other = dict(from_file='configs/_base_/datasets/ap10k.py')
-    cfg = own_config(tmp_path, **{place: other})
-    with pytest.raises(UserError, match='train_dataloader has the 17 keypoints of .*ap10k|coco'):
+    message = (
+        f'train_dataloader has the 17 keypoints of "{data}", but model.head the 17 of "{head}"'
+    )
+    with pytest.raises(UserError, match=message):
+        config_data.check_keypoints(own_config(**{place: AP10K}), ('train',))
+
+
+def test_the_first_keypoint_that_differs_is_named():
+    cfg = own_config()
+    metainfo = read_metainfo(cfg.model.head.metainfo)
+    info = {k: dict(name=n, swap='') for k, n in enumerate(metainfo['keypoint_id2name'].values())}
+    info[3], info[4] = info[4], info[3]
+    own = dict(dataset_name='coco', keypoint_info=info, skeleton_info={}, joint_weights=[1.0] * 17)
+    cfg.train_dataloader.dataset.metainfo = dict(own, sigmas=[])
+    with pytest.raises(UserError, match=r'\(number 3 is right_ear and left_ear\)'):
         config_data.check_keypoints(cfg, ('train',))
 
 
-def test_data_sets_whose_keypoints_are_converted_pass(tmp_path):
-    cfg = own_config(tmp_path)
-    inner = dict(cfg.train_dataloader.dataset, metainfo=dict(from_file='ap10k.py'))
+def test_a_data_set_in_a_wrapper_is_compared_unless_its_keypoints_are_converted():
+    cfg = own_config()
+    inner = dict(cfg.train_dataloader.dataset, metainfo=AP10K)
+    outer = dict(type='CombinedDataset', metainfo=cfg.model.head.metainfo, datasets=[inner])
+    cfg.train_dataloader.dataset = outer
+    with pytest.raises(UserError, match='of "ap10k", but model.head the 17 of "coco"'):
+        config_data.check_keypoints(cfg, ('train',))
     converter = dict(type='KeypointConverter', num_keypoints=17, mapping=[(0, 1)])
     inner['pipeline'] = [*inner['pipeline'], converter]
-    cfg.train_dataloader.dataset = dict(type='RepeatDataset', dataset=inner)
+    cfg.train_dataloader.dataset = dict(outer, datasets=[inner])
     config_data.check_keypoints(cfg, ('train',))
 
 
-def test_the_names_in_the_folder_are_told_where_the_file_has_another(tmp_path):
+def test_the_type_of_a_data_set_may_be_a_class():
+    cfg = own_config()
+    dataset = dict(cfg.train_dataloader.dataset, type=BottomupCocoDataset)
+    cfg = Config(dict(model=cfg.model, train_dataloader=dict(dataset=dataset)))
+    config_data.check_keypoints(cfg, ('train',))
+
+
+def test_a_data_set_without_keypoints_is_named():
+    cfg = own_config(**{'train_dataloader.dataset.type': 'mmdet.CocoDataset'})
+    with pytest.raises(UserError, match="type='mmdet.CocoDataset': this data set has no keypoints"):
+        config_data.check_keypoints(cfg, ('train',))
+
+
+def test_the_names_in_the_folder_are_told_where_a_file_or_folder_has_another(tmp_path):
     (tmp_path / 'annotations').mkdir()
-    (tmp_path / 'annotations/person_keypoints_mine.json').touch()
-    cfg = own_config(tmp_path)
+    (tmp_path / 'images').mkdir()
+    mine = tmp_path / 'annotations/person_keypoints_mine.json'
+    mine.touch()
+    cfg = own_config()
     config_data.set_data_root(cfg, str(tmp_path))
-    message = r'ann_file=NAME, such as annotations/person_keypoints_mine\.json'
-    with pytest.raises(UserError, match=message):
+    start = r'--data-root, or another name with --cfg-options train_dataloader\.dataset\.'
+    with pytest.raises(UserError, match=f'{start}ann_file=NAME, such as annotations/person_key'):
+        config_data.check_data(cfg, ('train',))
+    cfg.train_dataloader.dataset.ann_file = f'annotations/{mine.name}'
+    cfg.train_dataloader.dataset.data_prefix = dict(img='train/')
+    with pytest.raises(
+        UserError, match=f'{start}data_prefix.img=NAME, such as annotations, images'
+    ):
+        config_data.check_data(cfg, ('train',))
+    wrapped = dict(type='RepeatDataset', times=2, dataset=cfg.train_dataloader.dataset)
+    cfg.train_dataloader.dataset = wrapped
+    with pytest.raises(UserError, match='or another name with the config, such as'):
         config_data.check_data(cfg, ('train',))

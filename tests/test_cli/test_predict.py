@@ -56,7 +56,7 @@ def test_a_folder_of_pictures(run, tmp_path):
     (folder / 'notes.txt').write_text('text')
     status, printed, errors = run(folder, '--out', out, '--save', 'drawn', 'jsonl', 'csv', 'coco')
     assert status == 1
-    assert f'2 pictures, 2 poses, 1 broken and skipped; results are in {out}' in printed
+    assert f'2 pictures, 2 poses, 1 fault; results are in {out}' in printed
     assert f'skipped: {folder}/broken.jpg: ' in errors
     assert f'neither a picture nor a video: {folder}/notes.txt' in errors
     for name in ('a', 'a.png'):
@@ -112,7 +112,41 @@ def test_an_animation_says_that_its_first_picture_is_used(run, tmp_path):
     for name in ('a.gif', 'pages.tif'):
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
         status, _, errors = run(tmp_path / name, '--out', tmp_path / 'poses')
-        assert status == 0 and f'{name}: the first of its 3 pictures is used' in errors
+        assert status == 0 and f'{name}: the first of its pictures is used' in errors
+
+
+def test_a_broken_second_picture_of_an_animation_is_no_fault(run, tmp_path):
+    frames = [Image.new('RGB', (64, 32), (level,) * 3) for level in (20, 30, 40)]
+    path = tmp_path / 'pages.tif'
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    path.write_bytes(path.read_bytes()[:-7000])
+    status, printed, _ = run(path, '--out', tmp_path / 'poses')
+    assert status == 0 and '1 picture' in printed
+
+
+def test_nothing_of_the_user_is_removed(run, tmp_path):
+    """The results go into the folder of the pictures, one of which is broken."""
+    (tmp_path / 'broken.jpg').write_text('text')
+    (tmp_path / 'labels').mkdir()
+    (tmp_path / 'labels/broken.txt').write_text('by hand')
+    assert run(tmp_path / 'broken.jpg', '--out', tmp_path, '--save', 'jsonl')[0] == 1
+    with pytest.raises(SystemExit, match='is a source, and would be overwritten'):
+        run(tmp_path / 'broken.jpg', '--out', tmp_path, '--save', 'drawn')
+    assert (tmp_path / 'broken.jpg').read_text() == 'text'
+    assert (tmp_path / 'labels/broken.txt').read_text() == 'by hand'
+
+
+def test_a_picture_that_does_not_fit_a_file_of_fixed_size_is_passed_over(run, tmp_path):
+    onnx = pytest.importorskip('onnx')
+    wide, square = write_picture(tmp_path / 'a.png'), tmp_path / 'b.png'
+    write_picture(square, size=(32, 32))
+    model = onnx.load(tmp_path / 'tiny-False.onnx')
+    for dim, length in zip(model.graph.input[0].type.tensor_type.shape.dim[2:], (32, 64)):
+        dim.dim_value = length
+    onnx.save(model, tmp_path / 'tiny-False.onnx')
+    status, printed, errors = run(wide, square, '--out', tmp_path / 'poses')
+    assert status == 1 and '1 picture, 1 pose, 1 fault' in printed
+    assert f'skipped: {square}: ' in errors and 'sizes of this file are fixed' in errors
 
 
 def test_options_of_videos_are_refused_for_pictures(run, tmp_path):
@@ -316,7 +350,7 @@ def test_a_video_frame_by_frame(run, tmp_path):
     status, printed, errors = run(
         clip, tmp_path / 'broken.mp4', '--out', out, '--track', '--max-frames', '8'
     )
-    assert status == 1 and '8 frames, 8 poses, 1 broken' in printed and 'broken.mp4' in errors
+    assert status == 1 and '8 frames, 8 poses, 1 fault' in printed and 'broken.mp4' in errors
     found = lines(out / 'poses.jsonl')
     assert [line['frame'] for line in found] == list(range(8))
     assert found[3]['time'] == pytest.approx(3 / 25, abs=1e-3)
@@ -332,7 +366,7 @@ def test_a_video_is_drawn_without_what_is_broken_in_its_sound(run, tmp_path):
     clip = damage_sound(write_video(tmp_path / 'clip.avi', num_frames=50, sound='adpcm_ms'))
     status, printed, errors = run(clip, '--out', tmp_path)
     assert status == 1 and '50 frames, 50 poses' in printed
-    assert re.search(f'skipped: {clip}: [0-9]+ pieces of the sound were left out', errors)
+    assert re.search(f'{clip}: [0-9]+ pieces of the sound were left out', errors)
     with av.open(str(tmp_path / 'clip.mp4')) as container:
         assert container.streams.video[0].frames == 50
 

@@ -445,6 +445,13 @@ def test_fp16_computes_in_half_precision_and_finds_the_same(folder, tmp_path, ca
     got = DirectPose(out)(picture(144))
     _, difference = compare_poses(expected, got, 144, missing=0.5)
     assert 0 < difference < 0.01
+    for convert in (convert_to_half, quantize):
+        with pytest.raises(ValueError, match=r'half\.onnx: this model computes in half precision'):
+            convert(out, tmp_path / 'again.onnx', [picture(90)])
+        with pytest.raises(ValueError, match='none were given'):
+            convert(folder / 'inside.onnx', tmp_path / 'again.onnx', [])
+        with pytest.raises(ValueError, match='there is no folder'):
+            convert(folder / 'inside.onnx', tmp_path / 'gone/again.onnx', [picture(90)])
 
 
 def test_a_file_that_finds_other_poses_is_refused(folder, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from directpose.cli.resume import check_nothing_is_overwritten, find_resumable_checkpoint
 from directpose.errors import UserError
@@ -143,9 +144,15 @@ class TestFindResumableCheckpoint:
 
 
 def test_a_training_does_not_overwrite_the_checkpoints_of_another(tmp_path):
-    (tmp_path / 'best_iter_7.pth').touch()
-    check_nothing_is_overwritten(str(tmp_path))
+    here = Config(dict(work_dir=str(tmp_path / 'run')))
+    hook = dict(checkpoint=dict(out_dir=str(tmp_path)))
+    there = Config(dict(work_dir='elsewhere/run/', default_hooks=hook))
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run/best_iter_7.pth').touch()
+    for cfg in (here, there):
+        check_nothing_is_overwritten(cfg)
     for number in (8, 12):
-        (tmp_path / f'iter_{number}.pth').touch()
-    with pytest.raises(UserError, match=r'iter_12\.pth: .* would be overwritten; add --resume'):
-        check_nothing_is_overwritten(str(tmp_path))
+        (tmp_path / f'run/iter_{number}.pth').touch()
+    for cfg in (here, there):
+        with pytest.raises(UserError, match=r'iter_12\.pth: .* overwritten; add --resume'):
+            check_nothing_is_overwritten(cfg)

@@ -284,7 +284,7 @@ def test_a_provider_that_is_not_there_is_refused(tmp_path):
 def test_a_provider_is_a_name_or_a_tuple(tmp_path):
     file = tiny_file(tmp_path / 'tiny.onnx')
     assert DirectPose(file, providers='CPUExecutionProvider').rates_keypoints is False
-    for wrong in ([7], [()], [('CPUExecutionProvider', {}), None]):
+    for wrong in ([7], [()], [('CPUExecutionProvider', {}), None], None, 5):
         with pytest.raises(ValueError, match='providers must be a list of names'):
             DirectPose(file, providers=wrong)
 

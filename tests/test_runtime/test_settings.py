@@ -63,6 +63,7 @@ def test_what_is_no_json_object_is_refused(open_with, text):
         (dict(keypoint_names=[3]), r'has \[3\] for keypoint_names'),
         (dict(skeleton_links=[[0, 'nose']]), r"has \[\[0, 'nose'\]\] for skeleton_links"),
         (dict(skeleton_links=[[0, 7]]), 'more than the 1 keypoints'),
+        (dict(keypoint_names=['a', 'b']), 'name 2 keypoints, and its output has 1'),
     ],
 )
 def test_settings_that_are_wrong_are_refused_by_name(open_with, changes, message):
@@ -75,7 +76,7 @@ def test_an_output_that_is_not_there_is_named(tmp_path):
     model = onnx.load(path)
     del model.graph.output[2]
     onnx.save(model, path)
-    with pytest.raises(ValueError, match=r'model\.onnx: this file has no output boxes; export'):
+    with pytest.raises(ValueError, match=r'model\.onnx: this file has no boxes; export'):
         DirectPose(path)
 
 
@@ -91,15 +92,25 @@ def fix_sizes(path, *sizes):
 def test_a_file_of_fixed_size_names_the_size_that_it_takes(tmp_path):
     run = fix_sizes(tiny_file(tmp_path / 'model.onnx'), None, None, 32, 64)
     assert len(run(np.zeros((20, 40, 3), np.uint8)).scores) == 1
-    message = r'model\.onnx: .* any pictures of 32 x 64 .* here are 1 of 32 x 32'
+    message = r'model\.onnx: .* inputs of 32 x 64 .* this picture needs 32 x 32'
     with pytest.raises(ValueError, match=message):
         run(np.zeros((20, 20, 3), np.uint8))
 
 
-def test_a_file_for_single_pictures_takes_many_one_by_one(tmp_path):
-    run = fix_sizes(tiny_file(tmp_path / 'model.onnx'), 1)
+@pytest.mark.parametrize('size', [1, 2, 4])
+def test_a_file_for_batches_of_one_size_takes_any_number_of_pictures(tmp_path, size):
+    run = fix_sizes(tiny_file(tmp_path / 'model.onnx'), size)
     pictures = [np.full((20, 40, 3), level, np.uint8) for level in (10, 20, 30)]
     assert [round(float(poses.scores[0])) for poses in run.predict(pictures)] == [10, 20, 30]
-    run = fix_sizes(run.path, 2)
-    with pytest.raises(ValueError, match='at 2 pictures of any x any .* here are 1 of 32 x 64'):
-        run.predict(pictures)
+    assert round(float(run(pictures[1]).scores[0])) == 20
+    with pytest.raises(ValueError, match='batch_size must be a whole number'):
+        run.predict(pictures, batch_size='x')
+
+
+def test_an_input_that_is_not_there_is_named(tmp_path):
+    path = tiny_file(tmp_path / 'model.onnx')
+    model = onnx.load(path)
+    model.graph.input[0].name = model.graph.node[0].input[0] = 'pixels'
+    onnx.save(model, path)
+    with pytest.raises(ValueError, match=r'model\.onnx: this file has no images; export'):
+        DirectPose(path)

@@ -166,7 +166,9 @@ def test_input_is_not_changed_and_other_fields_are_kept():
     assert found.size == (640, 480) and found.scores.tolist() == poses.scores.tolist()
 
 
-@pytest.mark.parametrize('wrong', [dict(fps=0), dict(fps=float('inf')), dict(tolerance=-1)])
+@pytest.mark.parametrize(
+    'wrong', [dict(fps=0), dict(fps=float('inf')), dict(fps=None), dict(tolerance=-1)]
+)
 def test_numbers_that_make_no_sense_are_named(wrong):
     with pytest.raises(ValueError, match=f'{next(iter(wrong))} must be a number above 0'):
         PoseTracker(**wrong)

@@ -385,7 +385,7 @@ def test_frames_after_a_lost_one_keep_their_numbers_and_the_time_is_named(tmp_pa
     video = Video(path)
     numbers = [frame.index for frame in video]
     assert numbers == [*range(9), *range(10, 60)]
-    assert video.faults == ['1 of its pieces could not be decoded, at 0.36 s']
+    assert video.faults == [('1 of its pieces could not be decoded, at 0.36 s', 1)]
 
 
 @pytest.mark.parametrize('ending', ['.mp4', '.mkv', '.avi'])
@@ -410,13 +410,57 @@ def test_a_file_that_is_cut_off_says_so(tmp_path, ending):
     message = (
         rf'the file says that it lasts \d\.\d s, but its pictures end after {number / 25:.1f} s'
     )
-    assert re.match(message, video.faults[-1])
+    assert re.match(message, video.faults[-1][0])
 
 
-def test_a_sound_that_is_a_little_longer_is_no_fault(tmp_path):
-    path = write_video(tmp_path / 'clip.mkv', num_frames=60, sound='aac')
+def test_a_sound_that_is_longer_is_no_fault(tmp_path):
+    path = tmp_path / 'clip.mkv'
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('mpeg4', rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+        track = container.add_stream('pcm_s16le', rate=8000, layout='mono')
+        frame = av.VideoFrame.from_ndarray(picture(0), format='bgr24')
+        for _ in range(25):
+            container.mux(stream.encode(frame))
+        silence = av.AudioFrame.from_ndarray(
+            np.zeros((1, 40_000), np.int16), format='s16', layout='mono'
+        )
+        silence.rate = 8000
+        container.mux(track.encode(silence))
+        for one in (stream, track):
+            container.mux(one.encode(None))
     video = Video(path)
-    assert len(list(video)) == 60 and video.faults == []
+    assert len(list(video)) == 25 and video.faults == []
+
+
+def test_a_last_frame_that_stays_long_is_no_fault(tmp_path):
+    path = write_video(tmp_path / 'clip.mp4', num_frames=25)
+    still = tmp_path / 'still.mp4'
+    with av.open(str(path)) as source, av.open(str(still), 'w') as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.dts is not None]
+        last = max(packets, key=lambda packet: packet.pts)
+        last.duration = int(3 / last.time_base)
+        for packet in packets:
+            packet.stream = stream
+            target.mux(packet)
+    video = Video(still)
+    assert len(list(video)) == 25 and video.faults == []
+
+
+def test_frames_that_are_lost_at_the_start_count(tmp_path):
+    """A long frame later has nothing to do with them."""
+    path = write_video(tmp_path / 'clip.avi', num_frames=20, codec='mjpeg', pix_fmt='yuvj420p')
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size][:3]
+    for packet in packets:
+        place = data.index(packet)
+        data[place : place + len(packet)] = bytes(len(packet))
+    path.write_bytes(data)
+    video = Video(path)
+    assert [frame.index for frame in video] == [*range(3, 20)]
+    assert video.faults == [('3 of its pieces could not be decoded, at 0.00 s', 3)]
 
 
 def test_a_camera_that_stops_says_so(monkeypatch):
@@ -439,4 +483,4 @@ def test_a_camera_that_stops_says_so(monkeypatch):
     monkeypatch.setattr(cv2, 'VideoCapture', Capture)
     camera = Camera(0)
     assert [frame.index for frame in camera] == [0, 1, 2]
-    assert camera.faults == ['the camera stopped after 3 frames']
+    assert camera.faults == [('the camera stopped after 3 frames', 1)]

@@ -32,7 +32,7 @@ from directpose.cli.images import write_image
 from directpose.cli.options import make_folder
 from directpose.drawing import draw_poses
 from directpose.errors import UserError
-from directpose.pictures import read_picture
+from directpose.pictures import PictureError, read_picture
 
 TILE = 480
 """Width in pixels of each of the two pictures in a row of the contact sheet."""
@@ -149,7 +149,10 @@ def draw_worst(errors: PeopleErrors, folder: str, number: int) -> np.ndarray | N
     rows = []
     for image_id, missed, invented in errors.worst_pictures()[:number]:
         name = results.coco.imgs[image_id]['file_name']
-        image = read_picture(os.path.join(folder, name))
+        try:
+            image = read_picture(os.path.join(folder, name))
+        except PictureError as error:
+            raise UserError(f'{error}; --images names the folder of the pictures') from error
         scale = TILE / image.shape[1]
         size = TILE, max(1, round(image.shape[0] * scale))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)

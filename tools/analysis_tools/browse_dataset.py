@@ -127,7 +127,7 @@ def browse(args: argparse.Namespace) -> None:
     if args.data_root is not None:
         set_data_root(cfg, args.data_root, ('train',))
     check_data(cfg, ('train',))
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmpose')):
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
         head = MODELS.build(cfg.model.head)
     divisor = cfg.model.data_preprocessor.get('pad_size_divisor', 1)

@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> None:
     image = read_picture(args.image)
     model = init_model(cfg, args.checkpoint, device=args.device)
     check_weights(model, checkpoint, args.checkpoint)
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmpose')):
         pipeline = Compose(read_test_pipeline(cfg))
     data = pipeline(dict(img_path=args.image, img_id=0, id=0))
     people = find_sampled_people(model, pseudo_collate([data]))

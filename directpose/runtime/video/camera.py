@@ -25,7 +25,7 @@ class Camera:
     Attributes:
         rate (Fraction): Frames a second.
         num_frames (int): 0, because a camera has no end.
-        faults (list[str]): What went wrong so far, for people.
+        faults (list[tuple[str, int]]): What went wrong so far, for people, and how often.
 
     Raises:
         ImportError: If OpenCV is not installed.
@@ -47,14 +47,14 @@ class Camera:
             )
         self.rate = Fraction(self._capture.get(cv2.CAP_PROP_FPS) or 30).limit_denominator(1001)
         self.num_frames = 0
-        self.faults: list[str] = []
+        self.faults: list[tuple[str, int]] = []
 
     def __iter__(self) -> Iterator[Frame]:
         start, index = time.monotonic(), 0
         while True:
             good, image = self._capture.read()
             if not good:
-                self.faults = [f'the camera stopped after {index} frames']
+                self.faults = [(f'the camera stopped after {index} frames', 1)]
                 return
             yield Frame(image, index, time.monotonic() - start)
             index += 1

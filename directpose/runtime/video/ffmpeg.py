@@ -35,6 +35,8 @@ def duration(container) -> float:
     (stream, *_) = container.streams.video
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
+    if len(container.streams) > 1:  # the sound may last longer
+        return 0.0
     return (container.duration or 0) / 1_000_000
 
 

@@ -17,6 +17,10 @@ MAX_PIXELS = 50_000_000
 """Larger frames are refused before they are decoded. 8K has 33 million; ten may wait at once."""
 
 
+_REORDERED = 16
+"""A frame may come this many frames after those that were stored behind it."""
+
+
 class VideoError(UserError):
     """A video or camera that cannot be read. The message names it."""
 
@@ -43,7 +47,7 @@ class Video:
         rate (Fraction): Frames a second, on average.
         num_frames (int): The number of frames, or 0 if the file does not say it.
         broken (int): The number of pieces so far that could not be decoded and were skipped.
-        faults (list[str]): What went wrong so far, for people.
+        faults (list[tuple[str, int]]): What went wrong so far, for people, and how often.
 
     Raises:
         ImportError: If PyAV is not installed.
@@ -84,26 +88,32 @@ class Video:
         self.broken = 0
         self._lost: list[float] = []  # seconds at which the first lost frames were due
         self._end = ''
+        self._start = float((stream.start_time or 0) * stream.time_base)
 
     def __iter__(self) -> Iterator[Frame]:
         step = float(1 / self.rate)
-        index, first, last, lost = -1, None, -step, 0
+        index, last, end = -1, self._start - step, self._start
+        owed = waited = seen = 0  # lost frames whose gap has not come, and frames since then
         for frame in self._frames:
             has_time = frame.time is not None and math.isfinite(frame.time)
             now = float(frame.time) if has_time else last + step
-            # A broken piece leaves a gap. Without a broken piece, a gap is a long frame.
-            gap = min(self.broken - lost, round((now - last) / step) - 1) if index >= 0 else 0
-            if gap > 0:
-                lost += gap
+            owed, seen, waited = owed + self.broken - seen, self.broken, waited + 1
+            # A broken piece leaves a gap, before one of the next frames. Without a broken piece, a
+            # gap is a long frame.
+            gap = max(min(owed, round((now - last) / step) - 1), 0)
+            if gap:
                 self._lost.append(last + step)
-            index += 1 + max(gap, 0)
-            first, last = now if first is None else first, now
+            owed = 0 if gap or waited > _REORDERED else owed
+            waited = waited if owed else 0
+            index += 1 + gap
+            stays = float((frame.duration or 0) * (frame.time_base or 0))
+            last, end = now, now + max(stays, step)
             width, height = _square_size(frame.width, frame.height, self._pixel_aspect)
             image = frame.to_ndarray(format='bgr24', width=width, height=height)
             matrix = bytes(frame.side_data.get('DISPLAYMATRIX') or b'')
             yield Frame(_upright(image, matrix), index, now)
-        if first is not None:
-            self._look_for_end(last + step - first)
+        if index >= 0:
+            self._look_for_end(end - self._start)
 
     def _skip(self) -> None:
         self.broken += 1
@@ -118,14 +128,14 @@ class Video:
             )
 
     @property
-    def faults(self) -> list[str]:
+    def faults(self) -> list[tuple[str, int]]:
         faults = []
         if self.broken:
-            faults.append(f'{self.broken} of its pieces could not be decoded')
-        if self._lost:
+            places = ', '.join(f'{time:.2f}' for time in self._lost[:5])
             more = ' and later' if len(self._lost) > 5 else ''
-            faults[0] += f', at {", ".join(f"{time:.2f}" for time in self._lost[:5])} s{more}'
-        return faults + [self._end] * bool(self._end)
+            at = f', at {places} s{more}' if places else ''
+            faults.append((f'{self.broken} of its pieces could not be decoded{at}', self.broken))
+        return faults + [(self._end, 1)] * bool(self._end)
 
     def close(self) -> None:
         self._container.close()
