@@ -21,6 +21,10 @@ _REORDERED = 16
 """A frame may come this many frames after those that were stored behind it."""
 
 
+_NAMED = 5
+"""The places of so many lost frames are named."""
+
+
 class VideoError(UserError):
     """A video or camera that cannot be read. The message names it."""
 
@@ -101,10 +105,10 @@ class Video:
             # A broken piece leaves a gap, before one of the next frames. Without a broken piece, a
             # gap is a long frame.
             gap = max(min(owed, round((now - last) / step) - 1), 0)
-            if gap:
+            if gap and len(self._lost) <= _NAMED:
                 self._lost.append(last + step)
-            owed = 0 if gap or waited > _REORDERED else owed
-            waited = waited if owed else 0
+            owed = owed - gap if waited <= _REORDERED else 0
+            waited = 0 if gap or not owed else waited
             index += 1 + gap
             stays = float((frame.duration or 0) * (frame.time_base or 0))
             last, end = now, now + max(stays, step)
@@ -131,8 +135,8 @@ class Video:
     def faults(self) -> list[tuple[str, int]]:
         faults = []
         if self.broken:
-            places = ', '.join(f'{time:.2f}' for time in self._lost[:5])
-            more = ' and later' if len(self._lost) > 5 else ''
+            places = ', '.join(f'{time:.2f}' for time in self._lost[:_NAMED])
+            more = ' and later' if len(self._lost) > _NAMED else ''
             at = f', at {places} s{more}' if places else ''
             faults.append((f'{self.broken} of its pieces could not be decoded{at}', self.broken))
         return faults + [(self._end, 1)] * bool(self._end)
