@@ -39,7 +39,7 @@ ROWS = [
     ('pretrained', TRAIN.replace('{config}', '{evil}')),
     ('resumed', TRAIN + ' --resume {evil}'),
     ('resumed', TRAIN + ' --resume'),
-    ('resumed', TRAIN + ' load_from={evil}'),
+    ('resumed', TRAIN.replace('{out}/run', '{out}/new') + ' load_from={evil}'),
     ('annotations', TRAIN + ' train_dataloader.dataset.ann_file={evil}'),
     ('config', 'tools/train.py {evil}'),
     ('checkpoint', TEST.replace('{checkpoint}', '{evil}')),

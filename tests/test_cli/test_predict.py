@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -398,7 +399,11 @@ def test_an_interrupted_stream_leaves_whole_files(tmp_path, name):
     with silent_after(HEADER + clip) as port:
         command = [sys.executable, '-m', 'directpose', 'predict', f'http://127.0.0.1:{port}/a.ts']
         command += ['--model', str(model), '--out', str(out), '--threads', '1']
-        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        # A shell that starts a job in the background has the job ignore SIGINT.
+        heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        process = subprocess.Popen(
+            command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=heard
+        )
         found = out / 'poses.jsonl'
         end = time.monotonic() + 60
         while time.monotonic() < end and not (found.is_file() and len(lines(found)) > 30):
