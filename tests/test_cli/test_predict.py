@@ -443,6 +443,16 @@ def test_ctrl_c_and_again_while_the_reader_waits_leaves_whole_files(run, tmp_pat
         assert len(list(container.decode(video=0))) == 8
 
 
+def test_the_limit_of_frames_holds_where_its_frame_is_lost(run, tmp_path):
+    pytest.importorskip('av')
+    from tests.test_runtime.test_video import damage, write_at
+
+    clip = damage(write_at(tmp_path / 'clip.avi', range(20)), [10])
+    out = tmp_path / 'poses'
+    assert run(clip, '--out', out, '--save', 'jsonl', '--max-frames', '10')[0] in (0, 1)
+    assert [line['frame'] for line in lines(out / 'poses.jsonl')] == [*range(10)]
+
+
 def test_a_video_without_a_frame_is_named(run, tmp_path):
     av = pytest.importorskip('av')
     from tests.test_runtime.test_video import write_video

@@ -33,13 +33,12 @@ def write_video(
     codec='libx264',
     picture=picture,
     pixel_aspect=Fraction(1),
-    pix_fmt='yuv420p',
 ):
     """A video of pictures, with a tone as its sound."""
     container = av.open(str(path), 'w')
     stream = container.add_stream(codec, rate=rate)
     stream.width, stream.height = size
-    stream.pix_fmt = pix_fmt
+    stream.pix_fmt = 'yuv420p'
     stream.codec_context.sample_aspect_ratio = pixel_aspect
     track = container.add_stream(sound, rate=sound_rate, layout='mono') if sound else None
     for index in range(num_frames):
@@ -57,6 +56,32 @@ def write_video(
     if track is not None:
         container.mux(track.encode(None))
     container.close()
+    return path
+
+
+def write_at(path, ticks, last_for=1):
+    """A video of single pictures, each at its time in units of 1/25 s."""
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('mjpeg', rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuvj420p'
+        for index, tick in enumerate(ticks):
+            frame = av.VideoFrame.from_ndarray(picture(index), format='bgr24')
+            frame.pts, frame.time_base = tick, Fraction(1, 25)
+            for packet in stream.encode(frame):
+                packet.duration = last_for if tick == ticks[-1] else 1
+                container.mux(packet)
+    return path
+
+
+def damage(path, numbers):
+    """Overwrite some of the packets of a video."""
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    for number in numbers:
+        place = data.index(packets[number])
+        data[place : place + len(packets[number])] = bytes(len(packets[number]))
+    path.write_bytes(data)
     return path
 
 
@@ -375,16 +400,8 @@ def test_missing_pyav_is_named(tmp_path, monkeypatch):
 
 
 def test_frames_after_a_lost_one_keep_their_numbers_and_the_time_is_named(tmp_path):
-    path = write_video(tmp_path / 'clip.avi', num_frames=60, codec='mjpeg', pix_fmt='yuvj420p')
-    data = bytearray(path.read_bytes())
-    with av.open(str(path)) as container:
-        packet = [bytes(packet) for packet in container.demux(video=0) if packet.size][9]
-    place = data.index(packet)
-    data[place : place + len(packet)] = bytes(len(packet))
-    path.write_bytes(data)
-    video = Video(path)
-    numbers = [frame.index for frame in video]
-    assert numbers == [*range(9), *range(10, 60)]
+    video = Video(damage(write_at(tmp_path / 'clip.avi', range(20)), [9]))
+    assert [frame.index for frame in video] == [*range(9), *range(10, 20)]
     assert video.faults == [('1 of its pieces could not be decoded, at 0.36 s', 1)]
 
 
@@ -434,30 +451,22 @@ def test_a_sound_that_is_longer_is_no_fault(tmp_path):
 
 
 def test_a_last_frame_that_stays_long_is_no_fault(tmp_path):
-    path = write_video(tmp_path / 'clip.mp4', num_frames=25)
-    still = tmp_path / 'still.mp4'
-    with av.open(str(path)) as source, av.open(str(still), 'w') as target:
-        stream = target.add_stream_from_template(source.streams.video[0])
-        packets = [packet for packet in source.demux(video=0) if packet.dts is not None]
-        last = max(packets, key=lambda packet: packet.pts)
-        last.duration = int(3 / last.time_base)
-        for packet in packets:
-            packet.stream = stream
-            target.mux(packet)
-    video = Video(still)
+    path = write_at(tmp_path / 'clip.mp4', range(25), last_for=75)
+    with av.open(str(path)) as container:
+        assert ffmpeg.duration(container) == pytest.approx(24 / 25 + 3)
+    video = Video(path)
     assert len(list(video)) == 25 and video.faults == []
 
 
+def test_a_long_frame_after_a_lost_one_is_one_frame(tmp_path):
+    path = damage(write_at(tmp_path / 'clip.mkv', [*range(10), *range(15, 20)]), [4])
+    video = Video(path)
+    assert [frame.index for frame in video] == [0, 1, 2, 3, *range(5, 15)]
+    assert video.faults == [('1 of its pieces could not be decoded, at 0.16 s', 1)]
+
+
 def test_frames_that_are_lost_at_the_start_count(tmp_path):
-    """A long frame later has nothing to do with them."""
-    path = write_video(tmp_path / 'clip.avi', num_frames=20, codec='mjpeg', pix_fmt='yuvj420p')
-    data = bytearray(path.read_bytes())
-    with av.open(str(path)) as container:
-        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size][:3]
-    for packet in packets:
-        place = data.index(packet)
-        data[place : place + len(packet)] = bytes(len(packet))
-    path.write_bytes(data)
+    path = damage(write_at(tmp_path / 'clip.avi', range(20)), range(3))
     video = Video(path)
     assert [frame.index for frame in video] == [*range(3, 20)]
     assert video.faults == [('3 of its pieces could not be decoded, at 0.00 s', 3)]
