@@ -172,3 +172,13 @@ def test_site_builds_without_a_warning(tmp_path):
     page = (tmp_path / 'reference/models.html').read_text()
     assert 'directpose.models.' in page and 'KPAlign' in page
     assert (tmp_path / 'en/method.html').is_file()
+
+
+@pytest.mark.parametrize('page', PAGES, ids=NAMES)
+def test_tests_that_a_page_names_exist(page):
+    """A name after three dots is of the file before it."""
+    for line in page.read_text().splitlines():
+        file = ''
+        for named, test in re.findall(r'`(?:([\w/]+\.py)|…)::(\w+)`', line):
+            file = named.removeprefix('tests/') or file
+            assert f'def {test}(' in (ROOT / 'tests' / file).read_text(), f'{file}::{test}'
