@@ -30,8 +30,9 @@ def errors_as_messages(config: str = 'the config') -> Iterator[None]:
         else:
             message = describe_build_error(error, config)
             if message is None and isinstance(error, OSError) and error.strerror:
-                place = f'{error.filename}: ' if error.filename else ''
-                message = f'{place}{error.strerror}'
+                message = f'{error.filename}: {error.strerror}'
+                if not error.filename:
+                    message = f'{error.strerror} (DIRECTPOSE_TRACEBACK=1 shows where)'
         if message is None or os.environ.get('DIRECTPOSE_TRACEBACK') == '1':
             raise
         sys.exit(f'error: {message}')

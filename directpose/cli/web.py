@@ -103,7 +103,7 @@ def draw_clip(command: list[str], folder: str) -> tuple[list[str], bool]:
 
     Returns:
         tuple[list[str], bool]: The paths of the drawn video and of the poses as JSON lines, and
-        whether something of the clip was broken and left out.
+        whether the clip is damaged or cut off.
 
     Raises:
         ValueError: If the clip is not a video, or if it cannot be read. The message says why.
@@ -188,7 +188,7 @@ def build_page(args: argparse.Namespace):
         except ValueError as error:
             raise refusal(error, path) from error
         if broken:
-            gradio.Warning('broken pieces of this clip were left out')
+            gradio.Warning('this clip is damaged or cut off; what can be read is shown')
         return files[0], files, folder
 
     # Files that were sent, as pictures and clips, are deleted a day later.

@@ -70,3 +70,15 @@ def test_the_traceback_can_be_had(model, monkeypatch):
         MODELS.build(model)
     with pytest.raises(UserError), errors_as_messages():
         raise UserError('no such file')
+
+
+@pytest.mark.parametrize(
+    'error, message',
+    [
+        (FileNotFoundError(2, 'No such file or directory', 'a.json'), 'a.json: No such file'),
+        (OSError(28, 'No space left on device'), 'No space left on device .DIRECTPOSE_TRACEBACK'),
+    ],
+)
+def test_files_and_disks_end_in_a_line(error, message):
+    with pytest.raises(SystemExit, match=f'error: {message}'), errors_as_messages():
+        raise error
