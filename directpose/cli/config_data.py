@@ -120,15 +120,16 @@ def read_test_pipeline(cfg: Config) -> list[dict]:
 
 
 def check_data(cfg: Config, splits: tuple[str, ...]) -> None:
-    """Check that the annotation files and image folders of a config are there.
+    """Check that the annotation files and image folders of a config are there, and fit the model.
 
     Args:
         cfg (Config): The config.
         splits (tuple[str, ...]): Which of train, val and test to check.
 
     Raises:
-        UserError: If a file or folder is missing, if the config has no data at all, or if MMPose's
-            ``MultiDatasetEvaluator`` could not tell the data sets apart.
+        UserError: If a file or folder is missing, if the config has no data at all, if MMPose's
+            ``MultiDatasetEvaluator`` could not tell the data sets apart, or if a data set has other
+            keypoints than the model.
     """
     for name in ('model', f'{splits[0]}_dataloader'):
         if cfg.get(name) is None:

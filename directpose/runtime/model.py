@@ -267,14 +267,15 @@ def _as_list(providers: Sequence) -> list:
 
 
 def _fixed_sizes(path: str, values: Sequence, name: str) -> list[int | None]:
-    """The lengths of an input or output of a file; None where a length is not fixed.
+    """The first four lengths of an input or output of a file; None where a length is not fixed.
 
     Raises:
         ValueError: If there is no input or output of this name.
     """
     for value in values:
         if value.name == name:
-            return [size if isinstance(size, int) else None for size in value.shape]
+            sizes = [*(value.shape or ()), None, None, None, None][:4]
+            return [size if isinstance(size, int) else None for size in sizes]
     raise ValueError(
         f'{path}: this file has no {name}; export the model again with '
         'tools/deployment/export_onnx.py'

@@ -1,11 +1,13 @@
 """What a model file says of itself is checked when the file is opened."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from directpose.runtime import DirectPose
+from directpose.runtime.model import _fixed_sizes
 from directpose.runtime.settings import METADATA_KEY
 from tests.tiny_model import tiny_file
 
@@ -114,3 +116,16 @@ def test_an_input_that_is_not_there_is_named(tmp_path):
     onnx.save(model, path)
     with pytest.raises(ValueError, match=r'model\.onnx: this file has no images; export'):
         DirectPose(path)
+
+
+@pytest.mark.parametrize(
+    'shape, sizes',
+    [
+        (None, [None] * 4),
+        ([], [None] * 4),
+        (['batch', 3, 'height', 64], [None, 3, None, 64]),
+        ([1, 2, 3, 4, 5], [1, 2, 3, 4]),
+    ],
+)
+def test_sizes_of_any_rank_are_read(shape, sizes):
+    assert _fixed_sizes('a.onnx', [SimpleNamespace(name='x', shape=shape)], 'x') == sizes
