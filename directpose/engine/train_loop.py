@@ -141,7 +141,7 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
             self._validate_if_due()
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
-            self.run_iter([next(batches) for _ in range(accumulate)])
+            self.run_iter([next_batch(batches) for _ in range(accumulate)])
             self._validate_if_due()
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
@@ -227,3 +227,19 @@ def all_reduce_max(*numbers: int) -> list[int]:
     values = torch.tensor(numbers)
     all_reduce(values, op='max')
     return values.tolist()
+
+
+def next_batch(batches: Iterator[dict]) -> dict:
+    """Take the next batch of a data loader.
+
+    Raises:
+        RuntimeError: If a worker died. PyTorch itself says so, unless the worker was killed while
+            it sent a batch.
+    """
+    try:
+        return next(batches)
+    except (ConnectionError, EOFError) as error:
+        raise RuntimeError(
+            'a DataLoader worker exited while it sent a batch; the machine may lack memory: give '
+            'fewer workers, --cfg-options train_dataloader.num_workers=1'
+        ) from error
