@@ -129,7 +129,7 @@ def main(argv: list[str] | None = None) -> None:
                 if calibration is not None:
                     quantize(checked, out, calibration)
                 elif args.fp16:
-                    rounding = convert_to_half(checked, out, pictures)
+                    differences = convert_to_half(checked, out, model, pictures)
                 else:
                     os.replace(checked, out)
         except ValueError as error:
@@ -142,8 +142,6 @@ def main(argv: list[str] | None = None) -> None:
     print('positions are relative to the longer side of the picture')
     if calibration is not None:
         print(f'int8: ranges from {len(calibration)} pictures; the table is of the fp32 model')
-    if args.fp16:
-        print(f'fp16: the poses differ by {rounding:.1e} from those of the fp32 model in the table')
     print(f'{out}: {out.stat().st_size / 2**20:.1f} MiB')
 
 
