@@ -10,7 +10,7 @@ from difflib import get_close_matches
 class UserError(ValueError):
     """A mistake that the user can mend. The command lines print it without a traceback.
 
-    The message is one line that names the file or option, and says what to do.
+    The message names the file or option, and says what to do.
     """
 
 

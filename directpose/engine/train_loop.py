@@ -232,6 +232,12 @@ def all_reduce_max(*numbers: int) -> list[int]:
 def next_batch(batches: Iterator[dict]) -> dict:
     """Take the next batch of a data loader.
 
+    Args:
+        batches (Iterator[dict]): The batches that the loader's workers send.
+
+    Returns:
+        dict: The batch.
+
     Raises:
         RuntimeError: If a worker died. PyTorch itself says so, unless the worker was killed while
             it sent a batch.
