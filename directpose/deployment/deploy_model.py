@@ -1,11 +1,13 @@
 """The model as one graph of standard operators: from pixels to arrays of fixed length."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from directpose.models.decode import Poses
+from directpose.models.nms import NO_POSE
 
 
 class DeployModel(nn.Module):
@@ -50,36 +52,45 @@ class DeployModel(nn.Module):
         poses = self.decode(self.maps(images, image_sizes), image_sizes, score_thr)
         return tuple(field for field in poses if field is not None)
 
-    def maps(self, images: Tensor, image_sizes: Tensor) -> tuple[list[Tensor], ...]:
-        """The raw maps of the head, as :meth:`DirectPoseHead.forward` returns them.
+    def maps(self, images: Tensor, image_sizes: Tensor) -> dict[str, list[Tensor]]:
+        """The raw maps of the head, as :meth:`DirectPoseHead.encode` returns them.
 
         Args:
             images (Tensor): (N, 3, H, W), see :meth:`forward`.
             image_sizes (Tensor): (N, 2), see :meth:`forward`.
 
         Returns:
-            tuple[list[Tensor], ...]: Each list has one map for each level. Keypoints are in
-                strides.
+            dict[str, list[Tensor]]: By their names, the maps of each level that has them.
         """
-        return self.model.head(self.model.extract_feat(self._preprocess(images, image_sizes)))
+        feats = self.model.extract_feat(self._preprocess(images, image_sizes))
+        return self.model.head.encode(feats)
 
     def decode(
-        self, maps: Sequence[Sequence[Tensor]], image_sizes: Tensor, score_thr: Tensor
+        self, maps: Mapping[str, Sequence[Tensor]], image_sizes: Tensor, score_thr: Tensor
     ) -> Poses:
         """Poses of raw maps, or their candidates where NMS is not a part of the graph.
 
+        Keypoints are sampled at the best cells alone, which is less work than at all of them.
+
         Args:
-            maps (Sequence[Sequence[Tensor]]): What :meth:`maps` returns.
+            maps (Mapping[str, Sequence[Tensor]]): What :meth:`maps` returns.
             image_sizes (Tensor): (N, 2), see :meth:`forward`.
             score_thr (Tensor): (1, ), see :meth:`forward`.
 
         Returns:
             Poses: See :meth:`forward`.
         """
-        test_cfg = dict(self.model.test_cfg, score_thr=score_thr)
-        decoder = self.model.head.decoder(test_cfg)
-        poses = decoder.candidates(maps, image_sizes)
-        return decoder.suppress(poses) if self.with_nms else poses
+        head = self.model.head
+        decoder = head.decoder(dict(self.model.test_cfg, score_thr=score_thr))
+        # Without NMS no shape in the graph depends on the scores: some engines need this.
+        scores, cells = decoder.choose(maps['cls_score'], maps['centerness'], self.with_nms)
+        poses = decoder.poses(scores, cells, head.predict_at(maps, cells), image_sizes)
+        if self.with_nms:
+            return decoder.suppress(poses)
+        filling = (0, decoder.max_candidates - scores.shape[1])
+        return poses.map(
+            lambda field: F.pad(field.transpose(1, -1), filling, value=NO_POSE).transpose(1, -1)
+        )
 
     def _preprocess(self, images: Tensor, image_sizes: Tensor) -> Tensor:
         """Convert, normalise and pad as the model's data preprocessor does.

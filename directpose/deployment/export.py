@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -71,8 +71,8 @@ def export_onnx(
     with warnings.catch_warnings(), torch.no_grad(), _nms_without_if():
         # sizes that really are constant, such as a tensor's number of channels
         warnings.simplefilter('ignore')
+        maps = list(named_maps(model.head, wrapper.model.maps(*inputs[:2])))
         shapes = [list(output.shape) for output in wrapper(*inputs)]
-        maps = map_names(model.head)
         fields = list(Poses._fields[: len(shapes) - len(maps)])
         # By tracing: torch.export (torch 2.11) takes minutes to reason about the levels' sizes.
         torch.onnx.export(
@@ -109,16 +109,21 @@ def export_onnx(
     onnx.save(written, path)
 
 
-def map_names(head: DirectPoseHead) -> list[str]:
-    """Names of the raw maps in the graph: what the map is and the stride of its level.
+def named_maps(head: DirectPoseHead, maps: Mapping[str, Sequence[Tensor]]) -> dict[str, Tensor]:
+    """Give the raw maps the names that they have in the graph.
 
     Args:
         head (DirectPoseHead): The head.
+        maps (Mapping[str, Sequence[Tensor]]): What the head's ``encode`` returns.
 
     Returns:
-        list[str]: First all levels of the classification, then of the keypoints, and so on.
+        dict[str, Tensor]: The maps. A name says what the map is, and the stride of its level.
     """
-    return [f'{name}_{stride}' for name in head.output_names for stride in head.strides]
+    return {
+        f'{name}_{stride}': level
+        for name, levels in maps.items()
+        for level, stride in zip(levels, head.strides)
+    }
 
 
 class _PosesAndMaps(nn.Module):
@@ -132,7 +137,7 @@ class _PosesAndMaps(nn.Module):
     def forward(self, images: Tensor, image_sizes: Tensor, score_thr: Tensor) -> tuple[Tensor, ...]:
         maps = self.model.maps(images, image_sizes)
         poses = self.model.decode(maps, image_sizes, score_thr)
-        return *(field for field in poses if field is not None), *chain(*maps)
+        return *(field for field in poses if field is not None), *chain(*maps.values())
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,11 +20,14 @@ from directpose.models.decode import Poses
 from directpose.runtime import DirectPose
 
 from .deploy_model import DeployModel
-from .export import export_onnx, map_names
+from .export import export_onnx, named_maps
 
 TOLERANCE = 1e-4
 """The largest difference that counts as rounding: of scores, and of positions divided by the longer
 side of the picture."""
+
+_LOGITS = ('cls_score', 'centerness', 'keypoint_rating')
+"""The raw maps that become scores. All others are lengths in strides."""
 
 
 class Difference(NamedTuple):
@@ -91,7 +95,8 @@ def verify_onnx(
 
     Three things must be equal up to rounding:
 
-    - the raw maps of the head at every location, which the graph computes before any threshold;
+    - the raw maps of the head at every location, which the graph computes before it chooses the
+      locations of which it makes poses;
     - the poses that the graph makes of its own maps, at a threshold that leaves some people,
       with those that the model's decoder makes of the same maps;
     - the poses that :class:`~directpose.runtime.DirectPose` and the model find in the picture, at
@@ -160,18 +165,19 @@ class _Graph:
             pixels = torch.from_numpy(picture.transpose(2, 0, 1).copy())
             batch = dict(inputs=[pixels], data_samples=[PoseDataSample()])
             batch = model.data_preprocessor(batch)
-            self.model_maps = model(batch['inputs'], None, mode='tensor')
-        self._names = map_names(model.head)
+            self.model_maps = model.head.encode(model.extract_feat(batch['inputs']))
+        names = list(named_maps(model.head, self.model_maps))
         written = onnx.load(path)
         self._fields = [output.name for output in written.graph.output]
         self._with_nms = any(node.op_type == 'NonMaxSuppression' for node in written.graph.node)
-        written.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, self._names))
+        written.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, names))
         self._session = onnxruntime.InferenceSession(
             written.SerializeToString(), providers=['CPUExecutionProvider']
         )
-        maps = [torch.from_numpy(m) for m in self._run(self._names, 0.0)]
-        num_levels = len(model.head.strides)
-        self.maps = [maps[i : i + num_levels] for i in range(0, len(maps), num_levels)]
+        maps = map(torch.from_numpy, self._run(names, 0.0))
+        self.maps = {
+            name: list(islice(maps, len(levels))) for name, levels in self.model_maps.items()
+        }
 
     def _run(self, names: list[str], score_thr: float) -> list[np.ndarray]:
         threshold = np.array([score_thr], dtype=np.float32)
@@ -186,7 +192,8 @@ class _Graph:
         """The poses that the model's decoder makes of the graph's maps."""
         wrapper = DeployModel(self._model, self._with_nms if with_nms is None else with_nms)
         sizes = torch.from_numpy(self._inputs['image_sizes'])
-        poses = wrapper.decode(self.maps, sizes, torch.tensor([score_thr]))
+        with torch.no_grad():
+            poses = wrapper.decode(self.maps, sizes, torch.tensor([score_thr]))
         return _without_filling(poses.map(Tensor.numpy))
 
     def threshold(self) -> float:
@@ -210,18 +217,18 @@ def _without_filling(poses: Poses) -> Poses:
 
 def _compare_maps(
     head: DirectPoseHead,
-    expected: Sequence[Sequence[Tensor]],
-    got: Sequence[Sequence[Tensor]],
+    expected: Mapping[str, Sequence[Tensor]],
+    got: Mapping[str, Sequence[Tensor]],
     side: int,
 ) -> tuple[float, float]:
     """The largest differences of scores, and of positions relative to the picture."""
     scores, positions = [], []
-    for name, ours, theirs in zip(head.output_names, expected, got):
-        for stride, a, b in zip(head.strides, ours, theirs):
-            if name in ('keypoint_pred', 'box_pred'):
-                positions.append(_relative(a * stride, b * stride, side))
-            else:
+    for name, levels in expected.items():
+        for stride, a, b in zip(head.strides, levels, got[name]):
+            if name in _LOGITS:
                 scores.append((a.sigmoid() - b.sigmoid()).abs().max())
+            else:
+                positions.append(_relative(a * stride, b * stride, side))
     return torch.stack(scores).max().item(), torch.stack(positions).max().item()
 
 

@@ -1,12 +1,13 @@
 """A head that predicts a box for each person, as FCOS does. This is not in the paper."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mmdet.structures.bbox import distance2bbox
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from torch import Tensor
 
+from .cells import Cells
 from .directpose_head import DirectPoseHead
 from .targets import at_positives
 
@@ -39,19 +40,31 @@ class DirectPoseBoxHead(DirectPoseHead):
         self.box_branch = MODELS.build(dict(box_branch, in_channels=in_channels))
         self.loss_box = MODELS.build(loss_box)
 
-    def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
-        """Compute the raw maps of every level.
+    def person_maps(self, feats: Sequence[Tensor]) -> dict[str, list[Tensor]]:
+        """Compute the maps of :meth:`DirectPoseHead.person_maps`, and ``box_pred``.
 
         Args:
             feats (Sequence[Tensor]): For each level, finest first, features of shape
                 (N, in_channels, H, W).
 
         Returns:
-            tuple[list[Tensor], ...]: The three lists of :meth:`DirectPoseHead.forward` and a
-            fourth one, which has for each level the distances to the left, top, right and bottom
-            side of the box, of shape (N, 4, H, W), in units of the level's stride.
+            dict[str, list[Tensor]]: ``box_pred`` has for each level the distances to the left,
+            top, right and bottom side of the box, of shape (N, 4, H, W), in units of the level's
+            stride.
         """
-        return *super().forward(feats), self.box_branch(feats)
+        return dict(super().person_maps(feats), box_pred=self.box_branch(feats))
+
+    def predict_at(self, maps: Mapping[str, Sequence[Tensor]], cells: Cells) -> dict[str, Tensor]:
+        """Compute the outputs at some cells, but for the scores.
+
+        Args:
+            maps, cells: See :meth:`DirectPoseHead.predict_at`.
+
+        Returns:
+            dict[str, Tensor]: The result of :meth:`DirectPoseHead.predict_at`, and ``box_pred`` of
+            shape (N, 4, P).
+        """
+        return dict(super().predict_at(maps, cells), box_pred=cells.read(maps['box_pred']))
 
     def loss_by_feat(
         self,

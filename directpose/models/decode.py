@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmdet.structures.bbox import distance2bbox
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from .cells import Cells, flatten_levels
+from .cells import Cells
 from .nms import NO_POSE, nms, stable_topk, take
 
 
@@ -87,8 +86,8 @@ class PoseDecoder:
         self.cls_thr = test_cfg['cls_thr']
         self.nms_pre = test_cfg['nms_pre']
         self.nms = dict(test_cfg['nms'])
-        num_candidates = self.nms_pre * len(self.strides)
-        self.max_per_img = min(test_cfg['max_per_img'], num_candidates)
+        self.max_candidates = self.nms_pre * len(self.strides)
+        self.max_per_img = min(test_cfg['max_per_img'], self.max_candidates)
 
     def __call__(self, outputs: Sequence[Sequence[Tensor]], image_sizes: Tensor) -> Poses:
         """Decode a batch of images.
@@ -109,8 +108,8 @@ class PoseDecoder:
                 in input pixels.
 
         Returns:
-            Poses: The poses, best first. R is ``max_per_img`` or the number of candidates,
-            whichever is smaller.
+            Poses: The poses, best first. R is ``max_per_img``, or ``nms_pre`` times the number of
+            levels if this is smaller.
         """
         return self.suppress(self.candidates(outputs, image_sizes))
 
@@ -122,61 +121,88 @@ class PoseDecoder:
             image_sizes (Tensor): See :meth:`__call__`.
 
         Returns:
-            Poses: The poses of the candidates, level by level. R is ``nms_pre`` times the number
-            of levels. If the head predicts no boxes, the box of a pose is the smallest one that
-            holds its keypoints.
+            Poses: See :meth:`poses`. R is the sum over the levels of ``nms_pre``, or of the number
+            of cells if this is smaller.
         """
-        cells = Cells.of(outputs[0])
-        maps = {  # (N, C, P), with the P locations of all levels
-            name: flatten_levels(levels).float() for name, levels in zip(self.output_names, outputs)
-        }
-        prob = maps['cls_score'][:, 0].sigmoid()  # (N, P)
-        scores = prob * maps['centerness'][:, 0].sigmoid()
+        maps = dict(zip(self.output_names, outputs))
+        scores, cells = self.choose(maps.pop('cls_score'), maps.pop('centerness'))
+        values = {name: cells.read(levels) for name, levels in maps.items()}
+        return self.poses(scores, cells, values, image_sizes)
+
+    def choose(
+        self,
+        cls_scores: Sequence[Tensor],
+        centernesses: Sequence[Tensor],
+        only_candidates: bool = False,
+    ) -> tuple[Tensor, Cells]:
+        """Choose the ``nms_pre`` best cells of each level.
+
+        Args:
+            cls_scores (Sequence[Tensor]): See :meth:`__call__`.
+            centernesses (Sequence[Tensor]): See :meth:`__call__`.
+            only_candidates (bool): In a graph that is exported to ONNX, choose only candidates.
+                Otherwise, and by default, cells that are no candidates fill the rows of each level
+                up to ``nms_pre`` or to the number of its cells. So the number of rows does not
+                depend on the scores.
+
+        Returns:
+            tuple[Tensor, Cells]: The scores of the cells, of shape (N, R), and the cells, level by
+            level and best first. A cell that is no candidate has the score -1.
+        """
+        cells = Cells.of(cls_scores)
+        prob = cells.read(cls_scores).float()[:, 0].sigmoid()  # (N, P)
+        scores = prob * cells.read(centernesses).float()[:, 0].sigmoid()
         scores = scores.where((prob > self.cls_thr) & (scores >= self.score_thr), NO_POSE)
+        best, chosen = [], []
+        for level in scores.split(cells.counts, dim=1):
+            number: int | Tensor = self.nms_pre
+            if torch.onnx.is_in_onnx_export():  # ONNX's TopK cannot take more than there are
+                # One row at least: an empty array is a special case for many operators.
+                found = (level >= 0).sum(dim=1).amax().clamp(min=1)
+                number = found if only_candidates else torch.as_tensor(level.shape[1])
+                number = number.clamp(max=self.nms_pre)
+            top, index = stable_topk(level, number)
+            best.append(top)
+            chosen.append(index)
+        return torch.cat(best, dim=1), cells.choose(chosen)
+
+    def poses(
+        self, scores: Tensor, cells: Cells, values: Mapping[str, Tensor], image_sizes: Tensor
+    ) -> Poses:
+        """Decode the outputs of the head at some cells.
+
+        Args:
+            scores (Tensor): The scores of the cells, of shape (N, R).
+            cells (Cells): The R cells.
+            values (Mapping[str, Tensor]): The outputs of the head at these cells by their names,
+                of shape (N, C, R), without the scores.
+            image_sizes (Tensor): See :meth:`__call__`.
+
+        Returns:
+            Poses: The poses of the cells, in their order. If the head predicts no boxes, the box of
+            a pose is the smallest one that holds its keypoints.
+        """
+        values = {name: value.float() for name, value in values.items()}
         stride = torch.cat([scores.new_full((n,), s) for n, s in zip(cells.counts, self.strides)])
-        points = cells.positions * stride + stride // 2  # (2, P), in input pixels
-        # All locations are decoded, because sums over long rows are much faster than over pairs.
-        keypoints = maps['keypoint_pred'].unflatten(1, (-1, 2)) * stride + points  # (N, K, 2, P)
-        if 'box_pred' in maps:
-            distances = (maps['box_pred'] * stride).transpose(1, 2)
-            boxes = distance2bbox(points.T, distances)  # (N, P, 4)
+        points = cells.positions * stride + stride // 2  # (2, R) or (N, 2, R), in input pixels
+        # Rows are the last axis until the end: sums over long rows are much faster than over pairs.
+        keypoints = values['keypoint_pred'].unflatten(1, (-1, 2)) * stride + points.unsqueeze(-3)
+        if 'box_pred' in values:
+            distances = (values['box_pred'] * stride).transpose(1, 2)
+            boxes = distance2bbox(points.transpose(-2, -1), distances)  # (N, R, 4)
         else:
             boxes = torch.cat([keypoints.amin(dim=1), keypoints.amax(dim=1)], dim=1).transpose(1, 2)
         last = image_sizes.flip(1).to(boxes.dtype) - 1  # (N, 2): x and y of the last pixel
         limit = torch.cat([last, last], dim=1)  # (N, 4)
         boxes = torch.minimum(boxes.clamp(min=0), limit[:, None])
         poses = Poses(keypoints.permute(0, 3, 1, 2), scores, boxes)
-        if 'keypoint_logit' in maps:
+        if 'keypoint_logit' in values:
             # Exported, splitting the channels is much faster than an index into the last axis.
-            logits = [maps['keypoint_logit'][:, i::2].transpose(1, 2) for i in (0, 1)]  # (N, P, K)
+            logits = [values['keypoint_logit'][:, i::2].transpose(1, 2) for i in (0, 1)]
             poses = poses._replace(
                 keypoint_scores=logits[0].sigmoid(), keypoints_hidden=logits[1].sigmoid()
             )
-        scores, index = self._best_of_each_level(scores, cells.counts)  # (N, R)
-        rows = poses._replace(scores=None).map(lambda field: take(field, index))
-        return rows._replace(scores=scores)
-
-    def _best_of_each_level(self, scores: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Take the ``nms_pre`` best locations of each level.
-
-        Args:
-            scores (Tensor): The scores (N, P) of all locations.
-            counts (Sequence[int]): The number of locations of each level.
-
-        Returns:
-            tuple[Tensor, Tensor]: Scores and indices, of shape (N, R). A row without a pose has
-            the index 0.
-        """
-        best, indices, start = [], [], 0
-        for level, count in zip(scores.split(counts, dim=1), counts):
-            # Padding gives nms_pre rows even if the level has fewer locations.
-            padded = F.pad(level, (0, self.nms_pre), value=NO_POSE)
-            top, index = stable_topk(padded, self.nms_pre)
-            best.append(top)
-            indices.append(index + start)
-            start = start + count
-        scores = torch.cat(best, dim=1)
-        return scores, torch.cat(indices, dim=1).where(scores >= 0, 0)
+        return poses
 
     def suppress(self, candidates: Poses) -> Poses:
         """Keep the best of the candidates whose boxes overlap.

@@ -1,6 +1,6 @@
 """The dense head, which puts the other modules of this folder together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine.structures import InstanceData
@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from directpose.metainfo import parse_metainfo
 
+from .cells import Cells
 from .decode import PoseDecoder, to_instances
 from .head_settings import check_channels, check_regress_ranges, merge_settings
-from .input_checks import check_keypoints, check_levels
+from .input_checks import check_keypoints, check_levels, check_one_size
 from .keypoint_groups import group_indices
 from .losses import keypoint_weights
 from .recompute import recompute
@@ -20,7 +21,6 @@ from .targets import (
     Locations,
     PositiveTargets,
     at_positives,
-    heatmap_labels,
     make_locations,
     positive_targets,
 )
@@ -183,18 +183,40 @@ class DirectPoseHead(BaseHead):
               cell, in units of the level's stride
             - centerness logits (N, 1, H, W)
         """
-        cls_feats = [self._run_tower(self.cls_tower, feat) for feat in feats]
-        cls_scores = [self.conv_cls(feat) for feat in cls_feats]
-        centernesses = [self.conv_centerness(feat) for feat in cls_feats]
-        keypoint_preds = self.keypoint_branch(
-            [self._run_tower(self.keypoint_tower, feat) for feat in feats]
-        )
-        return cls_scores, keypoint_preds, centernesses
+        keypoint_feats = self._run_tower(self.keypoint_tower, feats)
+        maps = self.person_maps(feats) | self.keypoint_branch(keypoint_feats)
+        return tuple(maps[name] for name in self.output_names)
 
-    def _run_tower(self, tower: nn.Module, feat: Tensor) -> Tensor:
-        if self.with_cp and feat.requires_grad:
-            return recompute(tower, feat)
-        return tower(feat)
+    def encode(self, feats: Sequence[Tensor]) -> dict[str, list[Tensor]]:
+        """Run the convolutions of :meth:`forward` alone, to maps for :meth:`predict_at`."""
+        keypoint_feats = self._run_tower(self.keypoint_tower, feats)
+        return self.person_maps(feats) | self.keypoint_branch.encode(keypoint_feats)
+
+    def predict_at(self, maps: Mapping[str, Sequence[Tensor]], cells: Cells) -> dict[str, Tensor]:
+        """Compute what :meth:`forward` computes, but only at some cells, and without the scores.
+
+        Args:
+            maps (Mapping[str, Sequence[Tensor]]): The maps of :meth:`encode`.
+            cells (Cells): The P cells.
+
+        Returns:
+            dict[str, Tensor]: Outputs of shape (N, C, P), by their names in ``output_names``.
+        """
+        return self.keypoint_branch.predict(maps, cells)
+
+    def person_maps(self, feats: Sequence[Tensor]) -> dict[str, list[Tensor]]:
+        """Compute the maps ``cls_score`` and ``centerness`` of :meth:`forward`."""
+        cls_feats = self._run_tower(self.cls_tower, feats)
+        return dict(
+            cls_score=[self.conv_cls(feat) for feat in cls_feats],
+            centerness=[self.conv_centerness(feat) for feat in cls_feats],
+        )
+
+    def _run_tower(self, tower: nn.Module, feats: Sequence[Tensor]) -> list[Tensor]:
+        return [
+            recompute(tower, feat) if self.with_cp and feat.requires_grad else tower(feat)
+            for feat in feats
+        ]
 
     def loss(
         self, feats: Sequence[Tensor], batch_data_samples: list, train_cfg: dict | None = None
@@ -221,8 +243,9 @@ class DirectPoseHead(BaseHead):
         check_keypoints(batch_gt_instances, self.metainfo, self.label_fields)
         losses = self.loss_by_feat(*self(feats), batch_gt_instances)
         if self.heatmap_head is not None:
-            logits = self.heatmap_head(feats)
-            losses['loss_heatmap'] = self._heatmap_loss(logits, batch_gt_instances)
+            losses['loss_heatmap'] = self.heatmap_head.loss(
+                feats, batch_gt_instances, self.strides[0], self.loss_heatmap
+            )
         return losses
 
     def loss_by_feat(
@@ -235,10 +258,7 @@ class DirectPoseHead(BaseHead):
         """Compute the losses of the raw maps that :meth:`forward` returns.
 
         Args:
-            cls_scores (Sequence[Tensor]): For each level, logits (N, 1, H, W).
-            keypoint_preds (Sequence[Tensor]): For each level, keypoints (N, 2K, H, W) as x1, y1,
-                x2, y2, ..., relative to the location, in strides.
-            centernesses (Sequence[Tensor]): For each level, logits (N, 1, H, W).
+            cls_scores, keypoint_preds, centernesses (Sequence[Tensor]): See :meth:`forward`.
             batch_gt_instances (Sequence[InstanceData]): The people of each image: the
                 ``gt_instance_labels`` of :meth:`loss`.
 
@@ -317,18 +337,6 @@ class DirectPoseHead(BaseHead):
         """
         return targets.centerness
 
-    def _heatmap_loss(self, logits: Tensor, instances: Sequence[InstanceData]) -> Tensor:
-        """Compute the focal loss of the heatmap logits (N, K, H, W)."""
-        labels = heatmap_labels(
-            instances, self.num_keypoints, logits.shape[-2:], self.strides[0]
-        )  # (N, H, W)
-        kinds = torch.arange(self.num_keypoints, device=labels.device)
-        return self.loss_heatmap(
-            logits.float().permute(0, 2, 3, 1).reshape(-1, self.num_keypoints),  # (N * H * W, K)
-            labels.flatten()[:, None] == kinds,  # (N * H * W, K), one-hot
-            avg_factor=(labels < self.num_keypoints).sum().clamp(min=1),
-        )
-
     def locations(self, maps: Sequence[Tensor]) -> Locations:
         """Make the locations of the maps (N, C, H, W) of all levels, in input pixels."""
         sizes = tuple(tuple(m.shape[-2:]) for m in maps)
@@ -343,9 +351,7 @@ class DirectPoseHead(BaseHead):
             feats (Sequence[Tensor]): For each level, finest first, (N, in_channels, H, W).
             batch_data_samples (list[PoseDataSample]): The samples. The ``img_shape`` in their
                 metainfo is the image's height and width in input pixels, without padding.
-            test_cfg (dict): ``score_thr``, ``cls_thr``, ``nms_pre``, ``nms`` with
-                ``iou_threshold`` and ``offset``, and ``max_per_img``, see
-                :class:`~.decode.PoseDecoder`.
+            test_cfg (dict): The settings of :class:`~.decode.PoseDecoder`.
 
         Returns:
             list[InstanceData]: The poses of each image, best first, as NumPy arrays in input
@@ -357,12 +363,7 @@ class DirectPoseHead(BaseHead):
             ValueError: If mmpose's ``flip_test`` or ``multiscale_test`` is on, or if ``test_cfg``
                 lacks a key.
         """
-        if not isinstance(feats[0], Tensor):
-            raise ValueError(
-                'DirectPoseHead takes the features of one image size: switch '
-                '`model.test_cfg.flip_test` and `multiscale_test` off; '
-                'tools/test.py --tta tests on mirrored images and several sizes'
-            )
+        check_one_size(feats)
         batch_img_metas = [sample.metainfo for sample in batch_data_samples]
         return self.predict_by_feat(*self(feats), batch_img_metas=batch_img_metas, cfg=test_cfg)
 
@@ -394,7 +395,6 @@ class DirectPoseHead(BaseHead):
     def _decode(
         self, outputs: Sequence[Sequence[Tensor]], batch_img_metas: Sequence[dict], cfg: dict
     ) -> list[InstanceData]:
-        """Decode what :meth:`forward` returns into what :meth:`predict` returns."""
         image_sizes = torch.tensor([meta['img_shape'][:2] for meta in batch_img_metas])
         image_sizes = image_sizes.to(outputs[0][0].device, non_blocking=True)
         return to_instances(self.decoder(cfg)(outputs, image_sizes))

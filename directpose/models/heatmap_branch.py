@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
+import torch
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
+from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from torch import Tensor, nn
+
+from .targets import heatmap_labels
 
 
 @MODELS.register_module()
@@ -54,3 +58,34 @@ class HeatmapBranch(BaseModule):
             Tensor: Logits of shape (N, K, H, W).
         """
         return self.conv_heatmap(self.convs(feats[0]))
+
+    def loss(
+        self,
+        feats: Sequence[Tensor],
+        batch_gt_instances: Sequence[InstanceData],
+        stride: int,
+        criterion: nn.Module,
+    ) -> Tensor:
+        """Compute the loss of the keypoint logits.
+
+        Args:
+            feats (Sequence[Tensor]): See :meth:`forward`.
+            batch_gt_instances (Sequence[InstanceData]): The people of each image, see
+                :meth:`DirectPoseHead.loss`.
+            stride (int): The stride of the finest level in input pixels.
+            criterion (nn.Module): A focal loss of mmdet.
+
+        Returns:
+            Tensor: The loss, a scalar.
+        """
+        logits = self(feats).float()
+        num_keypoints = logits.shape[1]
+        labels = heatmap_labels(
+            batch_gt_instances, num_keypoints, logits.shape[-2:], stride
+        )  # (N, H, W)
+        kinds = torch.arange(num_keypoints, device=labels.device)
+        return criterion(
+            logits.permute(0, 2, 3, 1).reshape(-1, num_keypoints),  # (N * H * W, K)
+            labels.flatten()[:, None] == kinds,  # (N * H * W, K), one-hot
+            avg_factor=(labels < num_keypoints).sum().clamp(min=1),
+        )

@@ -41,6 +41,24 @@ def check_levels(
         )
 
 
+def check_one_size(feats: Sequence) -> None:
+    """Check that the features are those of one image size.
+
+    Args:
+        feats (Sequence): The features. mmpose gives a sequence for each size, or for the mirrored
+            image, in place of a tensor for each level.
+
+    Raises:
+        ValueError: If mmpose's ``flip_test`` or ``multiscale_test`` is on.
+    """
+    if not isinstance(feats[0], Tensor):
+        raise ValueError(
+            'DirectPoseHead takes the features of one image size: switch '
+            '`model.test_cfg.flip_test` and `multiscale_test` off; '
+            'tools/test.py --tta tests on mirrored images and several sizes'
+        )
+
+
 def check_keypoints(
     instances: Sequence[InstanceData], metainfo: dict, fields: Sequence[str]
 ) -> None:

@@ -7,7 +7,7 @@ This is section 3.2 of the paper. The module has three parts:
 - The *predictor* computes the group's keypoints from these features, as offsets from the position.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from mmcv.cnn import ConvModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from .cells import Cells, flatten_levels
+from .cells import Cells
 
 
 def sample_bilinear(maps: Tensor, points: Tensor) -> Tensor:
@@ -53,14 +53,14 @@ def sampling_points(base: Tensor, positions: Tensor, ratio: Tensor) -> Tensor:
     Args:
         base (Tensor): The locator's vectors for m groups, of shape (N, m, 2, P), x first, in
             units of the stride of the cell's level.
-        positions (Tensor): Column and row of each cell, of shape (2, P).
+        positions (Tensor): Column and row of each cell, of shape (2, P) or (N, 2, P).
         ratio (Tensor): For each cell, the stride of its level divided by the stride of the
             sampled map, of shape (P, ).
 
     Returns:
         Tensor: Points of shape (N, m, P, 2), as x and y in cells of the sampled map.
     """
-    return ((base + positions) * ratio + ratio // 2).transpose(2, 3)
+    return ((base + positions.unsqueeze(-3)) * ratio + ratio // 2).transpose(2, 3)
 
 
 class Sampling(NamedTuple):
@@ -159,7 +159,7 @@ class KPAlign(nn.Module):
                 start += max(self.group_sizes[sampling.groups])
         self.register_buffer('order', torch.tensor(order), persistent=False)
 
-    def forward(self, feats: Sequence[Tensor]) -> list[Tensor]:
+    def forward(self, feats: Sequence[Tensor]) -> dict[str, list[Tensor]]:
         """Predict the keypoints at every cell of every level.
 
         Args:
@@ -167,64 +167,79 @@ class KPAlign(nn.Module):
                 has shape (N, G * channels, H, W), where G is the number of groups.
 
         Returns:
-            list[Tensor]: For each level, keypoints of shape (N, 2K, H, W). The channels are x1,
-            y1, x2, y2, ..., relative to the location of the cell, in units of the level's stride.
+            dict[str, list[Tensor]]: ``keypoint_pred``, for each level keypoints of shape
+            (N, 2K, H, W). The channels are x1, y1, x2, y2, ..., relative to the location of the
+            cell, in units of the level's stride.
         """
-        num_sampled = 1 + max(max(sampling.sources) for sampling in self.samplings)
-        return self.sample_and_predict(
-            [self.locate(feat) for feat in feats],
-            [self.feature_conv(feat) for feat in feats[:num_sampled]],
-        )
+        cells = Cells.of(feats)
+        values = self.predict(self.encode(feats), cells)
+        return {name: cells.to_maps(value, feats) for name, value in values.items()}
 
-    def sample_and_predict(
-        self, bases: Sequence[Tensor], sampled: Sequence[Tensor]
-    ) -> list[Tensor]:
-        """Run the sampler and the predictor, which follow the 3x3 convolutions.
+    def encode(self, feats: Sequence[Tensor]) -> dict[str, list[Tensor]]:
+        """Run the convolutions, which come before the sampling.
 
         Args:
-            bases (Sequence[Tensor]): For each level, the locator's vectors of shape
-                (N, G, 2, H, W).
+            feats (Sequence[Tensor]): See :meth:`forward`.
+
+        Returns:
+            dict[str, list[Tensor]]: ``keypoint_base``, for each level the locator's vectors of
+            shape (N, 2G, H, W), and the maps of :meth:`project`.
+        """
+        num_sampled = 1 + max(max(sampling.sources) for sampling in self.samplings)
+        sampled = [self.feature_conv(feat) for feat in feats[:num_sampled]]
+        return dict(keypoint_base=[self.locate(feat) for feat in feats], **self.project(sampled))
+
+    def project(self, sampled: Sequence[Tensor]) -> dict[str, list[Tensor]]:
+        """Apply the predictors, which are 1x1 convolutions, without their bias.
+
+        Args:
             sampled (Sequence[Tensor]): For each level that is sampled, features of shape
                 (N, G * channels, H, W).
 
         Returns:
-            list[Tensor]: The keypoints, see :meth:`forward`.
+            dict[str, list[Tensor]]: ``keypoint_offset``, for each level that is sampled a map of
+            shape (N, G * 2n, H, W), where n is the number of keypoints of the largest group.
         """
-        cells, base = Cells.of(bases), flatten_levels(bases)
-        parts = [
-            base[:, sampling.groups, None] + offset / ratio[cells.levels]
-            for sampling, ratio, offset in zip(
-                self.samplings, self.ratios, self.predict_at(self.predictors, base, sampled, cells)
-            )
-        ]
-        return self.in_order(parts, bases, cells)
+        return dict(keypoint_offset=self.convolve(self.predictors, sampled))
 
-    def predict_at(
-        self, predictors: nn.ModuleList, base: Tensor, sampled: Sequence[Tensor], cells: Cells
-    ) -> list[Tensor]:
-        """Apply 1x1 convolutions to the features at the sampling points.
+    def predict(self, maps: Mapping[str, Sequence[Tensor]], cells: Cells) -> dict[str, Tensor]:
+        """Predict the keypoints at some cells.
 
         Args:
-            predictors (nn.ModuleList): One 1x1 convolution for each group. It has two output
-                channels for each keypoint.
-            base (Tensor): The locator's vectors of all levels, of shape (N, G, 2, P).
-            sampled (Sequence[Tensor]): See :meth:`sample_and_predict`.
+            maps (Mapping[str, Sequence[Tensor]]): The maps of :meth:`encode`.
             cells (Cells): The P cells.
 
         Returns:
-            list[Tensor]: For each of ``self.samplings`` a tensor of shape (N, m, n, 2, P). The
-            sampling has m groups, and the largest of them has n keypoints.
+            dict[str, Tensor]: ``keypoint_pred``, the keypoints of these cells, of shape
+            (N, 2K, P), see :meth:`forward`.
         """
-        weight, bias = self.join(predictors)
-        maps = [F.conv2d(feat, weight, groups=len(predictors)) for feat in sampled]
-        found = []
-        for sampling, points in zip(self.samplings, self.points(base, cells)):
-            sizes = self.group_sizes[sampling.groups]
-            m, n = len(sizes), max(sizes)
-            values = self.sample(maps, sampling, cells.counts, points)
-            values = values.view(-1, m, n, 2, values.shape[-1])
-            found.append(values + bias[sampling.groups, : 2 * n].view(m, n, 2, 1))
-        return found
+        base = cells.read(maps['keypoint_base']).unflatten(1, (-1, 2))  # (N, G, 2, P)
+        return self.predict_at(self.points(base, cells), maps, base, cells)
+
+    def predict_at(
+        self,
+        points: Sequence[Tensor],
+        maps: Mapping[str, Sequence[Tensor]],
+        base: Tensor,
+        cells: Cells,
+    ) -> dict[str, Tensor]:
+        """Predict the keypoints from what stands in the maps at the sampling points.
+
+        Args:
+            points (Sequence[Tensor]): The result of :meth:`points`.
+            maps (Mapping[str, Sequence[Tensor]]): The maps of :meth:`encode`.
+            base (Tensor): The locator's vectors at the P cells, of shape (N, G, 2, P).
+            cells (Cells): The P cells.
+
+        Returns:
+            dict[str, Tensor]: See :meth:`predict`.
+        """
+        offsets = self.sample(self.predictors, maps['keypoint_offset'], points, cells)
+        parts = [
+            base[:, sampling.groups, None] + offset / ratio[cells.levels]
+            for sampling, ratio, offset in zip(self.samplings, self.ratios, offsets)
+        ]
+        return dict(keypoint_pred=self.in_order(parts))
 
     def points(self, base: Tensor, cells: Cells) -> list[Tensor]:
         """Compute where each cell samples, for each of ``self.samplings``.
@@ -242,25 +257,18 @@ class KPAlign(nn.Module):
             for sampling, ratio in zip(self.samplings, self.ratios)
         ]
 
-    def in_order(
-        self, parts: Sequence[Tensor], bases: Sequence[Tensor], cells: Cells
-    ) -> list[Tensor]:
+    def in_order(self, parts: Sequence[Tensor]) -> Tensor:
         """Join the groups and put their keypoints into the order of the data set.
 
         Args:
-            parts (Sequence[Tensor]): The tensors that :meth:`predict_at` returns.
-            bases (Sequence[Tensor]): See :meth:`sample_and_predict`.
-            cells (Cells): The P cells.
+            parts (Sequence[Tensor]): For each of ``self.samplings`` a tensor of shape
+                (N, m, n, 2, P), see :meth:`sample`.
 
         Returns:
-            list[Tensor]: For each level, a tensor of shape (N, 2K, H, W).
+            Tensor: A tensor of shape (N, 2K, P).
         """
         joined = torch.cat([part.flatten(1, 2) for part in parts], dim=1)[:, self.order]
-        levels = joined.split(cells.counts, dim=3)  # (N, K, 2, H * W) each
-        return [
-            level.reshape(-1, 2 * len(self.order), *base.shape[-2:])
-            for level, base in zip(levels, bases)
-        ]
+        return joined.flatten(1, 2)
 
     def locate(self, feat: Tensor) -> Tensor:
         """Run the locator on one level.
@@ -269,42 +277,72 @@ class KPAlign(nn.Module):
             feat (Tensor): Features of shape (N, G * channels, H, W).
 
         Returns:
-            Tensor: Vectors of shape (N, G, 2, H, W), x first, in units of the level's stride.
+            Tensor: Vectors of shape (N, 2G, H, W), x first, in units of the level's stride.
         """
-        base = self.locator(feat).view(feat.shape[0], -1, 2, *feat.shape[-2:])  # (N, G, 2, H, W)
+        base = self.locator(feat)
         # Sampling positions need full precision, even if the convolutions run in half precision.
         return base.to(torch.promote_types(base.dtype, torch.float32))
 
-    def join(self, predictors: nn.ModuleList) -> tuple[Tensor, Tensor]:
-        """Join the predictors to one convolution of as many groups.
+    def convolve(self, predictors: nn.ModuleList, feats: Sequence[Tensor]) -> list[Tensor]:
+        """Apply 1x1 convolutions, one for each group, without their bias.
+
+        Smaller groups are padded with channels of zeros, so that one convolution is enough.
 
         Args:
-            predictors (nn.ModuleList): See :meth:`predict_at`.
+            predictors (nn.ModuleList): One 1x1 convolution for each group. It has two output
+                channels for each keypoint.
+            feats (Sequence[Tensor]): Maps of shape (N, G * channels, H, W).
 
         Returns:
-            tuple[Tensor, Tensor]: The weight of shape (G * 2n, C, 1, 1) and the bias of shape
-            (G, 2n), where n is the number of keypoints of the largest group. Smaller groups are
-            padded with zeros.
+            list[Tensor]: Maps of shape (N, G * 2n, H, W), where n is the number of keypoints of the
+            largest group.
         """
+        weight = torch.cat([self._pad(predictor.weight) for predictor in predictors])
+        return [F.conv2d(feat, weight, groups=len(predictors)) for feat in feats]
 
-        def pad(parameter: Tensor) -> Tensor:
-            missing = 2 * max(self.group_sizes) - parameter.shape[0]
-            # F.pad would hide from ONNX's exporter that the shape is constant.
-            return torch.cat([parameter, parameter.new_zeros(missing, *parameter.shape[1:])])
-
-        return (
-            torch.cat([pad(predictor.weight) for predictor in predictors]),
-            torch.stack([pad(predictor.bias) for predictor in predictors]),
-        )
+    def _pad(self, parameter: Tensor) -> Tensor:
+        """Pad a predictor's parameter with zeros to the size of the largest group."""
+        missing = 2 * max(self.group_sizes) - parameter.shape[0]
+        # F.pad would hide from ONNX's exporter that the shape is constant.
+        return torch.cat([parameter, parameter.new_zeros(missing, *parameter.shape[1:])])
 
     def sample(
-        self, maps: Sequence[Tensor], sampling: Sampling, counts: Sequence[int], points: Tensor
-    ) -> Tensor:
-        """Sample the outputs of the joined predictors.
+        self,
+        predictors: nn.ModuleList,
+        maps: Sequence[Tensor],
+        points: Sequence[Tensor],
+        cells: Cells,
+    ) -> list[Tensor]:
+        """Sample the outputs of the predictors, and add their bias.
 
         Args:
-            maps (Sequence[Tensor]): For each level that is sampled, outputs of shape
-                (N, G * 2n, H, W), where n is the number of keypoints of the largest group.
+            predictors (nn.ModuleList): See :meth:`convolve`.
+            maps (Sequence[Tensor]): For each level that is sampled, the result of
+                :meth:`convolve`.
+            points (Sequence[Tensor]): The result of :meth:`points`.
+            cells (Cells): The P cells.
+
+        Returns:
+            list[Tensor]: For each of ``self.samplings`` a tensor of shape (N, m, n, 2, P). The
+            sampling has m groups, and the largest of them has n keypoints.
+        """
+        bias = torch.stack([self._pad(predictor.bias) for predictor in predictors])  # (G, 2n)
+        found = []
+        for sampling, at in zip(self.samplings, points):
+            sizes = self.group_sizes[sampling.groups]
+            m, n = len(sizes), max(sizes)
+            values = self._read(maps, sampling, cells.counts, at)
+            values = values.view(-1, m, n, 2, values.shape[-1])
+            found.append(values + bias[sampling.groups, : 2 * n].view(m, n, 2, 1))
+        return found
+
+    def _read(
+        self, maps: Sequence[Tensor], sampling: Sampling, counts: Sequence[int], points: Tensor
+    ) -> Tensor:
+        """Sample the maps of some groups.
+
+        Args:
+            maps (Sequence[Tensor]): See :meth:`sample`.
             sampling (Sampling): The m groups to compute, and the levels that they sample. The
                 largest of these groups has k keypoints.
             counts (Sequence[int]): The number of cells of each level.

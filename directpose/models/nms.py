@@ -10,12 +10,13 @@ NO_POSE = -1.0
 """The score of a row that holds no pose. Such rows fill an array up to its fixed length."""
 
 
-def stable_topk(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def stable_topk(scores: Tensor, k: int | Tensor) -> tuple[Tensor, Tensor]:
     """Take the k largest scores of each row. Equal scores keep their order.
 
     Args:
-        scores (Tensor): Scores of shape (N, R), where R is at least k.
-        k (int): Number of scores to take from each row.
+        scores (Tensor): Scores of shape (N, R).
+        k (int or Tensor): Number of scores to take from each row, at most R. In an export to ONNX,
+            this may be a tensor of shape (). Elsewhere a larger number takes all scores.
 
     Returns:
         tuple[Tensor, Tensor]: The scores, largest first, and their indices in the row. Both have
@@ -61,12 +62,12 @@ def nms(
         offset (int): The number of pixels that is added to each width and height. It is 1 if x2
             and y2 are the last pixel inside the box, as in the original, and 0 if they are the
             first pixel outside.
-        max_per_img (int): Number of rows of the result, at most R.
+        max_per_img (int): Number of rows of the result.
 
     Returns:
         tuple[Tensor, Tensor]: The scores of the boxes that are kept, best first, and the indices
         of these boxes. Both have shape (N, max_per_img). Rows after the last box have the score
-        ``NO_POSE``.
+        ``NO_POSE`` and the index 0.
     """
     # torchvision has no offset. A box that ends one pixel later has the same width as with one.
     corners = torch.cat([boxes[..., :2], boxes[..., 2:] + offset], dim=2)
@@ -80,4 +81,5 @@ def nms(
     threshold = float(np.float32(iou_threshold))
     kept = valid[torchvision.ops.nms(corners[valid], flat[valid], threshold)]
     scores = torch.full_like(flat, NO_POSE).scatter(0, kept, flat[kept]).view_as(scores)
-    return stable_topk(scores, max_per_img)
+    scores, index = stable_topk(F.pad(scores, (0, max_per_img), value=NO_POSE), max_per_img)
+    return scores, index.where(scores >= 0, 0)

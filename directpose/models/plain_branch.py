@@ -1,9 +1,11 @@
 """Keypoints from the features of the location itself: what KPAlign improves on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mmpose.registry import MODELS
 from torch import Tensor, nn
+
+from .cells import Cells
 
 
 @MODELS.register_module()
@@ -25,7 +27,7 @@ class PlainKeypointBranch(nn.Module):
         num_keypoints = sum(len(group) for group in groups)
         self.conv = nn.Conv2d(channels * len(groups), 2 * num_keypoints, 3, padding=1)
 
-    def forward(self, feats: Sequence[Tensor]) -> list[Tensor]:
+    def forward(self, feats: Sequence[Tensor]) -> dict[str, list[Tensor]]:
         """Predict the keypoints at every cell of every level.
 
         Args:
@@ -33,7 +35,22 @@ class PlainKeypointBranch(nn.Module):
                 has shape (N, G * channels, H, W), where G is the number of groups.
 
         Returns:
-            list[Tensor]: For each level, keypoints of shape (N, 2K, H, W). The channels are x1,
-            y1, x2, y2, ..., relative to the location of the cell, in units of the level's stride.
+            dict[str, list[Tensor]]: ``keypoint_pred``, for each level keypoints of shape
+            (N, 2K, H, W). The channels are x1, y1, x2, y2, ..., relative to the location of the
+            cell, in units of the level's stride.
         """
-        return [self.conv(feat) for feat in feats]
+        return dict(keypoint_pred=[self.conv(feat) for feat in feats])
+
+    encode = forward  # nothing is sampled after the convolution
+
+    def predict(self, maps: Mapping[str, Sequence[Tensor]], cells: Cells) -> dict[str, Tensor]:
+        """Read the keypoints at some cells.
+
+        Args:
+            maps (Mapping[str, Sequence[Tensor]]): The maps of :meth:`forward`.
+            cells (Cells): The P cells.
+
+        Returns:
+            dict[str, Tensor]: ``keypoint_pred``, of shape (N, 2K, P).
+        """
+        return dict(keypoint_pred=cells.read(maps['keypoint_pred']))

@@ -58,21 +58,6 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
         sigmas = torch.as_tensor(self.metainfo['sigmas'])  # (K, )
         self.register_buffer('sigmas', sigmas, persistent=False)
 
-    def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
-        """Compute the raw maps of every level.
-
-        Args:
-            feats (Sequence[Tensor]): For each level, finest first, features of shape
-                (N, in_channels, H, W).
-
-        Returns:
-            tuple[list[Tensor], ...]: The three lists of :meth:`DirectPoseHead.forward` and a
-            fourth one, which has for each level logits of shape (N, 2K, H, W). Each keypoint has
-            two logits: the first is for its score, the second for being hidden.
-        """
-        cls_scores, (keypoint_preds, keypoint_logits), centernesses = super().forward(feats)
-        return cls_scores, keypoint_preds, centernesses, keypoint_logits
-
     def train(self, mode: bool = True) -> 'DirectPoseScoreHead':
         """Switch to training or evaluation mode.
 

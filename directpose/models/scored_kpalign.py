@@ -1,11 +1,11 @@
 """KPAlign that also rates each keypoint. This is not part of the paper."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from .cells import Cells, flatten_levels
+from .cells import Cells
 from .kpalign import KPAlign
 
 
@@ -28,21 +28,38 @@ class ScoredKPAlign(KPAlign):
         super().__init__(channels, groups, **kwargs)
         self.scorers = nn.ModuleList(nn.Conv2d(channels, 2 * len(group), 1) for group in groups)
 
-    def sample_and_predict(
-        self, bases: Sequence[Tensor], sampled: Sequence[Tensor]
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Run the sampler, the predictor and the convolutions of the scores.
+    def project(self, sampled: Sequence[Tensor]) -> dict[str, list[Tensor]]:
+        """Apply the predictors and the convolutions of the scores, without their bias.
 
         Args:
-            bases (Sequence[Tensor]): See :meth:`KPAlign.sample_and_predict`.
-            sampled (Sequence[Tensor]): See :meth:`KPAlign.sample_and_predict`.
+            sampled (Sequence[Tensor]): See :meth:`KPAlign.project`.
 
         Returns:
-            tuple[list[Tensor], list[Tensor]]: The keypoints, as :meth:`KPAlign.forward` returns
-            them, and for each level logits of shape (N, 2K, H, W). Each keypoint has two logits:
-            the first is for its score, the second for being hidden.
+            dict[str, list[Tensor]]: The maps of :meth:`KPAlign.project`, and ``keypoint_rating``,
+            which has the same shapes.
         """
-        keypoints = super().sample_and_predict(bases, sampled)
-        cells, base = Cells.of(bases), flatten_levels(bases).detach()
-        logits = self.predict_at(self.scorers, base, [feat.detach() for feat in sampled], cells)
-        return keypoints, self.in_order(logits, bases, cells)
+        ratings = self.convolve(self.scorers, [feat.detach() for feat in sampled])
+        return dict(super().project(sampled), keypoint_rating=ratings)
+
+    def predict_at(
+        self,
+        points: Sequence[Tensor],
+        maps: Mapping[str, Sequence[Tensor]],
+        base: Tensor,
+        cells: Cells,
+    ) -> dict[str, Tensor]:
+        """Predict the keypoints, and rate them.
+
+        Args:
+            points, maps, base, cells: See :meth:`KPAlign.predict_at`.
+
+        Returns:
+            dict[str, Tensor]: The result of :meth:`KPAlign.predict_at`, and ``keypoint_logit``,
+            logits of shape (N, 2K, P). Each keypoint has two logits: the first is for its score,
+            the second for being hidden.
+        """
+        detached = [one.detach() for one in points]
+        logits = self.sample(self.scorers, maps['keypoint_rating'], detached, cells)
+        return dict(
+            super().predict_at(points, maps, base, cells), keypoint_logit=self.in_order(logits)
+        )

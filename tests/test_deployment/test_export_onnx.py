@@ -28,6 +28,7 @@ from directpose.deployment.verify import compare_poses
 from directpose.runtime import DirectPose
 from tools.deployment.export_onnx import main
 
+STRIDES = (8, 16, 32, 64, 128)
 TINY = 'configs/directpose/directpose_r18-aa-tiny_fpn_1xb8-1200_synthetic.py'
 
 
@@ -208,6 +209,37 @@ def test_a_file_of_fixed_sizes_runs(folder, tmp_path, capfd, nms):
     for one, other in zip(got, expected):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-3)
     assert 'shape' not in capfd.readouterr().err  # no warning that shapes contradict each other
+
+
+@pytest.mark.parametrize('nms', ['inside', 'outside'])
+def test_keypoints_are_sampled_at_the_candidates_alone(folder, model, nms):
+    """Unless NMS is left out: then no shape depends on the scores, which some engines need."""
+    written = onnx.load(folder / f'{nms}.onnx')
+    samples = [node.output[0] for node in written.graph.node if node.op_type == 'GridSample']
+    names = [*samples, *(f'{name}_{s}' for name in ('cls_score', 'centerness') for s in STRIDES)]
+    written.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, names))
+    session = onnxruntime.InferenceSession(written.SerializeToString())
+    inputs = dict(
+        images=np.stack([picture(200, i)[:128, :128].transpose(2, 0, 1) for i in (0, 1)]).astype(
+            'f4'
+        ),
+        image_sizes=np.full((2, 2), 128),
+    )
+    for score_thr in (0.0, 0.5, 0.9):
+        threshold = np.array([score_thr], dtype=np.float32)
+        outputs = dict(zip(names, session.run(names, dict(inputs, score_thr=threshold))))
+        expected = []
+        for stride in STRIDES:
+            cls, centerness = (
+                1 / (1 + np.exp(-outputs[f'{name}_{stride}'].reshape(2, -1)))
+                for name in ('cls_score', 'centerness')
+            )
+            found = (cls > model.test_cfg.cls_thr) & (cls * centerness >= score_thr)
+            # As many as the image that has the most, and one at least.
+            expected.append(max(1, *found.sum(axis=1)) if nms == 'inside' else cls.shape[1])
+        # The first groups sample the finest level, the others the next finer one.
+        points = sum(outputs[name].shape[-1] for name in samples)
+        assert points == 2 * sum(expected)
 
 
 @pytest.fixture(scope='module')

@@ -10,6 +10,7 @@ from mmpose.registry import MODELS, TASK_UTILS
 from mmpose.structures import PoseDataSample
 from torchvision.ops import generalized_box_iou_loss
 
+from directpose.models.cells import Cells
 from directpose.models.decode import PoseDecoder
 from directpose.models.oks_assignment import assign_by_oks
 from directpose.models.targets import PositiveTargets, at_positives, make_locations
@@ -82,6 +83,33 @@ def batch(*images):
         samples.append(PoseDataSample(metainfo=dict(img_shape=SIZE)))
         samples[-1].gt_instance_labels = item
     return samples
+
+
+BRANCHES = [
+    dict(),
+    dict(keypoint_branch=dict(type='PlainKeypointBranch'), groups=None, finest_groups=()),
+    dict(type='DirectPoseBoxHead', box_branch=BOX_BRANCH),
+    dict(type='DirectPoseScoreHead', loss_oks=OKS_LOSS),
+]
+
+
+@pytest.mark.parametrize('options', BRANCHES, ids=['KPAlign', 'plain', 'box', 'scores'])
+@torch.no_grad()
+def test_outputs_at_some_cells_are_those_of_the_maps(options):
+    """What an exported graph computes, beside what training computes."""
+    head = make_head(**options)
+    for name, parameter in head.keypoint_branch.named_parameters():
+        if name.endswith('bias'):
+            torch.nn.init.normal_(parameter)
+    feats = features()
+    wanted = dict(zip(head.output_names, head(feats)))
+    chosen = [torch.randint(level[0, 0].numel(), (2, 3)) for level in wanted['cls_score']]
+    cells = Cells.of(feats).choose(chosen)
+    got = head.predict_at(head.encode(feats), cells)
+    assert set(got) == set(wanted) - {'cls_score', 'centerness'}
+    for name, values in got.items():
+        assert values.std() > 0.1
+        torch.testing.assert_close(values, cells.read(wanted[name]))
 
 
 TWO = people([[10, 10, 60, 90], [70, 20, 180, 120]])
@@ -157,12 +185,13 @@ def test_plain_branch_looks_at_its_own_location_alone():
     tower = [torch.zeros(1, 4 * 8, 9, 9), torch.zeros(1, 4 * 8, 5, 5)]
     cfg = dict(channels=8, groups=[[0], [1, 3], [2], [4]], strides=(8, 16), num_finest=0)
     plain = MODELS.build(dict(type='PlainKeypointBranch', **cfg))
-    before = plain(tower)
+    before = plain(tower)['keypoint_pred']
     assert [tuple(p.shape) for p in before] == [(1, 10, 9, 9), (1, 10, 5, 5)]
     tower[0][..., 0, 0] += 1
-    changed = (plain(tower)[0] != before[0]).any(dim=1)[0]
+    after = plain(tower)['keypoint_pred']
+    changed = (after[0] != before[0]).any(dim=1)[0]
     assert changed[:2, :2].all() and changed.sum() == 4
-    assert torch.equal(plain(tower)[1], before[1])
+    assert torch.equal(after[1], before[1])
 
 
 class TestBoxes:

@@ -58,8 +58,8 @@ def test_the_logits_are_sampled_where_the_keypoints_are():
     for part in (module.locator, *module.predictors, *module.scorers):
         torch.nn.init.normal_(part.bias)
     feats = pyramid(SIZES, 32)
-    keypoints, logits = module(feats)
-    for got, wanted in zip(keypoints, deformable_kpalign(module, feats, GROUPS, 1)):
+    outputs = module(feats)
+    for got, wanted in zip(outputs['keypoint_pred'], deformable_kpalign(module, feats, GROUPS, 1)):
         torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
 
     other = copy.deepcopy(module)
@@ -69,7 +69,9 @@ def test_the_logits_are_sampled_where_the_keypoints_are():
         torch.nn.init.zeros_(scorer.weight)
         torch.nn.init.zeros_(scorer.bias)
     points_alone = deformable_kpalign(other, feats, GROUPS, 1)
-    for level, (moved, points, logit) in enumerate(zip(with_logits, points_alone, logits)):
+    for level, (moved, points, logit) in enumerate(
+        zip(with_logits, points_alone, outputs['keypoint_logit'])
+    ):
         # the keypoints 0, 3 and 1 read the finest level, the others one level finer
         ratios = [2**level if k in GROUPS[0] else 2 ** min(level, 1) for k in range(7)]
         ratios = torch.tensor(ratios).repeat_interleave(2)[:, None, None]
@@ -243,11 +245,15 @@ def test_a_batch_gives_what_single_pictures_give(files):
             np.testing.assert_allclose(got, expected, rtol=0, atol=1e-3)
 
 
-def test_other_scores_in_a_file_are_found(model, files):
+@pytest.mark.parametrize(
+    'parameter, what',
+    [('weight', 'the scores of'), ('bias', 'poses decoded from the same maps of')],
+)
+def test_other_scores_in_a_file_are_found(model, files, parameter, what):
     other = copy.deepcopy(model)
     with torch.no_grad():
-        other.head.keypoint_branch.scorers[2].bias += 0.01
-    with pytest.raises(ValueError, match='the scores .* differ by'):
+        other.head.keypoint_branch.scorers[2].get_parameter(parameter).add_(0.01)
+    with pytest.raises(ValueError, match=f'{what} .* differ by'):
         verify_onnx(other, files[True], make_picture(186, 124))
 
 

@@ -35,7 +35,7 @@ def test_equals_deformable_convolutions(spread, num_finest):
     mine, theirs = pyramid(sizes, 32), pyramid(sizes, 32)
     results = []
     for feats, function in (
-        (mine, module),
+        (mine, lambda f: module(f)['keypoint_pred']),
         (theirs, lambda f: deformable_kpalign(module, f, GROUPS, num_finest)),
     ):
         for feat in feats:
@@ -61,7 +61,7 @@ def test_keypoints_stand_in_the_order_of_the_data_set():
         predictor.weight.data.zero_()
         predictor.bias.data = torch.tensor([[float(k), k + 0.5] for k in GROUPS[g]]).flatten()
     module.locator.bias.data.zero_()
-    preds = module(pyramid([(4, 4)] * 5, 32))
+    preds = module(pyramid([(4, 4)] * 5, 32))['keypoint_pred']
     head = {0, 3, 1}
     for level, pred in enumerate(preds):
         for k in range(7):
@@ -81,7 +81,7 @@ def test_gradcheck():
     ]
     parameters = [p.requires_grad_() for p in module.parameters()]
     assert torch.autograd.gradcheck(
-        lambda *_: tuple(module(feats)), (*feats, *parameters), eps=1e-6, atol=1e-5
+        lambda *_: tuple(module(feats)['keypoint_pred']), (*feats, *parameters), eps=1e-6, atol=1e-5
     )
 
 
@@ -121,8 +121,9 @@ def test_sampling_points_of_a_finer_map():
 def test_positions_keep_full_precision_in_half_precision():
     module = make().to(torch.bfloat16)
     feats = [f.to(torch.bfloat16) for f in pyramid([(8, 8), (4, 4), (2, 2), (1, 1), (1, 1)], 32)]
-    assert all(p.dtype == torch.float32 for p in module(feats))
+    assert all(p.dtype == torch.float32 for p in module(feats)['keypoint_pred'])
 
 
 def test_single_level_and_single_cell():
-    assert make(strides=(8,))(pyramid([(1, 1)], 32))[0].shape == (2, 14, 1, 1)
+    (pred,) = make(strides=(8,))(pyramid([(1, 1)], 32))['keypoint_pred']
+    assert pred.shape == (2, 14, 1, 1)
