@@ -58,6 +58,7 @@ def test_what_is_no_json_object_is_refused(open_with, text):
         (dict(short_side=10**6), 'has 1000000 for short_side'),
         (dict(pad_size_divisor=50_000), 'has 50000 for pad_size_divisor'),
         (dict(score_thr=float('nan')), 'has nan for score_thr'),
+        (dict(score_thr=10**400), 'has 10{79} for score_thr'),
         (dict(score_thr=-1), 'has -1 for score_thr'),
         (dict(nms={}), 'has {} for nms'),
         (dict(nms=dict(iou_threshold=0.4, offset=1, max_per_img='5')), "'5'} for nms"),
