@@ -54,8 +54,8 @@ def parse_metainfo(metainfo: dict) -> dict:
         dict: What ``parse_pose_metainfo`` of MMPose returns, with a sigma for each keypoint.
 
     Raises:
-        UserError: If there is no metainfo, or if the number of sigmas is neither 0 nor that of
-            keypoints.
+        UserError: If there is no metainfo, if the number of sigmas is neither 0 nor that of
+            keypoints, or if a sigma is not above 0.
     """
     parsed = read_metainfo(metainfo)
     name, num_keypoints = parsed['dataset_name'], parsed['num_keypoints']
@@ -74,4 +74,10 @@ def parse_metainfo(metainfo: dict) -> dict:
             f"The metainfo '{name}' has {num_sigmas} sigmas, but {num_keypoints} keypoints: give "
             f'`sigmas` one entry for each, or an empty list, which takes {DEFAULT_SIGMA} for all.'
         )
+    for index, sigma in enumerate(parsed['sigmas']):
+        if not 0 < sigma < np.inf:
+            raise UserError(
+                f"The metainfo '{name}' has the sigma {sigma:g} for "
+                f'{parsed["keypoint_id2name"][index]}: give each keypoint a number above 0.'
+            )
     return parsed

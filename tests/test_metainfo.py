@@ -38,6 +38,12 @@ def test_number_of_sigmas_must_be_that_of_the_keypoints(sigmas):
         parse_metainfo(pair(sigmas))
 
 
+@pytest.mark.parametrize('wrong', [0, -0.05, float('nan'), float('inf')])
+def test_sigmas_must_be_above_zero(wrong):
+    with pytest.raises(ValueError, match=f"'ears' has the sigma {wrong} for right: .* above 0"):
+        parse_metainfo(pair([0.05, wrong]))
+
+
 def test_loss_assignment_and_metric_take_the_default_alike(tmp_path, caplog):
     metainfo = pair([], name='ears without sigmas')  # MMEngine says a warning once a process
     ann_file = write_coco(tmp_path, [person({0: (5, 5), 1: (40, 30)}, num=2)])
