@@ -1,13 +1,15 @@
 """An exported file in small, for tests of what surrounds the network."""
 
+import json
+
 import pytest
 
 
-def tiny_file(path, rates_keypoints=False):
+def tiny_file(path, rates_keypoints=False, **settings):
     """A file in the form of an exported one: the mean of the picture is a person's position.
 
     Where the file rates keypoints, a hundredth of the mean is the score of the one keypoint, and
-    two hundredths are its probability of being hidden.
+    two hundredths are its probability of being hidden. Settings are added to those of the file.
     """
     onnx = pytest.importorskip('onnx')
     graph = onnx.parser.parse_graph("""
@@ -34,13 +36,16 @@ def tiny_file(path, rates_keypoints=False):
     model = onnx.helper.make_model(
         graph, opset_imports=[onnx.helper.make_opsetid('', 18)], ir_version=10
     )
-    onnx.helper.set_model_props(
-        model,
-        dict(
-            directpose="""{"short_side": 32, "max_long_side": 64,
-        "pad_size_divisor": 32, "score_thr": 0.1, "nms": null, "keypoint_names": ["middle"],
-        "skeleton_links": []}"""
-        ),
+    settings = dict(
+        short_side=32,
+        max_long_side=64,
+        pad_size_divisor=32,
+        score_thr=0.1,
+        nms=None,
+        keypoint_names=['middle'],
+        skeleton_links=[],
+        **settings,
     )
+    onnx.helper.set_model_props(model, dict(directpose=json.dumps(settings)))
     onnx.save(model, path)
     return path

@@ -40,7 +40,7 @@ def export_onnx(
     :class:`DeployModel`. A head that rates keypoints adds ``keypoint_scores`` and
     ``keypoints_hidden``. The metadata have the settings of the steps around the network, as JSON:
     ``short_side``, ``max_long_side``, ``pad_size_divisor``, ``score_thr``, ``keypoint_names``,
-    ``skeleton_links`` and ``nms``, which is null where NMS is in the graph.
+    ``keypoint_sigmas``, ``skeleton_links`` and ``nms``, which is null where NMS is in the graph.
 
     Args:
         model (nn.Module): mmpose's ``BottomupPoseEstimator`` with a :class:`DirectPoseHead`, on
@@ -191,5 +191,6 @@ def _settings(model: nn.Module, resize: ShortSideResize, with_nms: bool) -> dict
         score_thr=test_cfg['score_thr'],
         nms=None if with_nms else dict(test_cfg['nms'], max_per_img=test_cfg['max_per_img']),
         keypoint_names=[metainfo['keypoint_id2name'][i] for i in range(metainfo['num_keypoints'])],
+        keypoint_sigmas=[float(f'{sigma:.6g}') for sigma in metainfo['sigmas']],  # from float32
         skeleton_links=metainfo['skeleton_links'],
     )

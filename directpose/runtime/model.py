@@ -87,6 +87,8 @@ class DirectPose:
         self.score_thr = self._settings['score_thr'] if score_thr is None else score_thr
         self.keypoint_names: list[str] = self._settings['keypoint_names']
         """K names, in the order of the keypoints."""
+        self.keypoint_sigmas: list[float] | None = self._settings['keypoint_sigmas']
+        """The sigma of OKS of each of the K keypoints, from the metainfo; None in older files."""
         self.skeleton_links: list[list[int]] = self._settings['skeleton_links']
         """Pairs of keypoint indices to draw lines between."""
 

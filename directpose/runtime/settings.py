@@ -42,6 +42,17 @@ def _are_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
+def _are_sigmas(value: Any) -> bool:
+    """Whether the value is None, or a list of sigmas between generous limits.
+
+    COCO's are from 0.025 to 0.107. Beyond the limits every OKS is 0 or 1.
+    """
+    return value is None or (
+        isinstance(value, list)
+        and all(type(sigma) in (int, float) and 1e-6 <= sigma <= 1e6 for sigma in value)
+    )
+
+
 def _are_links(value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(link, list) and len(link) == 2 and all(type(k) is int and k >= 0 for k in link)
@@ -56,6 +67,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = dict(
     score_thr=_is_share,
     nms=_is_nms,
     keypoint_names=_are_names,
+    keypoint_sigmas=_are_sigmas,
     skeleton_links=_are_links,
 )
 """The names of the settings, and what says whether a value is right."""
@@ -71,8 +83,8 @@ def read_settings(path: str, metadata: Mapping[str, str]) -> dict[str, Any]:
     Returns:
         dict[str, Any]: ``short_side``, ``max_long_side`` and ``pad_size_divisor`` in input pixels;
         ``score_thr``; ``nms``, the arguments of :func:`~directpose.runtime.nms.nms`, or None if
-        NMS is a part of the network; K ``keypoint_names``; ``skeleton_links``, pairs of keypoint
-        indices.
+        NMS is a part of the network; K ``keypoint_names``; K ``keypoint_sigmas``, or None if the
+        file has none, as in older files; ``skeleton_links``, pairs of keypoint indices.
 
     Raises:
         ValueError: If the file was not written by the export tool, or was changed since.
@@ -88,6 +100,7 @@ def read_settings(path: str, metadata: Mapping[str, str]) -> dict[str, Any]:
         raise ValueError(f'{path}: its metadata "{METADATA_KEY}" is not JSON; {_REMEDY}') from error
     if not isinstance(settings, dict):
         settings = {}
+    settings.setdefault('keypoint_sigmas', None)  # older files have no sigmas
     for name, is_right in _CHECKS.items():
         if name not in settings or not is_right(settings[name]):
             told = f'has {settings[name]!r:.80} for' if name in settings else 'lacks'
@@ -97,5 +110,11 @@ def read_settings(path: str, metadata: Mapping[str, str]) -> dict[str, Any]:
         raise ValueError(
             f'{path}: its metadata "{METADATA_KEY}" has skeleton_links of more than the {count} '
             f'keypoints that keypoint_names has; {_REMEDY}'
+        )
+    sigmas = settings['keypoint_sigmas']
+    if sigmas is not None and len(sigmas) != count:
+        raise ValueError(
+            f'{path}: its metadata "{METADATA_KEY}" has {len(sigmas)} keypoint_sigmas for the '
+            f'{count} keypoints that keypoint_names has; {_REMEDY}'
         )
     return settings

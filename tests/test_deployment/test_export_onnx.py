@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmpose.apis import inference_bottomup, init_model
 from onnxruntime.tools.onnx_model_utils import fix_output_shapes, make_dim_param_fixed
 from PIL import Image
+from pycocotools.cocoeval import Params
 from synthetic.scene import draw_picture
 
 from directpose.datasets.transforms import ShortSideResize
@@ -146,6 +147,8 @@ def test_metadata_is_the_config(folder, model):
     assert run.score_thr == Config.fromfile(TINY).model.test_cfg.score_thr
     assert run.keypoint_names[:2] == ['nose', 'left_eye'] and len(run.keypoint_names) == 17
     assert [15, 13] in run.skeleton_links
+    # rounded, so that the float32 of the metainfo leaves no trace
+    assert run.keypoint_sigmas == pytest.approx(Params('keypoints').kpt_oks_sigmas, rel=1e-12)
     kept = onnx.load(folder / 'outside.onnx').metadata_props
     settings = json.loads({p.key: p.value for p in kept}['directpose'])
     assert settings['short_side'] == 124 and settings['pad_size_divisor'] == 32

@@ -36,6 +36,12 @@ def test_settings_that_the_export_writes_are_taken(open_with):
     assert open_with(nms=nms, score_thr=0).score_thr == 0
 
 
+def test_sigmas_are_read_and_older_files_have_none(open_with):
+    assert open_with(keypoint_sigmas=[0.025]).keypoint_sigmas == [0.025]
+    assert open_with(keypoint_sigmas=[1]).keypoint_sigmas == [1]
+    assert open_with(keypoint_sigmas=...).keypoint_sigmas is None
+
+
 @pytest.mark.parametrize('text', ['{', '[1]', 'null', '[' * 100_000])
 def test_what_is_no_json_object_is_refused(open_with, text):
     with pytest.raises(ValueError, match=r'model\.onnx: its metadata .*; export the model again'):
@@ -66,6 +72,21 @@ def test_what_is_no_json_object_is_refused(open_with, text):
         (dict(keypoint_names=[3]), r'has \[3\] for keypoint_names'),
         (dict(skeleton_links=[[0, 'nose']]), r"has \[\[0, 'nose'\]\] for skeleton_links"),
         (dict(skeleton_links=[[0, 7]]), 'more than the 1 keypoints'),
+        (dict(keypoint_sigmas=0.05), r'has 0\.05 for keypoint_sigmas'),
+        (dict(keypoint_sigmas={'0': 0.05}), 'for keypoint_sigmas'),
+        (dict(keypoint_sigmas=['0.05']), r"has \['0\.05'\] for keypoint_sigmas"),
+        (dict(keypoint_sigmas=[None]), r'has \[None\] for keypoint_sigmas'),
+        (dict(keypoint_sigmas=[True]), r'has \[True\] for keypoint_sigmas'),
+        (dict(keypoint_sigmas=[[0.05]]), r'has \[\[0\.05\]\] for keypoint_sigmas'),
+        (dict(keypoint_sigmas=[float('nan')]), r'has \[nan\] for keypoint_sigmas'),
+        (dict(keypoint_sigmas=[float('inf')]), r'has \[inf\] for keypoint_sigmas'),
+        (dict(keypoint_sigmas=[0]), r'has \[0\] for keypoint_sigmas'),
+        (dict(keypoint_sigmas=[-0.05]), r'has \[-0\.05\] for keypoint_sigmas'),
+        (dict(keypoint_sigmas=[1e-200]), r'has \[1e-200\] for keypoint_sigmas'),
+        (dict(keypoint_sigmas=[1e200]), r'has \[1e\+200\] for keypoint_sigmas'),
+        (dict(keypoint_sigmas=[10**400]), r'has \[10{70,} for keypoint_sigmas'),
+        (dict(keypoint_sigmas=[]), 'has 0 keypoint_sigmas for the 1 keypoints'),
+        (dict(keypoint_sigmas=[0.05, 0.05]), 'has 2 keypoint_sigmas for the 1 keypoints'),
         (dict(keypoint_names=['a', 'b']), 'name 2 keypoints, and its output has 1'),
     ],
 )
