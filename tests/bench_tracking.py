@@ -38,7 +38,8 @@ def print_drawn_people() -> None:
             clip = find_people(model, num_people, seed=seed)
             for score_thr, figures in rows.items():
                 by_boxes, _ = measure_clip(BoxTracker(fps=FPS), clip, score_thr)
-                by_oks, best = measure_clip(PoseTracker(fps=FPS), clip, score_thr)
+                tracker = PoseTracker(model.keypoint_sigmas, fps=FPS)
+                by_oks, best = measure_clip(tracker, clip, score_thr)
                 figures.append((by_oks, by_boxes, best))
     print('| least score | OKS | boxes | at most |')
     print('|---|---|---|---|')

@@ -176,7 +176,9 @@ class Predictor:
         video = Camera(source) if isinstance(source, int) else Video(source)
         tracker = None
         if self.args.track:
-            tracker = PoseTracker(smooth=self.args.smooth, fps=float(video.rate))
+            tracker = PoseTracker(
+                self.model.keypoint_sigmas, smooth=self.args.smooth, fps=float(video.rate)
+            )
         target = self.args.out / f'{self.names[str(source)]}.mp4'
         video_name = f'camera {source}' if isinstance(source, int) else source
         progress = _Progress(video_name, video.num_frames)

@@ -23,7 +23,7 @@ class PoseTracker:
 
     ::
 
-        tracker = PoseTracker()
+        tracker = PoseTracker(model.keypoint_sigmas)
         for frame in frames:
             poses = tracker(model(frame))
             poses.identities  # (n, ) int64
@@ -31,8 +31,8 @@ class PoseTracker:
     Memory does not grow with the number of frames: people out of sight are forgotten.
 
     Args:
-        sigmas (Sequence[float], optional): COCO's sigma of each keypoint, for OKS. Defaults to
-            0.067 for each, the mean of COCO's.
+        sigmas (Sequence[float], optional): The sigma of each of the K keypoints, for OKS, as
+            ``DirectPose.keypoint_sigmas`` has them. Defaults to 0.067 for each, the mean of COCO's.
         min_oks (float): Poses are of different people if their OKS is less. Defaults to 0.2.
         tolerance (float): OKS is computed with sigmas this many times larger, since people move
             between frames. Defaults to 2.

@@ -360,6 +360,20 @@ def test_a_video_frame_by_frame(run, tmp_path):
         assert container.streams.video[0].frames == 8 and len(container.streams.audio) == 1
 
 
+@pytest.mark.parametrize(('settings', 'same'), [({}, False), (dict(keypoint_sigmas=[10]), True)])
+def test_people_are_followed_with_the_sigmas_of_the_model(tmp_path, settings, same):
+    """The tiny model's person is a point, which moves by some pixels in each frame."""
+    pytest.importorskip('av')
+    from tests.test_runtime.test_video import write_video
+
+    model = tiny_file(tmp_path / 'tiny.onnx', **settings)
+    clip = write_video(tmp_path / 'clip.mp4', num_frames=5)
+    options = ['--track', '--save', 'jsonl', '--out', str(tmp_path), '--threads', '1']
+    assert main(['predict', str(clip), '--model', str(model), *options]) == 0
+    numbers = [line['people'][0]['id'] for line in lines(tmp_path / 'poses.jsonl')]
+    assert numbers == ([1] * 5 if same else [1, 2, 3, 4, 5])
+
+
 def test_a_video_is_drawn_without_what_is_broken_in_its_sound(run, tmp_path):
     av = pytest.importorskip('av')
     from tests.test_runtime.test_video import damage_sound, write_video

@@ -86,7 +86,8 @@ def test_drawn_people_keep_their_identities():
     model = DirectPose('directpose-tiny', score_thr=0.05)
     clip = find_people(model, num_people=3, num_frames=40, seed=7)
     for score_thr in (0.2, 0.05):
-        assert measure_clip(PoseTracker(fps=FPS), clip, score_thr)[0] > 0.85
+        tracker = PoseTracker(model.keypoint_sigmas, fps=FPS)
+        assert measure_clip(tracker, clip, score_thr)[0] > 0.85
 
 
 def test_without_faults_of_detection_nobody_is_mistaken():
@@ -97,6 +98,19 @@ def one_person(keypoints):
     keypoints = np.asarray(keypoints, np.float32)[None]
     box = np.concatenate([keypoints.min(axis=1), keypoints.max(axis=1)], axis=1)
     return Poses(keypoints, np.array([0.1], np.float32), box, size=(640, 480))
+
+
+def test_a_keypoint_of_a_larger_sigma_may_move_more():
+    still = np.array([[0, 0], [40, 0], [0, 80], [40, 80]]) + 300.0
+    moved = still + np.array([[0, 0], [0, 0], [0, 0], [30, 0]])
+    for sigmas, same in (
+        (None, False),
+        ([0.067, 0.067, 0.067, 1.0], True),
+        ([1.0, 0.067, 0.067, 0.067], False),
+    ):
+        tracker = PoseTracker(sigmas, min_oks=0.9)
+        first = tracker(one_person(still)).identities
+        assert (tracker(one_person(moved)).identities == first) == same
 
 
 def nobody():
