@@ -51,10 +51,9 @@ class Cells(NamedTuple):
             places.append(index + start)
             start = start + count
         index = torch.cat(places, dim=1)
-        levels = [torch.full_like(one[0], level) for level, one in enumerate(chosen)]
         return Cells(
             self.positions[:, index].transpose(0, 1),
-            torch.cat(levels),
+            self.levels[index[0]],  # of each level, all images have as many cells
             [one.shape[1] for one in chosen],
             index,
         )

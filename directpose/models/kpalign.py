@@ -34,9 +34,9 @@ def sample_bilinear(maps: Tensor, points: Tensor) -> Tensor:
         Tensor: Samples of shape (N, C, P).
     """
     height, width = maps.shape[-2:]
-    x, y = points.unbind(-1)  # (N, P) each
     # With align_corners=False, column j is at (2 j + 1) / W - 1. This also holds if W is 1.
-    grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
+    x, y = (2 * points + 1).unbind(-1)  # (N, P) each
+    grid = torch.stack([x / width, y / height], dim=-1) - 1
     samples = F.grid_sample(
         maps.to(grid.dtype),
         grid.unsqueeze(1),
