@@ -12,7 +12,7 @@ _FOLDER = Path(__file__).parent
 
 # SHA-256 of each file. The model cards in docs/en say what each file is and whose it is.
 DIGESTS = {
-    'directpose-tiny.onnx': '25a527de9509b15f869e3a59d2eac5fb2fc9a0e17a6c27dcae79e15cd404225a',
+    'directpose-tiny.onnx': 'd6e87e79b154cefb56a71397157867356fafecfb3d01c0494be29fd9524c7929',
     'directpose-tiny.pth': '0bab50933a5d8df93f8659f9f01126cb94a15e6a9002da0fe8a4424177da4f20',
     'efficientnet-lite0_imagenet.pth': (
         '56083e2dc06edd9367e0e8687c6af55424f8fa44b5976b55df1d1a5b163919da'
