@@ -172,6 +172,17 @@ class Predictor:
                     target = self.args.out / f'{self.names[path]}.jpg'
                     background.run(self.draw_picture, target, poses, image)
 
+    def predict_videos(self, sources: list[str | int]) -> None:
+        for source in sources:
+            try:
+                self.predict_video(source)
+            except UserError as error:
+                # The error of a model for inputs of one size does not name the video.
+                has_name = isinstance(error, VideoError)
+                self.pass_over(str(error) if has_name else f'{_name_of(source)}: {error}')
+                if isinstance(source, str) and '://' not in source:  # a recording stays
+                    self.remove_older(source)
+
     def predict_video(self, source: str | int) -> None:
         video = Camera(source) if isinstance(source, int) else Video(source)
         tracker = None
@@ -180,7 +191,7 @@ class Predictor:
                 self.model.keypoint_sigmas, smooth=self.args.smooth, fps=float(video.rate)
             )
         target = self.args.out / f'{self.names[str(source)]}.mp4'
-        video_name = f'camera {source}' if isinstance(source, int) else source
+        video_name = _name_of(source)
         progress = _Progress(video_name, video.num_frames)
         writer, frames_before, drawn = None, self.frames, self.drawn
         frames = ahead(iter(video))
@@ -285,6 +296,10 @@ def _read_each(paths: list[str]) -> Iterator:
             yield path, error
 
 
+def _name_of(video: str | int) -> str:
+    return f'camera {video}' if isinstance(video, int) else video
+
+
 class _Progress:
     """A line on a terminal that says how far a video is."""
 
@@ -342,13 +357,7 @@ def main(argv: list[str] | None = None) -> int:
         with sigterm_as_ctrl_c():
             try:
                 predictor.predict_pictures(sources.pictures)
-                for video in sources.videos:
-                    try:
-                        predictor.predict_video(video)
-                    except VideoError as error:
-                        predictor.pass_over(str(error))
-                        if isinstance(video, str) and '://' not in video:  # a recording stays
-                            predictor.remove_older(video)
+                predictor.predict_videos(sources.videos)
             finally:
                 predictor.close()
                 print(predictor.summary())

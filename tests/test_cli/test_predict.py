@@ -137,17 +137,37 @@ def test_nothing_of_the_user_is_removed(run, tmp_path):
     assert (tmp_path / 'labels/broken.txt').read_text() == 'by hand'
 
 
-def test_a_picture_that_does_not_fit_a_file_of_fixed_size_is_passed_over(run, tmp_path):
+@pytest.fixture
+def fixed_size(run, tmp_path):
+    """The tiny model, for inputs of 32 x 64 pixels alone."""
     onnx = pytest.importorskip('onnx')
-    wide, square = write_picture(tmp_path / 'a.png'), tmp_path / 'b.png'
-    write_picture(square, size=(32, 32))
     model = onnx.load(tmp_path / 'tiny-False.onnx')
     for dim, length in zip(model.graph.input[0].type.tensor_type.shape.dim[2:], (32, 64)):
         dim.dim_value = length
     onnx.save(model, tmp_path / 'tiny-False.onnx')
+
+
+def test_a_picture_that_does_not_fit_a_file_of_fixed_size_is_passed_over(run, fixed_size, tmp_path):
+    wide, square = write_picture(tmp_path / 'a.png'), tmp_path / 'b.png'
+    write_picture(square, size=(32, 32))
     status, printed, errors = run(wide, square, '--out', tmp_path / 'poses')
     assert status == 1 and '1 picture, 1 pose, 1 fault' in printed
     assert f'skipped: {square}: ' in errors and 'sizes of this file are fixed' in errors
+
+
+def test_a_video_that_does_not_fit_a_file_of_fixed_size_is_passed_over(run, fixed_size, tmp_path):
+    pytest.importorskip('av')
+    from tests.test_runtime.test_video import write_video
+
+    square = write_video(tmp_path / 'a.mkv', num_frames=3, size=(64, 64))
+    wide = write_video(tmp_path / 'b.mkv', num_frames=3, size=(64, 32))
+    out = tmp_path / 'poses'
+    out.mkdir()
+    (out / 'a.mp4').write_text('of an earlier run')
+    status, printed, errors = run(square, wide, '--out', out)
+    assert status == 1 and '3 frames, 3 poses, 1 fault' in printed
+    assert f'skipped: {square}: ' in errors and 'sizes of this file are fixed' in errors
+    assert sorted(path.name for path in out.iterdir()) == ['b.mp4', 'poses.jsonl']
 
 
 def test_options_of_videos_are_refused_for_pictures(run, tmp_path):
