@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from directpose.pictures import PictureError, read_picture
+from directpose.errors import UserError
+from directpose.pictures import read_picture
 from directpose.runtime import DirectPose
 
 from . import predict
@@ -80,7 +81,8 @@ def draw_picture(
         list[str]: The paths of the drawn picture and of the poses.
 
     Raises:
-        PictureError: If the file is not a picture, is broken, or is too large.
+        UserError: If the file is not a picture, is broken, or is too large, or if the model is for
+            inputs of another size.
     """
     from PIL import Image
 
@@ -106,7 +108,8 @@ def draw_clip(command: list[str], folder: str) -> tuple[list[str], bool]:
         whether the clip is damaged or cut off.
 
     Raises:
-        ValueError: If the clip is not a video, or if it cannot be read. The message says why.
+        ValueError: If the clip is not a video, if it cannot be read, or if the model is for frames
+            of another size.
     """
     try:
         status = predict.main(command)
@@ -114,7 +117,9 @@ def draw_clip(command: list[str], folder: str) -> tuple[list[str], bool]:
         raise ValueError(str(error).removeprefix('error: ')) from error
     videos = [str(video) for video in Path(folder).glob('*.mp4')]
     if not videos:
-        raise ValueError('this file is not a video that can be read')
+        raise ValueError(
+            'this file is not a video that can be read, or the model is for frames of another size'
+        )
     return [videos[0], os.path.join(folder, 'poses.jsonl')], status != 0
 
 
@@ -170,7 +175,7 @@ def build_page(args: argparse.Namespace):
         try:
             with replace_folder(shown) as folder:
                 files = draw_picture(model, path, folder, score_thr, **drawing)
-        except PictureError as error:
+        except UserError as error:  # of the picture, or of a model for inputs of one size
             raise refusal(error, path) from error
         return files[0], files, folder
 

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import MagicMock
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
@@ -20,6 +21,7 @@ import pytest
 from PIL import Image
 
 from directpose.cli import web
+from directpose.errors import UserError
 from directpose.pictures import PictureError
 from directpose.runtime import DirectPose
 from tests.conftest import ROOT
@@ -109,6 +111,26 @@ def test_what_is_no_picture_is_refused(model, tmp_path, monkeypatch, picture):
     monkeypatch.setattr(web, 'MAX_PIXELS', 100)
     with pytest.raises(PictureError):
         web.draw_picture(DirectPose(model), str(picture), str(tmp_path), 0)
+
+
+def test_a_picture_that_the_model_does_not_take_is_refused_with_the_reason(
+    model, picture, tmp_path, monkeypatch
+):
+    """Gradio shows the text of its own error, and of any other error the word "Error" alone."""
+    refused = type('Refused', (Exception,), {})
+    gradio = MagicMock(Error=lambda text, **_: refused(text))
+    monkeypatch.setitem(sys.modules, 'gradio', gradio)
+    monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path))
+    web.build_page(web.parse_args(['--model', str(model)]))
+    on_picture = gradio.on.call_args.args[1]
+    assert Path(on_picture(str(picture), None, 0, 0, False, False)[0]).is_file()
+
+    def fail(*_):
+        raise UserError('the sizes of this file are fixed')
+
+    monkeypatch.setattr(DirectPose, '__call__', fail)
+    with pytest.raises(refused, match='the sizes of this file are fixed'):
+        on_picture(str(picture), None, 0, 0, False, False)
 
 
 def test_without_gradio_the_remedy_is_named(monkeypatch, capsys):
