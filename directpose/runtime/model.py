@@ -232,12 +232,13 @@ class DirectPose:
 
     def _to_poses(self, image: np.ndarray, size: tuple[int, int], rows: dict[str, Any]) -> Poses:
         """Poses of a picture from the rows of its outputs, without the rows that hold no person."""
-        finite = np.isfinite(rows['keypoints']).all(axis=(1, 2))
-        found = rows['scores'] >= 0
+        flat = [rows[name].reshape(len(rows['scores']), -1) for name in _OUTPUTS]
+        finite = np.isfinite(np.concatenate(flat, axis=1)).all(axis=1)
+        found = ~(rows['scores'] < 0)  # NaN is no score, but its row is not an empty one
         if not finite[found].all():  # half precision, for one, may overflow
             warnings.warn(
-                f'{self.path}: poses whose coordinates are not finite (NaN or infinite) are left '
-                'out; export the model again, in single precision',
+                f'{self.path}: poses whose coordinates or scores are not finite (NaN or infinite) '
+                'are left out; export the model again, in single precision',
                 RuntimeWarning,
                 stacklevel=2,
             )

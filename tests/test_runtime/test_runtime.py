@@ -242,6 +242,12 @@ def test_a_pose_that_is_not_finite_is_left_out_with_a_warning(tmp_path):
     with pytest.warns(RuntimeWarning, match='tiny.onnx: poses .* not finite .* are left out'):
         poses = run._to_poses(PIXELS, (9, 8), rows)
     assert poses.keypoints.tolist() == [[[3, 4]]]
+    whole = dict(rows, keypoints=np.ones((3, 1, 2), np.float32))
+    for name in ('scores', 'boxes'):
+        broken = whole[name].copy()
+        broken[1], broken[2] = np.nan, np.inf
+        with pytest.warns(RuntimeWarning, match='not finite'):
+            assert len(run._to_poses(PIXELS, (9, 8), {**whole, name: broken}).scores) == 1
     rows['scores'] = np.array([-1, 0.9, -1], np.float32)  # rows that hold no pose may be anything
     with warnings.catch_warnings(action='error'):
         run._to_poses(PIXELS, (9, 8), rows)
