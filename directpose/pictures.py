@@ -180,6 +180,8 @@ def pixels_of(picture) -> np.ndarray:
     if picture.mode.startswith('I'):  # 16 bits of grey, which convert() would cut off at 255
         grey = (np.asarray(picture).clip(0, 65535) >> 8).astype(np.uint8)  # (H, W)
         return np.repeat(grey[..., None], 3, axis=2)
+    if picture.mode == 'P':  # Pillow would warn of transparent colours in a palette
+        picture = picture.convert('RGBA')
     return np.ascontiguousarray(np.asarray(picture.convert('RGB'))[..., ::-1])
 
 

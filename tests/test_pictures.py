@@ -4,6 +4,7 @@ import os
 import struct
 import subprocess
 import sys
+import warnings
 import zlib
 from functools import partial
 from io import BytesIO
@@ -70,6 +71,13 @@ def test_pixels_are_those_of_opencv(tmp_path, name):
     tolerance = 40 if name == 'cmyk.jpg' else 3 if name.endswith(('jpg', 'webp')) else 0
     assert np.abs(ours.astype(int) - theirs).max() <= tolerance
     assert read_size(path, decode=True) == ((WIDTH, HEIGHT), 1)
+
+
+def test_a_palette_with_transparent_colours_is_read_without_a_warning(tmp_path):
+    path = str(saved(tmp_path / 'palette.png', 'P', transparency=bytes([0, 128])))
+    with warnings.catch_warnings(action='error'):
+        ours = read_picture(path)
+    assert (ours == mmcv.imread(path)).all()
 
 
 @pytest.mark.parametrize('orientation', range(1, 9))
