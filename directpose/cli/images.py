@@ -28,10 +28,17 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     """Write a picture, (H, W, 3) uint8 in BGR, in the format that its name ends with.
 
     Raises:
-        UserError: If the file cannot be written. ``cv2.imwrite`` says nothing about a full disk.
+        UserError: If the file cannot be written, or if its format has no pictures of this size.
+            ``cv2.imwrite`` says nothing about a full disk.
     """
     path = Path(path)
-    _, content = cv2.imencode(path.suffix, image)
+    done, content = cv2.imencode(path.suffix, image)
+    if not done:
+        height, width = image.shape[:2]
+        raise UserError(
+            f'{path}: cannot be written, because its format has no pictures of {width} x {height} '
+            'pixels; make a smaller one'
+        )
     try:
         path.write_bytes(content.tobytes())
     except OSError as error:

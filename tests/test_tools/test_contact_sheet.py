@@ -1,5 +1,7 @@
 """Sheets of pictures."""
 
+import resource
+
 import pytest
 from PIL import Image
 
@@ -41,3 +43,19 @@ def test_a_very_high_picture_is_made_narrower(tmp_path):
     out.parent.mkdir()
     tool.main([str(tmp_path), str(out), '--width', '20'])
     assert Image.open(out).size == (20 + 2 * 6, 60 + 2 * 6)
+
+
+def test_a_sheet_that_cannot_be_written_is_named(tmp_path):
+    """JPEG has a limit of pixels, and a disk may be full."""
+    for number in range(140):
+        Image.new('RGB', (20, 20), 'red').save(tmp_path / f'{number}.png')
+    words = [str(tmp_path), str(tmp_path / 'sheet.jpg'), '--number', '140', '--columns', '1']
+    with pytest.raises(SystemExit, match=r'sheet\.jpg: .* 524 x 72526 pixels'):
+        tool.main(words)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(SystemExit, match=r'sheet\.jpg: .*File too large'):
+            tool.main([*words, '--width', '8'])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

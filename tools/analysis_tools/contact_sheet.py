@@ -8,10 +8,12 @@
 import argparse
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.errors import errors_as_messages
+from directpose.cli.images import write_image
 from directpose.cli.options import check_output
 from directpose.errors import UserError
 from directpose.pictures import find_pictures, read_picture
@@ -82,7 +84,8 @@ def main(argv: list[str] | None = None) -> None:
         files, _ = find_pictures(args.folder)
         if not files:
             raise UserError(f'the folder {args.folder} has no pictures')
-        make_sheet(files[: args.number], args.columns, args.width).save(args.out)
+        sheet = make_sheet(files[: args.number], args.columns, args.width)
+        write_image(args.out, np.asarray(sheet)[..., ::-1])
     print(f'{min(args.number, len(files))} pictures of {args.folder} in {args.out}')
 
 
