@@ -334,3 +334,11 @@ def test_a_person_costs_the_pipeline_a_pose_and_directpose_nothing_but_decoding(
         [3, 101, 50, 0.5],
     ]
     assert cv2.imread(str(out)) is not None
+
+
+def test_a_size_whose_short_side_would_be_0_is_refused(capsys):
+    with pytest.raises(SystemExit, match='^2$'):
+        load_tool('tools/analysis_tools/plot_cost.py').parse_args(
+            ['a.py', 'a.png', '--sizes', '32']
+        )
+    assert '--sizes: give a whole number from 64' in capsys.readouterr().err

@@ -87,3 +87,9 @@ def test_data_of_several_folders_moves(synthetic_coco, tmp_path, capsys):
 def test_missing_data_is_named(tmp_path):
     with pytest.raises(SystemExit, match='no such annotation file'):
         tool.main([str(CONFIG), '--data-root', str(tmp_path), '--out-dir', str(tmp_path / 'out')])
+
+
+def test_a_seed_that_numpy_does_not_take_is_refused(capsys):
+    with pytest.raises(SystemExit, match='^2$'):
+        tool.parse_args([str(CONFIG), '--out-dir', 'browse', '--seed', str(2**32)])
+    assert f'--seed: give a whole number from 0 to {2**32 - 1}' in capsys.readouterr().err

@@ -46,7 +46,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add_data_root(parser)
     parser.add_argument(
         '--seed',
-        type=whole_number(0),
+        type=whole_number(0, 2**32 - 1),
         default=0,
         help='seed of the choice of pictures and of their augmentation; default: %(default)s',
     )

@@ -28,7 +28,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--sizes',
         nargs='+',
-        type=whole_number(32),
+        type=whole_number(64),  # of 32 the short side would be 0
         default=[320, 640, 960, 1216],
         metavar='S',
         help='long sides in input pixels, multiples of 32; default: 320 640 960 1216',
