@@ -472,10 +472,14 @@ def test_frames_that_are_lost_at_the_start_count(tmp_path):
     assert video.faults == [('3 of its pieces could not be decoded, at 0.00 s', 3)]
 
 
-def test_a_camera_that_stops_says_so(monkeypatch):
+@pytest.fixture
+def capture(monkeypatch):
+    """The class of OpenCV's cameras, with three frames and a rate that a test may set."""
     cv2 = pytest.importorskip('cv2')
 
     class Capture:
+        rate = 25.0
+
         def __init__(self, index):
             self.left = 3
 
@@ -483,13 +487,25 @@ def test_a_camera_that_stops_says_so(monkeypatch):
             return True
 
         def get(self, _):
-            return 25
+            return self.rate
 
         def read(self):
             self.left -= 1
             return self.left >= 0, picture(0)
 
     monkeypatch.setattr(cv2, 'VideoCapture', Capture)
+    return Capture
+
+
+def test_a_camera_that_stops_says_so(capture):
     camera = Camera(0)
     assert [frame.index for frame in camera] == [0, 1, 2]
     assert camera.faults == [('the camera stopped after 3 frames', 1)]
+
+
+@pytest.mark.parametrize('says', [0.0, -1.0, 0.0001, float('nan'), float('inf')])
+def test_a_camera_that_does_not_know_its_rate_has_30_frames_a_second(capture, says):
+    capture.rate = 12.5
+    assert Camera(0).rate == Fraction(25, 2)
+    capture.rate = says
+    assert Camera(0).rate == 30

@@ -1,5 +1,6 @@
 """Read the frames of a camera, with OpenCV."""
 
+import math
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -23,7 +24,7 @@ class Camera:
         index (int): The number of the camera; the first is 0.
 
     Attributes:
-        rate (Fraction): Frames a second.
+        rate (Fraction): Frames a second; 30 if the camera does not say it.
         num_frames (int): 0, because a camera has no end.
         faults (list[tuple[str, int]]): What went wrong so far, for people, and how often.
 
@@ -45,7 +46,10 @@ class Camera:
                 f'camera {index} cannot be opened: it is not there, or another program uses it '
                 '(the first camera is 0)'
             )
-        self.rate = Fraction(self._capture.get(cv2.CAP_PROP_FPS) or 30).limit_denominator(1001)
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        if not 1 <= rate < math.inf:  # what drivers say that do not know: 0, -1, NaN
+            rate = 30.0
+        self.rate = Fraction(rate).limit_denominator(1001)
         self.num_frames = 0
         self.faults: list[tuple[str, int]] = []
 
