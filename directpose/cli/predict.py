@@ -218,6 +218,7 @@ class Predictor:
                         background.run(self.draw_frame, writer, poses, frame)
                     progress.show(frame.index + 1)
         finally:
+            progress.end()
             try:
                 # First, because a stream may keep the other one waiting, and Ctrl-C ends that.
                 if writer is not None:
@@ -306,15 +307,20 @@ class _Progress:
     def __init__(self, name: str, total: int) -> None:
         self._name, self._total = name, total
         self._start = self._shown = monotonic()
+        self._is_open = False
 
     def show(self, done: int) -> None:
         now = monotonic()
         if now - self._shown < 1 or not sys.stderr.isatty():
             return
-        self._shown = now
+        self._shown, self._is_open = now, True
         of = f' of {self._total}' if self._total else ''
         rate = done / (now - self._start)
         print(f'\r{self._name}: frame {done}{of}, {rate:.1f} a second', end=' ', file=sys.stderr)
+
+    def end(self) -> None:
+        if self._is_open:
+            print(file=sys.stderr)
 
 
 def _count(number: int, one: str) -> str:

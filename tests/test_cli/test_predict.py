@@ -477,6 +477,21 @@ def test_ctrl_c_and_again_while_the_reader_waits_leaves_whole_files(run, tmp_pat
         assert len(list(container.decode(video=0))) == 8
 
 
+def test_what_is_printed_after_the_progress_of_a_video_has_a_line_of_its_own(
+    run, tmp_path, monkeypatch, capsys
+):
+    pytest.importorskip('av')
+    from tests.test_runtime.test_video import damage_sound, write_video
+
+    clip = damage_sound(write_video(tmp_path / 'clip.avi', num_frames=50, sound='adpcm_ms'))
+    monkeypatch.setattr('directpose.cli.predict.monotonic', itertools.count(0, 1).__next__)
+    monkeypatch.setattr(sys.stderr, 'isatty', lambda: True)
+    _, _, errors = run(clip, '--out', tmp_path / 'poses')
+    *progress, told = errors.splitlines()
+    assert progress[-1].startswith(f'{clip}: frame 50 of 50, ')
+    assert told.startswith(f'{clip}: ') and 'of the sound were left out' in told
+
+
 def test_the_limit_of_frames_holds_where_its_frame_is_lost(run, tmp_path):
     pytest.importorskip('av')
     from tests.test_runtime.test_video import damage, write_at
