@@ -16,12 +16,12 @@ TINY = 'directpose-tiny'
 class Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` that names the nearest option for a misspelt one."""
 
-    def parse_args(self, args=None, namespace=None):
-        """As ``ArgumentParser.parse_args``."""
-        parsed, unknown = self.parse_known_args(args, namespace)
+    def parse_known_args(self, args=None, namespace=None):
+        """Refuse unknown arguments here, which both ``parse_args`` and a sub-command call."""
+        parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(self._describe(unknown))
-        return parsed
+        return parsed, unknown
 
     def _describe(self, unknown: list[str]) -> str:
         options = [word.partition('=')[0] for word in unknown if word.startswith('-')]

@@ -50,3 +50,12 @@ def test_wrong_arguments_are_named(parser, words, message, capsys):
     with pytest.raises(SystemExit, match='^2$'):
         parser.parse_args(words.split())
     assert message in capsys.readouterr().err
+
+
+def test_a_misspelt_option_of_a_part_of_a_command_is_named(capsys):
+    parser = Parser(prog='tool')
+    part = parser.add_subparsers(required=True).add_parser('plot')
+    part.add_argument('--keys')
+    with pytest.raises(SystemExit, match='^2$'):
+        parser.parse_args(['plot', '--kyes', 'loss'])
+    assert 'there is no option --kyes; did you mean --keys?' in capsys.readouterr().err
