@@ -294,6 +294,16 @@ def test_a_picture_of_one_row_has_its_place_on_the_sheet(write, tmp_path):
     assert (tmp_path / 'out/worst.jpg').is_file()
 
 
+def test_a_picture_without_a_file_name_is_named(write, tmp_path):
+    files = write([annotation(1, 1, POSE)], [])
+    ann_file = tmp_path / 'annotations.json'
+    data = json.loads(ann_file.read_text())
+    del data['images'][0]['file_name']
+    ann_file.write_text(json.dumps(data))
+    with pytest.raises(SystemExit, match='picture 1 .* no `file_name`'):
+        tool.main([*files, '--images', str(tmp_path), '--out-dir', str(tmp_path / 'out')])
+
+
 def test_nobody_predicted(write, tmp_path, capsys):
     files = write([annotation(1, 1, POSE)], [])
     cv2.imwrite(str(tmp_path / '1.png'), np.full((300, 400, 3), 90, np.uint8))

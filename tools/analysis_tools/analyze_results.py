@@ -143,12 +143,20 @@ def draw_worst(errors: PeopleErrors, folder: str, number: int) -> np.ndarray | N
 
     Returns:
         np.ndarray: (H, W, 3) in BGR, or None if nobody was missed or invented.
+
+    Raises:
+        UserError: If a picture has no name in the annotations, or cannot be read.
     """
     results = errors.results
     meta = dict(skeleton_links=results.metainfo['skeleton_links'], keypoint_names=results.names)
     rows = []
     for image_id, missed, invented in errors.worst_pictures()[:number]:
-        name = results.coco.imgs[image_id]['file_name']
+        name = results.coco.imgs[image_id].get('file_name')
+        if not isinstance(name, str):
+            raise UserError(
+                f'picture {image_id} of the annotations has no `file_name`, so it cannot be drawn; '
+                'add it, or leave --images out'
+            )
         try:
             image = read_picture(os.path.join(folder, name))
         except PictureError as error:
