@@ -29,7 +29,11 @@ from directpose.cli.display import choose_display
 from directpose.cli.errors import errors_as_messages
 from directpose.cli.lock import lock_work_dir
 from directpose.cli.options import add_cfg_options, add_data_root, add_launcher, make_folder
-from directpose.cli.resume import check_nothing_is_overwritten, find_resumable_checkpoint
+from directpose.cli.resume import (
+    check_nothing_is_overwritten,
+    checkpoint_folder,
+    find_resumable_checkpoint,
+)
 from directpose.engine.checkpoint_fit import check_resumable
 from directpose.engine.errors import TrainingInterrupted
 from directpose.engine.read_checkpoint import read_all_checkpoints_safely
@@ -106,7 +110,7 @@ def build_config(args: argparse.Namespace) -> config.Config:
 def set_resume(cfg: config.Config, checkpoint: str) -> None:
     """Go on from a checkpoint, or from the last good one for 'auto'."""
     if checkpoint == 'auto':
-        checkpoint, damaged = find_resumable_checkpoint(cfg.work_dir)
+        checkpoint, damaged = find_resumable_checkpoint(cfg.work_dir, checkpoint_folder(cfg))
         for path in damaged:
             print(f'{path} is damaged and is skipped.')
         if checkpoint is None:

@@ -25,6 +25,21 @@ def _saved_in(folder: str) -> list[tuple[int, str]]:
     ]
 
 
+def checkpoint_folder(cfg: Config) -> str:
+    """The folder that a training writes its checkpoints to.
+
+    Args:
+        cfg (Config): The config of the training.
+
+    Returns:
+        str: The work directory, or a folder in the ``out_dir`` of the checkpoint hook.
+    """
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    if out_dir := hook.get('out_dir'):  # MMEngine makes a folder of the same name there
+        return osp.join(out_dir, osp.basename(osp.normpath(cfg.work_dir)))
+    return cfg.work_dir
+
+
 def check_nothing_is_overwritten(cfg: Config) -> None:
     """Refuse to write into a folder with the checkpoints of an earlier training.
 
@@ -34,11 +49,7 @@ def check_nothing_is_overwritten(cfg: Config) -> None:
     Raises:
         UserError: If there are checkpoints where this training would write its own.
     """
-    folder = cfg.work_dir
-    hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
-    if out_dir := hook.get('out_dir'):  # MMEngine makes a folder of the same name there
-        folder = osp.join(out_dir, osp.basename(osp.normpath(folder)))
-    saved = _saved_in(folder)
+    saved = _saved_in(checkpoint_folder(cfg))
     if saved:
         raise UserError(
             f'{max(saved)[1]}: this checkpoint of an earlier training would be overwritten; add '
@@ -46,12 +57,14 @@ def check_nothing_is_overwritten(cfg: Config) -> None:
         )
 
 
-def find_resumable_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
+def find_resumable_checkpoint(
+    work_dir: str, folder: str | None = None
+) -> tuple[str | None, list[str]]:
     """Find the last good checkpoint of a run.
 
     This is the checkpoint that ``last_checkpoint`` names. If this file or the checkpoint is missing
     or damaged (a full disk, an interrupted copy), it is the intact checkpoint of the latest
-    iteration in the folder. The times of the files do not count, because copying changes them.
+    iteration in the folders. The times of the files do not count, because copying changes them.
 
     ``last_checkpoint`` holds a path. In a copied folder this path leads to the original run.
     Therefore a file of the same name in ``work_dir`` comes first. Without such a file the path
@@ -59,13 +72,15 @@ def find_resumable_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
 
     Args:
         work_dir (str): The run's folder.
+        folder (str, optional): The folder of the checkpoints, see :func:`checkpoint_folder`.
+            Defaults to the run's folder.
 
     Returns:
         tuple:
         - path (str | None): The checkpoint, or None if there is no good one.
         - damaged (list[str]): The later checkpoints that were skipped because they are damaged.
     """
-    folders = [work_dir]
+    folders = [work_dir, folder or work_dir]
     candidates = []
     pointer = osp.join(work_dir, 'last_checkpoint')
     if osp.isfile(pointer):
@@ -77,7 +92,7 @@ def find_resumable_checkpoint(work_dir: str) -> tuple[str | None, list[str]]:
         elif osp.isfile(last):
             candidates.append(last)
             folders.append(osp.dirname(last))
-    saved = [one for folder in folders for one in _saved_in(folder)]
+    saved = [one for place in folders for one in _saved_in(place)]
     saved.sort(key=lambda one: one[0], reverse=True)
     candidates += [path for _, path in saved]
     damaged: list[str] = []

@@ -7,7 +7,11 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from directpose.cli.resume import check_nothing_is_overwritten, find_resumable_checkpoint
+from directpose.cli.resume import (
+    check_nothing_is_overwritten,
+    checkpoint_folder,
+    find_resumable_checkpoint,
+)
 from directpose.errors import UserError
 
 from .toy import train, weights
@@ -124,6 +128,16 @@ class TestFindResumableCheckpoint:
         run = tmp_path_factory.mktemp('run')
         shutil.copy(work_dir / 'last_checkpoint', run)
         assert find_resumable_checkpoint(str(run)) == (str(work_dir / 'iter_6.pth'), [])
+
+    def test_checkpoints_elsewhere_without_a_pointer(self, work_dir, tmp_path_factory):
+        """What is refused without --resume is found with it."""
+        hook = dict(checkpoint=dict(out_dir=str(work_dir.parent)))
+        run = tmp_path_factory.mktemp('elsewhere') / work_dir.name
+        cfg = Config(dict(work_dir=str(run), default_hooks=hook))
+        with pytest.raises(UserError, match='add --resume to go on with that training'):
+            check_nothing_is_overwritten(cfg)
+        found = find_resumable_checkpoint(cfg.work_dir, checkpoint_folder(cfg))
+        assert found == (str(work_dir / 'iter_6.pth'), [])
 
     def test_earlier_run_in_the_same_folder(self, work_dir):
         """A longer run of old does not win over the last checkpoint of this one."""
