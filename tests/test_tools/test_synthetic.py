@@ -322,9 +322,10 @@ def test_the_tool_writes_what_the_function_writes(tmp_path, capsys):
 @pytest.mark.parametrize(
     'options, message',
     [
-        (['--train', '0'], 'num_train must be a whole number of at least 1'),
-        (['--size', '20'], 'size must be a whole number of at least 64'),
-        (['--seed', 'x'], 'invalid int value'),
+        (['--train', '0'], '--train: give a whole number from 1, '),
+        (['--size', '20'], '--size: give a whole number from 64, '),
+        (['--seed', 'x'], '--seed: give a whole number from 0, '),
+        (['--max-people', '21'], '--max-people: give a whole number from 1 to 20, '),
     ],
 )
 def test_the_tool_refuses_bad_arguments(tmp_path, capsys, options, message):

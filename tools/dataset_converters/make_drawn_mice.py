@@ -13,6 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from directpose.cli.arguments import Parser, whole_number
+
 NAMES = ('snout', 'left_ear', 'right_ear', 'tail_base', 'tail_tip')
 # x ahead of the middle and y to the right of it, in lengths of the body.
 SHAPE = np.array([[0.6, 0], [0.35, -0.18], [0.35, 0.18], [-0.45, 0], [-0.9, 0]])
@@ -154,28 +156,31 @@ def _draw_ellipse(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         'out', type=Path, metavar='OUT', help='folder to write, such as data/drawn_mice'
     )
     parser.add_argument(
         '--train',
-        type=int,
+        type=whole_number(),
         default=300,
         metavar='N',
         help='training pictures; default: %(default)s',
     )
     parser.add_argument(
-        '--val', type=int, default=60, metavar='M', help='validation pictures; default: %(default)s'
+        '--val',
+        type=whole_number(),
+        default=60,
+        metavar='M',
+        help='validation pictures; default: %(default)s',
     )
     parser.add_argument(
-        '--seed', type=int, default=0, help='seed of the pictures, at least 0; default: %(default)s'
+        '--seed',
+        type=whole_number(0),
+        default=0,
+        help='seed of the pictures; default: %(default)s',
     )
     args = parser.parse_args()
-    if min(args.train, args.val) < 1 or args.seed < 0:
-        parser.error('--train and --val must be at least 1, and --seed at least 0')
     if args.out.is_file():
         parser.error(f'{args.out} is a file; name a folder')
     try:

@@ -6,7 +6,7 @@ from functools import partial
 from synthetic import MAX_PEOPLE, write_dataset
 from synthetic.command import add_dataset_options, run
 
-from directpose.cli.arguments import Parser
+from directpose.cli.arguments import Parser, whole_number
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -18,7 +18,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_dataset_options(parser, 'data/synthetic', size=320)
     parser.add_argument(
         '--max-people',
-        type=int,
+        type=whole_number(1, MAX_PEOPLE),
         default=MAX_PEOPLE,
         metavar='P',
         help='most people in a picture; fewer people are larger and easier to learn from '

@@ -7,6 +7,10 @@ from concurrent.futures.process import BrokenProcessPool
 
 from rich.progress import Progress
 
+from directpose.cli.arguments import whole_number
+
+from .coco_files import MIN_SIZE
+
 
 def add_dataset_options(parser: argparse.ArgumentParser, example: str, size: int) -> None:
     """Add the arguments that say where, how many, how large, and by how many processes.
@@ -22,35 +26,35 @@ def add_dataset_options(parser: argparse.ArgumentParser, example: str, size: int
     parser.add_argument('out', metavar='OUT', help=f'folder to write, for example {example}')
     parser.add_argument(
         '--train',
-        type=int,
+        type=whole_number(),
         default=1000,
         metavar='N',
         help='training pictures (default: %(default)s)',
     )
     parser.add_argument(
         '--val',
-        type=int,
+        type=whole_number(),
         default=100,
         metavar='M',
         help='validation pictures (default: %(default)s)',
     )
     parser.add_argument(
         '--size',
-        type=int,
+        type=whole_number(MIN_SIZE),
         default=size,
         metavar='S',
         help='long side of the pictures in pixels (default: %(default)s)',
     )
     parser.add_argument(
         '--seed',
-        type=int,
+        type=whole_number(0),
         default=0,
         metavar='X',
-        help='seed of the pictures, at least 0 (default: %(default)s)',
+        help='seed of the pictures (default: %(default)s)',
     )
     parser.add_argument(
         '--workers',
-        type=int,
+        type=whole_number(),
         default=cores,
         metavar='W',
         help='processes that make pictures; the files are the same with any number (default: the '
