@@ -213,6 +213,14 @@ def test_a_person_whose_box_is_empty_is_counted(write):
     assert [row.annotated for row in groups['crowding']] == [2, 0, 0]
 
 
+def test_no_more_predictions_of_a_picture_count_than_coco_takes(write):
+    guesses = [prediction(1, moved(500 + i, 0), 0.5 + i / 100) for i in range(25)]
+    results = Results(*write([annotation(1, 1, POSE)], guesses), COCO)
+    errors = PeopleErrors(results, score_thr=0.0)
+    assert errors.worst_pictures() == [(1, 1, 20)]
+    assert errors.counted.tolist() == [False] * 5 + [True] * 20  # those with the best scores
+
+
 def test_default_threshold_has_the_best_f1(crowd):
     errors = PeopleErrors(Results(*crowd, COCO))
     # F1 over the scores 0.9, 0.8, 0.7, 0.6, 0.3: 2/6, 4/7, 6/8, 6/9, 6/10

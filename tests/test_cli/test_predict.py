@@ -578,6 +578,27 @@ def test_pictures_are_read_no_further_ahead_than_needed():
         list(ahead(breaks()))
 
 
+def test_frames_that_wait_to_be_written_are_few():
+    """However slow the disk is."""
+    from directpose.cli.background import AHEAD, InBackground
+
+    written, given = threading.Event(), []
+
+    def predict():
+        with InBackground() as background:
+            for number in range(50):
+                given.append(number)
+                background.run(written.wait)
+
+    thread = threading.Thread(target=predict)
+    thread.start()
+    time.sleep(0.5)
+    waiting = len(given)
+    written.set()
+    thread.join()
+    assert waiting == AHEAD + 1 and len(given) == 50
+
+
 @pytest.mark.parametrize('command', ['module', 'script'])
 @pytest.mark.parametrize('arguments', [['--help'], ['predict', '--help'], ['predict', 'PICTURE']])
 def test_starts_without_mmpose(command, arguments, tmp_path):
