@@ -229,6 +229,14 @@ def test_default_threshold_has_the_best_f1(crowd):
     assert errors.worst_pictures() == [(1, 1, 0), (2, 1, 0)]
 
 
+def test_a_default_threshold_takes_all_predictions_of_one_score(write):
+    """One right prediction of the four with 0.5, taken alone, would give the best F1."""
+    people = [annotation(i, i, POSE) for i in (1, 2, 3)]
+    guesses = [prediction(1, POSE, 0.9), prediction(2, POSE, 0.5)]
+    guesses += [prediction(3, moved(500 + i, 0), 0.5) for i in range(3)]
+    assert PeopleErrors(Results(*write(people, guesses, 3), COCO)).score_thr == 0.9
+
+
 def test_people_are_those_whom_coco_counts(write):
     """``num_keypoints`` decides, also where it is not the number of labelled keypoints."""
     uncounted = annotation(1, 1, POSE, num_keypoints=0)
