@@ -50,7 +50,21 @@ def write_jpeg(path: Path, image: np.ndarray) -> None:
     path.write_bytes(content.getvalue())
 
 
-class JSONLines:
+class Output:
+    """One kind of results of a run."""
+
+    def start(self) -> None:
+        """Empty what an earlier run wrote, after all outputs of this run are open."""
+
+    def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
+        """Add a picture; or a frame, with its number and its time in seconds."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Write what is left."""
+
+
+class JSONLines(Output):
     """A line for each picture or frame, written at once.
 
     Args:
@@ -59,10 +73,11 @@ class JSONLines:
 
     def __init__(self, path: Path) -> None:
         self._file = _open(path)
+
+    def start(self) -> None:
         self._file.truncate(0)
 
     def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
-        """Add a picture, or a frame with its number and its time in seconds."""
         line: dict[str, Any] = dict(source=source)
         if time is not None:
             line.update(frame=frame, time=round(time, 4))
@@ -73,7 +88,7 @@ class JSONLines:
         self._file.close()
 
 
-class CSV:
+class CSV(Output):
     """A row for each person, written at once. Without a frame or an identity, its field is empty.
 
     Args:
@@ -85,17 +100,17 @@ class CSV:
 
     def __init__(self, path: Path, keypoint_names: list[str], rates_keypoints: bool) -> None:
         self._file = _open(path, newline='')
-        self._file.truncate(0)
         self._writer = csv.writer(self._file)
         self._rates_keypoints = rates_keypoints
         columns = ('x', 'y', 'score', 'hidden') if rates_keypoints else ('x', 'y')
         points = [f'{name}_{column}' for name in keypoint_names for column in columns]
-        self._writer.writerow(
-            ['source', 'frame', 'time', 'id', 'score', 'x1', 'y1', 'x2', 'y2', *points]
-        )
+        self._head = ['source', 'frame', 'time', 'id', 'score', 'x1', 'y1', 'x2', 'y2', *points]
+
+    def start(self) -> None:
+        self._file.truncate(0)
+        self._writer.writerow(self._head)
 
     def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
-        """Add the people of a picture; or of a frame, with its number and its time in seconds."""
         place = ('', '') if time is None else (frame, round(time, 4))
         for person in poses.to_dict()['people']:
             points = person['keypoints']
@@ -112,7 +127,7 @@ class CSV:
         self._file.close()
 
 
-class COCO:
+class COCO(Output):
     """One file in COCO's format for all pictures, written at the end.
 
     Args:
@@ -125,7 +140,6 @@ class COCO:
         self._pictures: list[tuple[str, Poses]] = []
 
     def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
-        """Add a picture."""
         self._pictures.append((self._names[source], poses))
 
     def close(self) -> None:
@@ -134,7 +148,7 @@ class COCO:
         self._file.close()
 
 
-class YOLO:
+class YOLO(Output):
     """A label file of YOLO-pose for each picture, which is empty if nobody is found.
 
     Args:
@@ -147,12 +161,5 @@ class YOLO:
         folder.mkdir(exist_ok=True)
 
     def write(self, source: str, poses: Poses, frame: int | None, time: float | None) -> None:
-        """Add a picture."""
         path = self._folder / f'{self._names[source]}.txt'
         path.write_text(poses.to_yolo(), encoding='utf-8')
-
-    def close(self) -> None:
-        pass
-
-
-Output = JSONLines | CSV | COCO | YOLO

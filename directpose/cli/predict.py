@@ -142,6 +142,8 @@ class Predictor:
             yolo=lambda: YOLO(args.out / 'labels', self.names),
         )
         self.outputs = [make() for kind, make in makers.items() if kind in args.save]
+        for output in self.outputs:
+            output.start()
 
     def close(self) -> None:
         for output in self.outputs:

@@ -340,6 +340,16 @@ def test_a_second_run_into_the_same_file_is_refused(run, tmp_path, save, file):
     assert 'of the other run' not in path.read_text()
 
 
+def test_an_output_that_is_refused_costs_no_older_results(run, tmp_path):
+    picture, path = write_picture(tmp_path / 'a.png'), tmp_path / 'poses.jsonl'
+    path.write_text('older')
+    (tmp_path / 'poses.csv').write_text('older')
+    (tmp_path / 'labels').write_text('a file in the place of the folder')
+    with pytest.raises(SystemExit, match='labels'):
+        run(picture, '--out', tmp_path, '--save', 'jsonl', 'csv', 'yolo')
+    assert path.read_text() == (tmp_path / 'poses.csv').read_text() == 'older'
+
+
 @pytest.mark.parametrize('save', ['drawn', 'jsonl', 'coco'])
 def test_a_full_disk_is_told(run, tmp_path, save):
     picture, out = write_picture(tmp_path / 'a.png', size=(640, 320)), tmp_path / 'out'
