@@ -60,6 +60,15 @@ def add_data_root(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_metainfo(parser: argparse.ArgumentParser) -> None:
+    """Add ``--metainfo``, which says what the keypoints of results are; COCO's by default."""
+    parser.add_argument(
+        '--metainfo',
+        default='configs/_base_/datasets/coco.py',
+        help='metainfo of the keypoints; default: COCO\'s, "%(default)s" of MMPose',
+    )
+
+
 def add_launcher(parser: argparse.ArgumentParser) -> None:
     """Add the options with which the launchers of several processes call a command."""
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')

@@ -19,18 +19,14 @@ from directpose.analysis.keypoint_scores import match_keypoint_scores
 from directpose.analysis.results import Results
 from directpose.cli.arguments import Parser
 from directpose.cli.errors import errors_as_messages
-from directpose.cli.options import PICTURES, check_output
+from directpose.cli.options import PICTURES, add_metainfo, check_output
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('poses', help='file of poses that tools/test.py --dump wrote')
     parser.add_argument('annotations', help='COCO annotation file of the same pictures')
-    parser.add_argument(
-        '--metainfo',
-        default='configs/_base_/datasets/coco.py',
-        help='metainfo of the keypoints; default: COCO\'s, "%(default)s" of MMPose',
-    )
+    add_metainfo(parser)
     parser.add_argument('--plot', help='file for a picture of the calibration, such as scores.png')
     return parser.parse_args(argv)
 

@@ -29,7 +29,7 @@ from directpose.analysis.results import Results
 from directpose.cli.arguments import Parser, score, whole_number
 from directpose.cli.errors import errors_as_messages
 from directpose.cli.images import write_image
-from directpose.cli.options import make_folder
+from directpose.cli.options import add_metainfo, make_folder
 from directpose.drawing import draw_poses
 from directpose.errors import UserError
 from directpose.pictures import PictureError, read_picture
@@ -42,11 +42,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('results', help='file of results in COCO format, *.keypoints.json')
     parser.add_argument('annotations', help='COCO annotation file of the same pictures')
-    parser.add_argument(
-        '--metainfo',
-        default='configs/_base_/datasets/coco.py',
-        help='metainfo of the keypoints; default: COCO\'s, "%(default)s" of MMPose',
-    )
+    add_metainfo(parser)
     parser.add_argument(
         '--score-thr',
         type=score,
