@@ -64,7 +64,8 @@ def find_sources(arguments: list[str]) -> Sources:
     for argument in arguments:
         if os.path.isdir(argument):
             pictures, others = find_pictures(argument)
-            videos = [os.path.join(argument, name) for name in others if _is_video(name)]
+            others = [os.path.join(argument, name) for name in others]
+            videos = [path for path in others if _is_video(path) and not os.path.isdir(path)]
             if not pictures and not videos:
                 raise ValueError(
                     f'{argument}: the folder has no pictures and no videos'
@@ -72,7 +73,7 @@ def find_sources(arguments: list[str]) -> Sources:
                 )
             found.pictures += pictures
             found.videos += videos
-            found.others += [os.path.join(argument, name) for name in others if not _is_video(name)]
+            found.others += sorted(set(others) - set(videos))
         elif os.path.lexists(argument):
             (found.videos if _is_video(argument) else found.pictures).append(argument)
         elif argument.isdecimal():
@@ -92,10 +93,9 @@ def find_sources(arguments: list[str]) -> Sources:
     return found
 
 
-def _hint_at_folders(folder: str, names: list[str]) -> str:
+def _hint_at_folders(folder: str, paths: list[str]) -> str:
     """The pattern of the pictures in folders of a folder, if there are any."""
-    for name in names:
-        inner = os.path.join(folder, name)
+    for inner in paths:
         try:
             pictures = find_pictures(inner)[0] if os.path.isdir(inner) else []
         except OSError:  # nobody may look into it

@@ -116,6 +116,16 @@ def test_an_animation_says_that_its_first_picture_is_used(run, tmp_path):
         assert status == 0 and f'{name}: the first of its pictures is used' in errors
 
 
+def test_the_second_picture_of_a_camera_is_not_told(run, tmp_path):
+    """It is a small copy of the first one, or that of the other eye."""
+    first, second = (Image.new('RGB', (64, 32), (level,) * 3) for level in (20, 30))
+    path = tmp_path / 'a.jpg'
+    first.save(path, 'MPO', save_all=True, append_images=[second])
+    assert Image.open(path).n_frames == 2
+    status, _, errors = run(path, '--out', tmp_path / 'poses')
+    assert status == 0 and errors == ''
+
+
 def test_a_broken_second_picture_of_an_animation_is_no_fault(run, tmp_path):
     frames = [Image.new('RGB', (64, 32), (level,) * 3) for level in (20, 30, 40)]
     path = tmp_path / 'pages.tif'
@@ -242,6 +252,13 @@ def test_patterns_and_several_sources(run, tmp_path):
         'a.png', 'b.png', 'c.bmp',
     ]  # fmt: skip
     assert sorted(path.name for path in out.iterdir()) == ['poses.jsonl']
+
+
+def test_a_folder_with_the_name_of_a_video_is_no_video(run, tmp_path):
+    write_picture(tmp_path / 'a.png')
+    (tmp_path / 'clips.mov').mkdir()
+    status, _, errors = run(tmp_path, '--out', tmp_path / 'poses')
+    assert status == 0 and f'neither a picture nor a video: {tmp_path}/clips.mov' in errors
 
 
 def test_a_picture_that_is_named_twice_is_read_once(run, tmp_path):
