@@ -184,8 +184,10 @@ def test_the_page_has_no_public_address(monkeypatch, capsys):
         def block_thread(self):
             assert self.options['server_name'] == '127.0.0.1'
             assert self.options['share'] is False
+            assert os.environ['GRADIO_ANALYTICS_ENABLED'] == 'False'
 
     monkeypatch.setenv('GRADIO_SHARE', 'true')
+    monkeypatch.setenv('GRADIO_ANALYTICS_ENABLED', 'True')
     monkeypatch.setattr(web, 'build_page', lambda args: Page())
     assert web.main([]) == 0
     assert 'open http://127.0.0.1:7860/ in a browser' in capsys.readouterr().out
