@@ -134,6 +134,14 @@ def test_what_is_not_drawn_on_stays_and_the_input_too():
     assert (picture != image).any()
 
 
+@pytest.mark.parametrize('identity', range(len(TINTS)))
+def test_labels_can_be_read_on_each_tint(identity):
+    picture = draw(grey(300, 300), [POSE * 150 + 80], labels=['0.87'], identities=[identity])
+    label = picture[60:90].astype(float) @ (0.114, 0.587, 0.299)  # brightness of BGR
+    paper = np.array(TINTS[identity]) @ (0.299, 0.587, 0.114)
+    assert np.abs(label - paper).max() > 110
+
+
 def test_labels_stay_within_the_picture():
     image = grey(200, 200)
     picture = draw(image, [POSE * 60 + (180, -20)], labels=['7 0.93'])
