@@ -2,7 +2,9 @@
 
 import functools
 import gc
+import multiprocessing.util
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +56,17 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope='session', autouse=True)
+def leftovers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have pytest remove what killed processes and notebooks leave in the temporary folder."""
+    multiprocessing.util.get_temp_dir()  # removed by its maker, after pytest's folders have gone
+    folder = str(tmp_path_factory.mktemp('leftovers'))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('TMPDIR', folder)
+        patch.setattr(tempfile, 'tempdir', folder)
+        yield
 
 
 @pytest.fixture(scope='session', autouse=True)
