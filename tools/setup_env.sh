@@ -115,7 +115,8 @@ if [ -e "$venv/bin/python" ]; then
     [ "$("$base" -V)" = "$("$DIRECTPOSE_PYTHON" -V)" ] ||
     fail "$venv has $("$base" -V), and DIRECTPOSE_PYTHON is another." \
       'Remedy: choose another folder with DIRECTPOSE_VENV, or remove that one.'
-elif [ -d "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ] && [ -n "$(ls -A "$venv")" ]; then
+elif [ -d "$venv" ] && [ -n "$(ls -A "$venv")" ] &&
+  [ ! -e "$venv/pyvenv.cfg" ] && [ ! -e "$venv/.directpose-lock" ]; then
   fail "$venv exists and is not a virtual environment." \
     'Remedy: name another folder in DIRECTPOSE_VENV.'
 else

@@ -304,6 +304,20 @@ def test_broken_environment_is_refused_with_a_remedy(fresh):
     assert not fresh.venv.exists()
 
 
+def test_python_without_ensurepip_is_refused_with_a_remedy(fresh, tmp_path):
+    """Each time: the folder that the first run has made is not taken for one of other things."""
+    python = tmp_path / 'python3'
+    python.write_text(
+        f'#!/bin/bash\n[[ "$*" != *ensurepip* ]] && exec {sys.executable} "$@"\nexit 1\n'
+    )
+    python.chmod(0o755)
+    for _ in range(2):
+        done = fresh.set_up(DIRECTPOSE_PYTHON=str(python))
+        assert done.returncode == 1
+        assert f'ERROR: {python} cannot make virtual environments.' in done.stderr
+        assert 'sudo apt-get install -y python3.' in done.stderr
+
+
 def test_folder_of_other_things_is_refused(fresh):
     fresh.venv.mkdir(parents=True)
     (fresh.venv / 'thesis.tex').touch()
