@@ -12,6 +12,10 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$(realpath -ms "${DIRECTPOSE_VENV:-$root/.venv}")
 bash "$root/tools/setup_env.sh" --checks
+if [ $# -eq 0 ] && [ "$(df -B 1MB --output=avail "${TMPDIR:-/tmp}" | tail -n 1)" -lt 1000 ]; then
+  echo "WARNING: ${TMPDIR:-/tmp} has less than 1 GB free, which the tests need: make room, or name" \
+    'a folder on another disk in TMPDIR.' >&2
+fi
 
 cd "$root"
 status=0

@@ -35,6 +35,12 @@ fail() {  # LINE...
   exit 1
 }
 
+warn_of_space() {  # FOLDER GB WHAT VARIABLE
+  [ "$(df -B 1GB --output=avail "$1" | tail -n 1)" -ge "$2" ] ||
+    echo "WARNING: $1 has less than $2 GB free, which $3 needs: make room, or name a folder on" \
+      "another disk in $4." >&2
+}
+
 is_supported() {  # PYTHON
   "$1" -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12), (3, 13)})' 2>/dev/null
 }
@@ -148,6 +154,10 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
     fail "$base cannot make virtual environments." \
       "Remedy (Debian, Ubuntu): sudo apt-get install -y python$("$base" -c \
         'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
+  needed=6 temporary=2
+  [ -z "$cpu" ] || needed=2 temporary=1
+  warn_of_space "$venv" "$needed" 'the environment' DIRECTPOSE_VENV
+  warn_of_space "${TMPDIR:-/tmp}" "$temporary" 'the download' TMPDIR
   logged "$base" -m venv "$venv"
 fi
 python=$venv/bin/python

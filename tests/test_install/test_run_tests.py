@@ -15,11 +15,14 @@ STYLE = ['-m ruff check .', '-m ruff format --check .', '-m mypy']
 def run(tmp_path):
     """Runs the script; the exit status, and the calls of Python. A call with `failing` fails."""
 
-    def call(*arguments: str, cores: int = 2, failing: str = 'nothing') -> tuple[int, list[str]]:
+    def call(
+        *arguments: str, cores: int = 2, failing: str = 'nothing', free: int = 1000
+    ) -> tuple[int, list[str]]:
         programs = {
             'tools/setup_env.sh': 'true',
             '.venv/bin/python': f'echo "$*"; [[ "$*" != *"{failing}"* ]]',
             'bin/nproc': f'echo {cores}',
+            'bin/df': f'echo Avail; echo "   {free}"',
         }
         for name, line in programs.items():
             path = tmp_path / name
@@ -57,3 +60,15 @@ def test_two_cores_run_every_test_once(run):
 def test_each_failure_counts_and_hides_nothing(run, failing):
     status, calls = run(failing=failing)
     assert status == 1 and len(calls) == 5
+
+
+def test_little_space_for_all_tests_is_told(run, capfd, monkeypatch, tmp_path):
+    monkeypatch.setenv('TMPDIR', str(tmp_path))
+    run()
+    run('tests/a', free=999)
+    assert capfd.readouterr().err == ''
+    run(free=999)
+    assert capfd.readouterr().err == (
+        f'WARNING: {tmp_path} has less than 1 GB free, which the tests need: make room, or name '
+        'a folder on another disk in TMPDIR.\n'
+    )

@@ -318,6 +318,27 @@ def test_python_without_ensurepip_is_refused_with_a_remedy(fresh, tmp_path):
         assert 'sudo apt-get install -y python3.' in done.stderr
 
 
+def test_little_space_is_told_before_the_download(fresh, tmp_path):
+    for name in ('df', 'python3'):
+        (tmp_path / name).touch(0o755)
+    (tmp_path / 'python3').write_text('#!/bin/bash\n[[ "$*" != *"-m venv"* ]]\n')
+    warning = 'WARNING: {} has less than {} GB free, which the {} needs: make room, or name a '
+    warning += 'folder on another disk in {}.'
+
+    def told(free: int, *arguments: str) -> list[str]:
+        (tmp_path / 'df').write_text(f'#!/bin/sh\necho Avail\necho "   {free}"\n')
+        path = f'{tmp_path}:{os.environ["PATH"]}'
+        variables = dict(PATH=path, TMPDIR=str(tmp_path), DIRECTPOSE_PYTHON='python3')
+        lines = fresh.set_up(*arguments, **variables).stderr.splitlines()
+        return [line for line in lines if line.startswith('WARNING')]
+
+    environment = warning.format(fresh.venv, 6, 'environment', 'DIRECTPOSE_VENV')
+    assert told(6) == []
+    assert told(5) == [environment]
+    assert told(1) == [environment, warning.format(tmp_path, 2, 'download', 'TMPDIR')]
+    assert told(1, '--cpu') == [warning.format(fresh.venv, 2, 'environment', 'DIRECTPOSE_VENV')]
+
+
 def test_folder_of_other_things_is_refused(fresh):
     fresh.venv.mkdir(parents=True)
     (fresh.venv / 'thesis.tex').touch()
