@@ -14,10 +14,12 @@ CONFIG=$1
 GPUS=$2
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 
+# torchrun would leave an empty folder for logs behind.
 PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" exec "${PYTHON:-python}" -m torch.distributed.run \
   --nnodes "${NNODES:-1}" \
   --node-rank "${NODE_RANK:-0}" \
   --master-addr "${MASTER_ADDR:-127.0.0.1}" \
   --master-port "${PORT:-29500}" \
   --nproc-per-node "$GPUS" \
+  --log-dir /dev/null \
   "$ROOT/tools/train.py" "$CONFIG" --launcher pytorch "${@:3}"

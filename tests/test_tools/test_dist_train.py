@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def free_port() -> str:
 
 
 def run_distributed(script: str, *args) -> str:
-    """Run one of tools/dist_*.sh to its end.
+    """Run one of tools/dist_*.sh to its end, and check that torchrun leaves nothing behind.
 
     Returns:
         str: What it printed.
@@ -72,6 +73,7 @@ def run_distributed(script: str, *args) -> str:
         timeout=300,
     )
     assert done.returncode == 0, done.stdout[-5000:]
+    assert not list(Path(tempfile.gettempdir()).glob('torchelastic_*'))
     return done.stdout
 
 
