@@ -5,6 +5,7 @@ Importing this package registers its parts in MMPose's registries, so a config n
 that do not need MMPose, such as ``directpose.runtime``, then still work.
 """
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import PurePath
@@ -26,6 +27,10 @@ def _is_a_command_without_torch(arguments: list[str]) -> bool:
         return False
     return rest[1:2] in ([], ['predict'], ['web'], ['-h'], ['--help'], ['--version'])
 
+
+# Releases of ONNX Runtime send events to Microsoft by default, and keep them in the user's cache.
+# Only this variable turns all of that off, and only before ONNX Runtime is imported.
+os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
 
 # Importing MMPose takes five seconds, which these commands do not need.
 if find_spec('mmpose') is not None and not _is_a_command_without_torch(sys.orig_argv):

@@ -310,3 +310,17 @@ def test_nms_equals_mmcv(seed, offset):
 
 def test_nms_of_nobody():
     assert nms(np.zeros((0, 4)), np.zeros(0), 0.4, 1, 100).shape == (0,)
+
+
+def test_onnx_runtime_sends_no_events(tmp_path):
+    """Unless told otherwise, it keeps events in the user's cache, and sends them from there."""
+    home = tmp_path / 'home'
+    home.mkdir()
+    unset = ('ORT_DISABLE_TELEMETRY', 'XDG_CACHE_HOME')
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    environment.update(HOME=str(home), TMPDIR=str(home))
+    picture = ROOT / 'directpose/examples/people_1.jpg'
+    command = ['predict', picture, '--out', tmp_path / 'poses', '--save', 'jsonl']
+    subprocess.run([sys.executable, '-m', 'directpose', *command], env=environment, check=True)
+    assert (tmp_path / 'poses/poses.jsonl').is_file()
+    assert not list(home.rglob('*onnxruntime*'))
