@@ -65,6 +65,17 @@ def test_rows_without_a_pose_are_ignored():
     assert kept.tolist() == [[0.5, NO_POSE, NO_POSE], [NO_POSE] * 3] and index[0, 0] == 1
 
 
+@pytest.mark.parametrize('row', [0, 3], ids=['a pose', 'a row without a pose'])
+def test_a_box_that_is_not_a_number_changes_no_other(row):
+    """Neither in its own image nor in another one."""
+    boxes = torch.tensor([[0.0, 0, 9, 9]]).repeat(2, 4, 1)
+    boxes[0, row] = torch.nan
+    scores = torch.tensor([0.7, 0.9, 0.8, NO_POSE]).repeat(2, 1)
+    kept, index = nms(boxes, scores, 0.4, 1, 4)
+    found = index[0][kept[0] >= 0].tolist(), index[1][kept[1] >= 0].tolist()
+    assert found == ([1, 0] if row == 0 else [1], [1])
+
+
 def test_of_equal_scores_the_first_is_taken():
     scores = torch.tensor([0.0, 1.0]).repeat(3, 4000)  # enough for sorts that are not stable
     values, index = stable_topk(scores, 5000)
