@@ -223,7 +223,8 @@ class PoseDecoder:
 def to_instances(poses: Poses) -> list[InstanceData]:
     """Convert poses to mmpose's format, without the rows that hold no pose.
 
-    A pose that is not finite is left out with a warning: half precision, for one, may overflow.
+    A pose with a number that is not finite is left out with a warning: half precision, for one, may
+    overflow.
 
     Args:
         poses (Poses): The poses of N images.
@@ -236,12 +237,15 @@ def to_instances(poses: Poses) -> list[InstanceData]:
     """
     results = []
     poses = poses.map(lambda field: field.cpu().numpy())
-    finite = np.isfinite(poses.keypoints).all(axis=(2, 3))  # (N, R)
-    found_in = poses.scores >= 0
+    finite = np.ones(poses.scores.shape, dtype=bool)  # (N, R)
+    for field in poses:
+        if field is not None:
+            finite &= np.isfinite(field).all(axis=tuple(range(2, field.ndim)))
+    found_in = ~(poses.scores < 0)  # NaN is no score, but its row is not an empty one
     if not finite[found_in].all():
         warnings.warn(
-            'poses whose coordinates are not finite (NaN or infinite) are left out; run the model '
-            'in single precision, or train it again',
+            'poses whose coordinates or scores are not finite (NaN or infinite) are left out; run '
+            'the model in single precision, or train it again',
             RuntimeWarning,
             stacklevel=2,
         )

@@ -232,8 +232,9 @@ class DirectPose:
 
     def _to_poses(self, image: np.ndarray, size: tuple[int, int], rows: dict[str, Any]) -> Poses:
         """Poses of a picture from the rows of its outputs, without the rows that hold no person."""
-        flat = [rows[name].reshape(len(rows['scores']), -1) for name in _OUTPUTS]
-        finite = np.isfinite(np.concatenate(flat, axis=1)).all(axis=1)
+        finite = np.ones(len(rows['scores']), dtype=bool)
+        for field in rows.values():
+            finite &= np.isfinite(field).all(axis=tuple(range(1, field.ndim)))
         found = ~(rows['scores'] < 0)  # NaN is no score, but its row is not an empty one
         if not finite[found].all():  # half precision, for one, may overflow
             warnings.warn(

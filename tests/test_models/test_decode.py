@@ -1,11 +1,12 @@
 """Decoding against loops over locations and pairs of boxes."""
 
 import math
+import warnings
 
 import pytest
 import torch
 
-from directpose.models.decode import PoseDecoder, to_instances
+from directpose.models.decode import PoseDecoder, Poses, to_instances
 
 STRIDES = (8, 16)
 SIZES = ((6, 9), (3, 5))
@@ -191,13 +192,28 @@ def test_incomplete_settings_are_refused():
         PoseDecoder(STRIDES, {k: v for k, v in CFG.items() if k != 'nms_pre'})
 
 
-def test_a_pose_that_is_not_finite_is_left_out_with_a_warning():
-    poses = PoseDecoder(STRIDES, {**CFG, 'score_thr': 0.0})(raw_maps(), torch.tensor([[200, 200]]))
+@pytest.mark.parametrize('value', [math.nan, math.inf])
+@pytest.mark.parametrize('name', Poses._fields)
+def test_a_pose_that_is_not_finite_is_left_out_with_a_warning(name, value):
+    poses = PoseDecoder(STRIDES, CFG)(raw_maps(), torch.tensor([[200, 200]]))
+    ratings = torch.full(poses.keypoints.shape[:3], 0.5)
+    poses = poses._replace(keypoint_scores=ratings, keypoints_hidden=ratings.clone())
     number = int((poses.scores >= 0).sum())
-    poses.keypoints[0, 1, 0, 0] = math.inf
+    field = getattr(poses, name)
+    field[0, 1].view(-1)[-1] = value
+    field[0, number:] = -1 if name == 'scores' else value  # rows that hold no pose
     with pytest.warns(RuntimeWarning, match='not finite .* are left out'):
         (found,) = to_instances(poses)
     kept = [i for i in range(number) if i != 1]
     assert number > 2
     assert found.bbox_scores.tolist() == poses.scores[0, kept].tolist()
     assert found.keypoints.tolist() == poses.keypoints[0, kept].tolist()
+
+
+def test_rows_that_hold_no_pose_may_be_anything():
+    poses = PoseDecoder(STRIDES, CFG)(raw_maps(), torch.tensor([[200, 200]]))
+    number = int((poses.scores >= 0).sum())
+    poses.keypoints[0, number:] = math.nan
+    with warnings.catch_warnings(action='error'):
+        (found,) = to_instances(poses)
+    assert len(found.bbox_scores) == number

@@ -242,8 +242,14 @@ def test_a_pose_that_is_not_finite_is_left_out_with_a_warning(tmp_path):
     with pytest.warns(RuntimeWarning, match='tiny.onnx: poses .* not finite .* are left out'):
         poses = run._to_poses(PIXELS, (9, 8), rows)
     assert poses.keypoints.tolist() == [[[3, 4]]]
-    whole = dict(rows, keypoints=np.ones((3, 1, 2), np.float32))
-    for name in ('scores', 'boxes'):
+    ratings = np.full((3, 1), 0.5, np.float32)
+    whole = dict(
+        rows,
+        keypoints=np.ones((3, 1, 2), np.float32),
+        keypoint_scores=ratings,
+        keypoints_hidden=ratings,
+    )
+    for name in ('scores', 'boxes', 'keypoint_scores', 'keypoints_hidden'):
         broken = whole[name].copy()
         broken[1], broken[2] = np.nan, np.inf
         with pytest.warns(RuntimeWarning, match='not finite'):
