@@ -11,6 +11,9 @@ from .errors import UserError
 # The mean of the sigmas of COCO's 17 keypoints.
 DEFAULT_SIGMA = 0.067
 
+# The least and the largest sigma. The runtime refuses a file with others: every OKS is 0 or 1.
+SIGMA_LIMITS = (1e-6, 1e6)
+
 
 def read_metainfo(metainfo: dict) -> dict:
     """Parse metainfo with MMPose, and say what is wrong with a file that is no metainfo.
@@ -55,7 +58,7 @@ def parse_metainfo(metainfo: dict) -> dict:
 
     Raises:
         UserError: If there is no metainfo, if the number of sigmas is neither 0 nor that of
-            keypoints, or if a sigma is not above 0.
+            keypoints, or if a sigma is beyond ``SIGMA_LIMITS``.
     """
     parsed = read_metainfo(metainfo)
     name, num_keypoints = parsed['dataset_name'], parsed['num_keypoints']
@@ -74,10 +77,12 @@ def parse_metainfo(metainfo: dict) -> dict:
             f"The metainfo '{name}' has {num_sigmas} sigmas, but {num_keypoints} keypoints: give "
             f'`sigmas` one entry for each, or an empty list, which takes {DEFAULT_SIGMA} for all.'
         )
+    least, largest = SIGMA_LIMITS
     for index, sigma in enumerate(parsed['sigmas']):
-        if not 0 < sigma < np.inf:
+        if not least <= sigma <= largest:
             raise UserError(
                 f"The metainfo '{name}' has the sigma {sigma:g} for "
-                f'{parsed["keypoint_id2name"][index]}: give each keypoint a number above 0.'
+                f'{parsed["keypoint_id2name"][index]}: give each keypoint a number from {least:g} '
+                f'to {largest:g}, such as {DEFAULT_SIGMA}.'
             )
     return parsed

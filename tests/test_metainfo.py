@@ -1,5 +1,7 @@
 """The keypoints' metainfo, and that all who compare poses have the same sigmas."""
 
+import re
+
 import numpy as np
 import pytest
 from mmengine.logging import MMLogger
@@ -7,7 +9,8 @@ from mmpose.evaluation import CocoMetric
 from mmpose.registry import MODELS
 
 from directpose.datasets import BottomupCocoDataset
-from directpose.metainfo import DEFAULT_SIGMA, parse_metainfo
+from directpose.metainfo import DEFAULT_SIGMA, SIGMA_LIMITS, parse_metainfo
+from directpose.runtime.settings import _are_sigmas
 from tests.coco_files import person, write_coco
 
 COCO = dict(from_file='configs/_base_/datasets/coco.py')
@@ -38,10 +41,17 @@ def test_number_of_sigmas_must_be_that_of_the_keypoints(sigmas):
         parse_metainfo(pair(sigmas))
 
 
-@pytest.mark.parametrize('wrong', [0, -0.05, float('nan'), float('inf')])
-def test_sigmas_must_be_above_zero(wrong):
-    with pytest.raises(ValueError, match=f"'ears' has the sigma {wrong} for right: .* above 0"):
+@pytest.mark.parametrize('wrong', [0, -0.05, float('nan'), float('inf'), 1e-7, 2e6])
+def test_sigmas_beyond_the_limits_are_refused(wrong):
+    message = f"'ears' has the sigma {re.escape(f'{wrong:g}')} for right: .* from 1e-06 to 1e\\+06"
+    with pytest.raises(ValueError, match=message):
         parse_metainfo(pair([0.05, wrong]))
+
+
+def test_an_exported_file_may_have_every_sigma_that_the_metainfo_may_have():
+    """The export rounds the float32 of the metainfo to six digits."""
+    parsed = parse_metainfo(pair(list(SIGMA_LIMITS)))['sigmas']
+    assert _are_sigmas([float(f'{sigma:.6g}') for sigma in parsed])
 
 
 def test_loss_assignment_and_metric_take_the_default_alike(tmp_path, caplog):
