@@ -54,7 +54,7 @@ def maps(model):
 
 def sample_and_predict(branch, bases, sampled):
     """What KPAlign does after its 3x3 convolutions."""
-    return branch.predict(dict(keypoint_base=bases, **branch.project(sampled)), Cells.of(bases))
+    return branch.predict_at(dict(keypoint_base=bases, **branch.project(sampled)), Cells.of(bases))
 
 
 @pytest.mark.benchmark(group='KPAlign after its 3x3 convolutions')

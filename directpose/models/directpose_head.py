@@ -202,7 +202,7 @@ class DirectPoseHead(BaseHead):
         Returns:
             dict[str, Tensor]: Outputs of shape (N, C, P), by their names in ``output_names``.
         """
-        return self.keypoint_branch.predict(maps, cells)
+        return self.keypoint_branch.predict_at(maps, cells)
 
     def person_maps(self, feats: Sequence[Tensor]) -> dict[str, list[Tensor]]:
         """Compute the maps ``cls_score`` and ``centerness`` of :meth:`forward`."""

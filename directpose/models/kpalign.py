@@ -172,7 +172,7 @@ class KPAlign(nn.Module):
             cell, in units of the level's stride.
         """
         cells = Cells.of(feats)
-        values = self.predict(self.encode(feats), cells)
+        values = self.predict_at(self.encode(feats), cells)
         return {name: cells.to_maps(value, feats) for name, value in values.items()}
 
     def encode(self, feats: Sequence[Tensor]) -> dict[str, list[Tensor]]:
@@ -202,7 +202,7 @@ class KPAlign(nn.Module):
         """
         return dict(keypoint_offset=self.convolve(self.predictors, sampled))
 
-    def predict(self, maps: Mapping[str, Sequence[Tensor]], cells: Cells) -> dict[str, Tensor]:
+    def predict_at(self, maps: Mapping[str, Sequence[Tensor]], cells: Cells) -> dict[str, Tensor]:
         """Predict the keypoints at some cells.
 
         Args:
@@ -214,9 +214,9 @@ class KPAlign(nn.Module):
             (N, 2K, P), see :meth:`forward`.
         """
         base = cells.read(maps['keypoint_base']).unflatten(1, (-1, 2))  # (N, G, 2, P)
-        return self.predict_at(self.points(base, cells), maps, base, cells)
+        return self.predict_from(self.points(base, cells), maps, base, cells)
 
-    def predict_at(
+    def predict_from(
         self,
         points: Sequence[Tensor],
         maps: Mapping[str, Sequence[Tensor]],
@@ -232,7 +232,7 @@ class KPAlign(nn.Module):
             cells (Cells): The P cells.
 
         Returns:
-            dict[str, Tensor]: See :meth:`predict`.
+            dict[str, Tensor]: See :meth:`predict_at`.
         """
         offsets = self.sample(self.predictors, maps['keypoint_offset'], points, cells)
         parts = [
@@ -245,7 +245,7 @@ class KPAlign(nn.Module):
         """Compute where each cell samples, for each of ``self.samplings``.
 
         Args:
-            base (Tensor): See :meth:`predict_at`.
+            base (Tensor): See :meth:`predict_from`.
             cells (Cells): The P cells.
 
         Returns:

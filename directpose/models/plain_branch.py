@@ -43,7 +43,7 @@ class PlainKeypointBranch(nn.Module):
 
     encode = forward  # nothing is sampled after the convolution
 
-    def predict(self, maps: Mapping[str, Sequence[Tensor]], cells: Cells) -> dict[str, Tensor]:
+    def predict_at(self, maps: Mapping[str, Sequence[Tensor]], cells: Cells) -> dict[str, Tensor]:
         """Read the keypoints at some cells.
 
         Args:

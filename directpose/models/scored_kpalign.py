@@ -41,7 +41,7 @@ class ScoredKPAlign(KPAlign):
         ratings = self.convolve(self.scorers, [feat.detach() for feat in sampled])
         return dict(super().project(sampled), keypoint_rating=ratings)
 
-    def predict_at(
+    def predict_from(
         self,
         points: Sequence[Tensor],
         maps: Mapping[str, Sequence[Tensor]],
@@ -51,15 +51,15 @@ class ScoredKPAlign(KPAlign):
         """Predict the keypoints, and rate them.
 
         Args:
-            points, maps, base, cells: See :meth:`KPAlign.predict_at`.
+            points, maps, base, cells: See :meth:`KPAlign.predict_from`.
 
         Returns:
-            dict[str, Tensor]: The result of :meth:`KPAlign.predict_at`, and ``keypoint_logit``,
+            dict[str, Tensor]: The result of :meth:`KPAlign.predict_from`, and ``keypoint_logit``,
             logits of shape (N, 2K, P). Each keypoint has two logits: the first is for its score,
             the second for being hidden.
         """
         detached = [one.detach() for one in points]
         logits = self.sample(self.scorers, maps['keypoint_rating'], detached, cells)
         return dict(
-            super().predict_at(points, maps, base, cells), keypoint_logit=self.in_order(logits)
+            super().predict_from(points, maps, base, cells), keypoint_logit=self.in_order(logits)
         )
