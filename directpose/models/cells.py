@@ -12,7 +12,7 @@ from .nms import take
 class Cells(NamedTuple):
     """P cells, level by level: all cells of all levels, or those that were chosen.
 
-    All cells of a level stand row by row.
+    All cells of a level stand row by row, and chosen ones in the order of the choice.
     """
 
     positions: Tensor
@@ -23,7 +23,7 @@ class Cells(NamedTuple):
     counts: list[int]
     """The number of cells of each level."""
     index: Tensor | None = None
-    """Shape (N, P). The places of the chosen cells among all cells. None if none was left out."""
+    """Shape (N, P). The places of the chosen cells among all cells. None for all cells."""
 
     @classmethod
     def of(cls, maps: Sequence[Tensor]) -> 'Cells':
@@ -53,7 +53,7 @@ class Cells(NamedTuple):
         index = torch.cat(places, dim=1)
         return Cells(
             self.positions[:, index].transpose(0, 1),
-            self.levels[index[0]],  # of each level, all images have as many cells
+            self.levels[index[0]],  # the same for all images
             [one.shape[1] for one in chosen],
             index,
         )

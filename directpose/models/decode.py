@@ -42,7 +42,7 @@ class Poses(NamedTuple):
 class PoseDecoder:
     """Turn the raw maps of the head into poses.
 
-    The decoder handles all images of a batch at once, and all its tensors have a fixed length. So
+    The decoder handles all images of a batch at once: each of them has the same number of rows. So
     the same code runs in eager mode and in an exported graph. Locations with equal scores keep
     the order of their levels and, within a level, of their cells, row by row.
 
@@ -140,14 +140,15 @@ class PoseDecoder:
         Args:
             cls_scores (Sequence[Tensor]): See :meth:`__call__`.
             centernesses (Sequence[Tensor]): See :meth:`__call__`.
-            only_candidates (bool): In a graph that is exported to ONNX, choose only candidates.
-                Otherwise, and by default, cells that are no candidates fill the rows of each level
-                up to ``nms_pre`` or to the number of its cells. So the number of rows does not
-                depend on the scores.
+            only_candidates (bool): For an export to ONNX: whether a level has only as many rows as
+                the image with the most candidates needs, and one at least. Defaults to False, as
+                everywhere else: a level has ``nms_pre`` rows, or one for each cell if it has fewer
+                cells, whatever the scores are.
 
         Returns:
             tuple[Tensor, Cells]: The scores of the cells, of shape (N, R), and the cells, level by
-            level and best first. A cell that is no candidate has the score -1.
+            level and best first. Cells that are no candidates fill the rows of an image. Their
+            score is -1.
         """
         cells = Cells.of(cls_scores)
         prob = cells.read(cls_scores).float()[:, 0].sigmoid()  # (N, P)

@@ -66,7 +66,7 @@ class PoseTTAModel(BaseTTAModel):
             torch.from_numpy(boxes.astype(np.float32))[None],  # (1, n, 4)
             torch.from_numpy(poses.bbox_scores.astype(np.float32))[None],  # (1, n)
             **test_cfg['nms'],
-            max_per_img=min(test_cfg['max_per_img'], len(boxes)),
+            max_per_img=test_cfg['max_per_img'],
         )
         keep = index[scores >= 0].numpy()
         first.pred_instances = poses[keep]
