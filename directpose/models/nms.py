@@ -76,7 +76,7 @@ def nms(
     shift = torch.arange(boxes.shape[0], device=boxes.device) * largest.ceil()  # (N, )
     shift = F.pad(shift[:, None], (0, 1))  # (N, 2): to the right and down
     corners = corners + torch.cat([shift, shift], dim=1)[:, None]
-    corners = corners.flatten(0, 1)  # (N * R, 4)
+    corners = corners.reshape(-1, 4)  # (N * R, 4)
     flat = scores.flatten()  # (N * R, )
     valid = (flat >= 0).nonzero()[:, 0]  # the only wait for the device
     # MMCV and ONNX compare in fp32, where an IoU of 0.4 is not above a threshold of 0.4.

@@ -245,6 +245,16 @@ def test_keypoints_are_sampled_at_the_candidates_alone(folder, model, nms):
         assert points == 2 * sum(expected)
 
 
+def test_boxes_that_nms_gets_have_four_numbers_whatever_the_size(folder):
+    """OpenVINO refuses NMS of boxes whose last length it does not know."""
+    graph = onnx.shape_inference.infer_shapes(
+        onnx.load(folder / 'inside.onnx'), data_prop=True
+    ).graph
+    (boxes,) = (node.input[0] for node in graph.node if node.op_type == 'NonMaxSuppression')
+    (shape,) = (shape_of(value) for value in graph.value_info if value.name == boxes)
+    assert shape[0] == 1 and shape[2] == 4
+
+
 @pytest.fixture(scope='module')
 def copied(folder):
     """A stand-in for ``export_onnx`` that copies the file which was written already."""
