@@ -84,6 +84,22 @@ def quick_configs() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def no_visualizer_of_another_test() -> Iterator[None]:
+    """Forget the visualizers of the test when the test ends.
+
+    MMEngine names them by the second. A Runner of the next test, made in the same second, would
+    write into the folder of this one, which is removed.
+    """
+    from mmengine.visualization import Visualizer
+
+    yield
+    kinds = [Visualizer]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+        kind._instance_dict.clear()
+
+
 @pytest.fixture(scope='session')
 def coco_mini() -> Path:
     """Folder of real COCO pictures with their keypoint annotations.
