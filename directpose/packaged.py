@@ -1,8 +1,11 @@
-"""What comes with the package besides modules: configs, command lines and the model index."""
+"""What comes with the package besides modules, such as configs and command lines."""
 
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
+
+EXAMPLES = sorted(_PACKAGE.glob('examples/*.jpg'))
+"""People that tools/dataset_converters/make_synthetic_coco.py has drawn."""
 
 
 def find_packaged(path: str) -> Path | None:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from directpose.__main__ import main
-from directpose.cli.web import EXAMPLES
+from directpose.packaged import EXAMPLES
 from directpose.runtime import DirectPose
 from tests.conftest import ROOT
 

@@ -33,7 +33,7 @@ from mmpose.apis import init_model
 
 from directpose import deployment
 from directpose.__main__ import main
-from directpose.cli.web import EXAMPLES
+from directpose.packaged import EXAMPLES
 from tests.conftest import ROOT
 from tests.docs_blocks import Block, one_line, read_blocks, record_commands
 from tests.load_tool import run_tool

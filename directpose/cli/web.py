@@ -20,14 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from directpose.errors import UserError
+from directpose.packaged import EXAMPLES
 from directpose.pictures import read_picture
 from directpose.runtime import DirectPose
 
 from . import predict
 from .arguments import TINY, Parser, add_model, whole_number
-
-EXAMPLES = sorted(Path(__file__).parents[1].glob('examples/*.jpg'))
-"""People that tools/dataset_converters/make_synthetic_coco.py has drawn."""
 
 MAX_PIXELS = 50_000_000
 """A picture of more pixels is refused."""

@@ -64,6 +64,26 @@ def test_other_weights_are_found(model, path, name, change, what):
         verify_onnx(other, path, PICTURE)
 
 
+@pytest.mark.parametrize('level', range(5))
+def test_another_sampling_of_a_level_is_found(model, path, level):
+    other = copy.deepcopy(model)
+    other.head.keypoint_branch.ratios[:, level] += 1
+    with pytest.raises(ValueError, match='poses decoded from the same maps of .* differ by'):
+        verify_onnx(other, path, PICTURE)
+
+
+def test_other_keypoints_are_found_where_the_model_finds_nobody(model, tmp_path):
+    quiet = copy.deepcopy(model)
+    with torch.no_grad():
+        quiet.head.conv_cls.bias.fill_(-50)
+    export_onnx(quiet, tmp_path / 'quiet.onnx', ShortSideResize(124, 1000))
+    assert verify_onnx(quiet, tmp_path / 'quiet.onnx', PICTURE).people == 0
+    with torch.no_grad():
+        quiet.head.keypoint_branch.predictors[3].bias += 0.1
+    with pytest.raises(ValueError, match='poses decoded from the same maps of .* differ by'):
+        verify_onnx(quiet, tmp_path / 'quiet.onnx', PICTURE)
+
+
 @pytest.mark.parametrize('key, value', [('nms', dict(iou_threshold=0.2, offset=1)), ('nms_pre', 3)])
 def test_another_decoding_is_found(model, path, key, value):
     other = copy.deepcopy(model)

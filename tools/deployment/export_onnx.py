@@ -5,8 +5,8 @@
     python tools/deployment/export_onnx.py configs/directpose/CONFIG.py CHECKPOINT.pth model.onnx
 
 Before the file gets its name, it is compared with the model on three pictures: the maps at every
-location, the poses that are decoded from these maps, and the poses in the pictures. If something
-differs by more than rounding, the file is deleted, and an older file stays as it was.
+location, poses that are decoded from these maps, and the poses of the people in the pictures. If
+something differs by more than rounding, the file is deleted, and an older file stays as it was.
 
 With ``--int8 PICTURES`` the convolutions compute in eight-bit integers. Their ranges come from the
 pictures that you name. The comparison is made before this step. The int8 file differs by more than
@@ -25,7 +25,7 @@ from mmpose.registry import TRANSFORMS
 from rich.console import Console
 from rich.table import Table
 
-from directpose.analysis import make_picture
+from directpose.analysis import make_picture_of_people
 from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.config import load_config
@@ -118,7 +118,7 @@ def main(argv: list[str] | None = None) -> None:
         model = init_model(cfg, args.checkpoint, device='cpu')
         check_weights(model, checkpoint, args.checkpoint)
         pictures = [
-            make_picture(round(resize.short_side * long_side), resize.short_side, seed)
+            make_picture_of_people(round(resize.short_side * long_side), resize.short_side, seed)
             for seed, long_side in enumerate((1.0, 1.5, 2.2))
         ]
         options = dict(with_nms=not args.without_nms, half_weights=args.half_weights)
