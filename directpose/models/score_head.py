@@ -8,6 +8,7 @@ from mmpose.registry import MODELS
 from torch import Tensor
 
 from .oks_head import DirectPoseOKSHead, areas_in_strides
+from .scored_kpalign import ScoredKPAlign
 from .targets import PositiveTargets, at_positives
 
 _ENOUGH = 1000
@@ -38,6 +39,9 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
         keypoint_branch (dict): Config of the keypoint branch. Defaults to
             :class:`~.scored_kpalign.ScoredKPAlign`.
         **kwargs: The other arguments of :class:`DirectPoseOKSHead`.
+
+    Raises:
+        ValueError: If the keypoint branch does not rate keypoints.
     """
 
     output_names = (*DirectPoseOKSHead.output_names, 'keypoint_logit')
@@ -51,6 +55,11 @@ class DirectPoseScoreHead(DirectPoseOKSHead):
         **kwargs,
     ) -> None:
         super().__init__(metainfo, keypoint_branch=keypoint_branch, **kwargs)
+        if not isinstance(self.keypoint_branch, ScoredKPAlign):
+            raise ValueError(
+                'DirectPoseScoreHead needs a keypoint_branch that rates keypoints: set its type to '
+                f"'ScoredKPAlign', not '{type(self.keypoint_branch).__name__}'"
+            )
         self.scores_alone = scores_alone
         # Number of labelled keypoints so far, or None as soon as one of them was visible.
         self._unseen: int | None = 0

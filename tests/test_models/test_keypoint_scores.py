@@ -78,6 +78,11 @@ def test_the_logits_are_sampled_where_the_keypoints_are():
         torch.testing.assert_close(logit, (moved - points) * ratios, rtol=1e-3, atol=1e-3)
 
 
+def test_a_branch_that_does_not_rate_is_refused():
+    with pytest.raises(ValueError, match="set its type to 'ScoredKPAlign', not 'KPAlign'"):
+        make_head('DirectPoseScoreHead', loss_oks=OKS_LOSS, keypoint_branch=dict(type='KPAlign'))
+
+
 def test_losses_are_those_of_a_loop():
     head = score_head()
     maps = head(features())
