@@ -619,7 +619,9 @@ def test_frames_that_wait_to_be_written_are_few():
 
     thread = threading.Thread(target=predict)
     thread.start()
-    time.sleep(0.5)
+    while len(given) <= AHEAD:
+        time.sleep(0.01)
+    time.sleep(0.2)  # in which a list without an end would grow
     waiting = len(given)
     written.set()
     thread.join()
