@@ -10,7 +10,7 @@ from rich.progress import track
 from rich.table import Table
 
 from directpose.cli.arguments import Parser, whole_number
-from directpose.cli.errors import errors_as_messages
+from directpose.cli.errors import errors_as_messages, written
 from directpose.cli.options import check_output
 from directpose.dataset_check import (
     COCO_METAINFO,
@@ -137,7 +137,8 @@ def main(argv: list[str] | None = None) -> int:
     print_summary(console, args.ann, summary)
     if args.json:
         result = {'summary': summary, 'findings': [finding._asdict() for finding in findings]}
-        mmengine.dump(result, args.json, file_format='json', indent=2)
+        with written(args.json):
+            mmengine.dump(result, args.json, file_format='json', indent=2)
     counts = {level: sum(finding.level == level for finding in findings) for level in _COLOURS}
     console.print(', '.join(f'{count} {level}(s)' for level, count in counts.items()))
     return 1 if counts['error'] else 0

@@ -38,6 +38,20 @@ def errors_as_messages(config: str = 'the config') -> Iterator[None]:
         sys.exit(f'error: {message}')
 
 
+@contextmanager
+def written(path: str) -> Iterator[None]:
+    """End the process with one line that names the file, if it cannot be written to its end.
+
+    Args:
+        path (str): The file that is written, as the user gave it.
+    """
+    with errors_as_messages():
+        try:
+            yield
+        except OSError as error:  # a full disk, for one, has no file name
+            raise UserError(f'{path}: {error.strerror or error}') from error
+
+
 def describe_build_error(error: Exception, config: str = 'the config') -> str | None:
     """Say which part of a config cannot be built, and why.
 

@@ -66,6 +66,14 @@ def test_errors_are_listed_up_to_the_limit_and_all_in_json(tmp_path, capsys):
     assert status == 0 and '1 warning(s)' in output
 
 
+def test_a_disk_that_fills_up_is_told_with_the_file(synthetic_coco, tmp_path):
+    out = tmp_path / 'findings.json'
+    out.symlink_to('/dev/full')  # every write finds a full disk
+    ann = synthetic_coco / 'annotations/person_keypoints_val2017.json'
+    with pytest.raises(SystemExit, match=f'error: {out}: No space left on device'):
+        main([str(ann), str(synthetic_coco / 'val2017'), '--json', str(out)])
+
+
 def test_options_reach_the_checks(tmp_path, capsys):
     ann_file = write_coco(tmp_path, [person(POINTS)])
     image = tmp_path / 'train2017/000000000001.jpg'

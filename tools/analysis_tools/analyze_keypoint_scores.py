@@ -18,7 +18,7 @@ from directpose.analysis.calibration import area_under_roc, calibrate, plot_cali
 from directpose.analysis.keypoint_scores import match_keypoint_scores
 from directpose.analysis.results import Results
 from directpose.cli.arguments import Parser
-from directpose.cli.errors import errors_as_messages
+from directpose.cli.errors import errors_as_messages, written
 from directpose.cli.options import PICTURES, add_metainfo, check_output
 
 
@@ -48,9 +48,10 @@ def main(argv: list[str] | None = None) -> None:
     area = area_under_roc(found.hidden[labelled], hidden)
     print(f'hidden against visible: area under ROC {area:.3f}, {hidden.sum()} of {len(hidden)}')
     if args.plot:
-        plot_calibration(
-            bins, error, args.plot, 'score of a keypoint', "mean of the keypoint's part of OKS"
-        )
+        with written(args.plot):
+            plot_calibration(
+                bins, error, args.plot, 'score of a keypoint', "mean of the keypoint's part of OKS"
+            )
 
 
 if __name__ == '__main__':

@@ -34,7 +34,7 @@ from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.config import read_config
 from directpose.cli.config_data import read_test_pipeline
 from directpose.cli.device import check_device
-from directpose.cli.errors import errors_as_messages
+from directpose.cli.errors import errors_as_messages, written
 from directpose.cli.options import (
     add_batch_size,
     add_device,
@@ -208,7 +208,7 @@ def main(argv: list[str] | None = None) -> None:
     if training:
         print_table(console, 'Training, forward, backward and optimiser', training, CONVOLUTIONS)
     if args.out:
-        with open(args.out, 'w') as file:
+        with written(args.out), open(args.out, 'w') as file:
             environment = {name: str(value) for name, value in collect_env().items()}
             json.dump(
                 dict(

@@ -17,7 +17,7 @@ from directpose.analysis import VARIANTS, Subject, record_convolutions, time_in_
 from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.config import read_config
 from directpose.cli.device import check_device
-from directpose.cli.errors import errors_as_messages
+from directpose.cli.errors import errors_as_messages, written
 from directpose.cli.options import PICTURES, add_device, add_rounds, check_output
 
 
@@ -102,7 +102,8 @@ def main(argv: list[str] | None = None) -> None:
         title=f'Decoding and NMS, {shapes[max(shapes)][0]} x {max(shapes)}',
     )
     figure.suptitle(f'{args.config.rsplit("/", 1)[-1]}, {args.variant}, {args.device}')
-    figure.savefig(args.out, dpi=150)
+    with written(args.out):
+        figure.savefig(args.out, dpi=150)
     print(f'drawn into {args.out}')
 
 

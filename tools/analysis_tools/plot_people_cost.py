@@ -24,7 +24,7 @@ from directpose.apis import PRECISIONS
 from directpose.cli.arguments import Parser, whole_number
 from directpose.cli.config import read_config
 from directpose.cli.device import check_device
-from directpose.cli.errors import errors_as_messages
+from directpose.cli.errors import errors_as_messages, written
 from directpose.cli.options import PICTURES, add_device, add_rounds, check_output
 
 DETECTOR = str(
@@ -107,7 +107,8 @@ def main(argv: list[str] | None = None) -> None:
         fontsize='medium',
     )
     axes.legend(fontsize='small')
-    figure.savefig(args.out, dpi=150)
+    with written(args.out):
+        figure.savefig(args.out, dpi=150)
     print(f'drawn into {args.out}')
 
 
