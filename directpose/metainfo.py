@@ -11,7 +11,8 @@ from .errors import UserError
 # The mean of the sigmas of COCO's 17 keypoints.
 DEFAULT_SIGMA = 0.067
 
-# The least and the largest sigma. The runtime refuses a file with others: every OKS is 0 or 1.
+# The least and the largest sigma. Beyond these, every OKS is 0 or 1. The runtime, which does not
+# import this module, refuses a file with others too.
 SIGMA_LIMITS = (1e-6, 1e6)
 
 

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     'apis': {'models', 'packaged'},
     # It turns the errors of these parts into messages.
     'cli': {'dataset_check', 'engine', 'metainfo', 'packaged', 'pictures', 'runtime'},
-    'analysis': {'apis', 'dataset_check', 'models', 'metainfo', 'packaged', 'pictures'},
+    'analysis': {'apis', 'dataset_check', 'models', 'metainfo'},
 }
 
 

@@ -1,5 +1,6 @@
 """The keypoints' metainfo, and that all who compare poses have the same sigmas."""
 
+import logging
 import re
 
 import numpy as np
@@ -58,7 +59,9 @@ def test_loss_assignment_and_metric_take_the_default_alike(tmp_path, caplog):
     metainfo = pair([], name='ears without sigmas')  # MMEngine says a warning once a process
     ann_file = write_coco(tmp_path, [person({0: (5, 5), 1: (40, 30)}, num=2)])
     logger = MMLogger.get_current_instance()  # it does not propagate to caplog's
+    level = logger.level  # another test may have made it quiet
     logger.addHandler(caplog.handler)
+    logger.setLevel(logging.WARNING)
     try:
         dataset = BottomupCocoDataset(
             ann_file=str(ann_file),
@@ -68,6 +71,7 @@ def test_loss_assignment_and_metric_take_the_default_alike(tmp_path, caplog):
         )
     finally:
         logger.removeHandler(caplog.handler)
+        logger.setLevel(level)
     assert "'ears without sigmas' has no sigmas: 0.067" in caplog.text
     head = MODELS.build(
         dict(

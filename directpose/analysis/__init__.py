@@ -6,7 +6,7 @@ The names below are about the cost: the time of each stage, of its convolutions,
 from .convolutions import record_convolutions
 from .loading import loading_stages, write_picture
 from .people import labelled_person
-from .pictures import make_picture, make_picture_of_people
+from .pictures import make_picture
 from .subjects import VARIANTS, Subject, crowded_maps
 from .timing import Timing, time_in_turn
 
@@ -18,7 +18,6 @@ __all__ = [
     'labelled_person',
     'loading_stages',
     'make_picture',
-    'make_picture_of_people',
     'record_convolutions',
     'time_in_turn',
     'write_picture',

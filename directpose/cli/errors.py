@@ -40,7 +40,7 @@ def errors_as_messages(config: str = 'the config') -> Iterator[None]:
 
 @contextmanager
 def written(path: str) -> Iterator[None]:
-    """End the process with one line that names the file, if it cannot be written to its end.
+    """End the process with one line that names the file, if the file cannot be written.
 
     Args:
         path (str): The file that is written, as the user gave it.

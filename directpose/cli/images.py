@@ -1,4 +1,4 @@
-"""Pictures that the tools draw into and write."""
+"""Pictures that the tools compare models on, draw into and write."""
 
 from pathlib import Path
 
@@ -6,8 +6,28 @@ import cv2
 import numpy as np
 
 from directpose.errors import UserError
+from directpose.packaged import EXAMPLES
+from directpose.pictures import read_picture
 
 _SMALLEST = 640
+
+
+def example_picture(width: int, height: int, number: int) -> np.ndarray:
+    """Make a picture of people from one of the package, which is mirrored where it does not reach.
+
+    Args:
+        width (int): Width in pixels.
+        height (int): Height in pixels.
+        number (int): Which of the package's pictures to take; they are taken in turn.
+
+    Returns:
+        np.ndarray: (height, width, 3) uint8, BGR.
+    """
+    people = read_picture(EXAMPLES[number % len(EXAMPLES)])
+    scale = min(width / people.shape[1], height / people.shape[0])
+    people = cv2.resize(people, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    missing = [(0, max(side - size, 0)) for side, size in zip((height, width), people.shape)]
+    return np.pad(people, [*missing, (0, 0)], mode='symmetric')[:height, :width]
 
 
 def enlarge(image: np.ndarray) -> np.ndarray:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from directpose.datasets.transforms import ShortSideResize
 from directpose.models import DirectPoseHead, EfficientNetLite0
-from directpose.models.decode import Poses
 from directpose.runtime.settings import METADATA_KEY
 
 from .deploy_model import DeployModel
@@ -71,9 +70,10 @@ def export_onnx(
     with warnings.catch_warnings(), torch.no_grad(), _nms_without_if():
         # sizes that really are constant, such as a tensor's number of channels
         warnings.simplefilter('ignore')
-        maps = list(named_maps(model.head, wrapper.model.maps(*inputs[:2])))
-        shapes = [list(output.shape) for output in wrapper(*inputs)]
-        fields = list(Poses._fields[: len(shapes) - len(maps)])
+        maps = wrapper.model.maps(*inputs[:2])
+        poses = wrapper.model.decode(maps, *inputs[1:])._asdict()
+        shapes = {name: field.shape for name, field in poses.items() if field is not None}
+        names = list(named_maps(model.head, maps))
         # By tracing: torch.export (torch 2.11) takes minutes to reason about the levels' sizes.
         torch.onnx.export(
             wrapper,
@@ -83,20 +83,18 @@ def export_onnx(
             opset_version=OPSET,
             training=_UNMERGED if half_weights else _MERGED,
             input_names=['images', 'image_sizes', 'score_thr'],
-            output_names=[*fields, *maps],
+            output_names=[*shapes, *names],
             dynamic_axes={
                 'images': {0: 'batch', 2: 'height', 3: 'width'},
                 'image_sizes': {0: 'batch'},
-                **{name: {0: 'batch', 2: 'rows', 3: 'columns'} for name in maps},
+                **{name: {0: 'batch', 2: 'rows', 3: 'columns'} for name in names},
             },
         )
     written = onnx.load(path)
     # The raw maps keep their names inside the graph. Of the outputs only the batch is dynamic.
     outputs = [
-        onnx.helper.make_tensor_value_info(
-            output.name, onnx.TensorProto.FLOAT, ['batch', *shape[1:]]
-        )
-        for output, shape in zip(written.graph.output[: len(fields)], shapes)
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ['batch', *shape[1:]])
+        for name, shape in shapes.items()
     ]
     del written.graph.output[:]
     written.graph.output.extend(outputs)

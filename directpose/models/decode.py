@@ -176,7 +176,7 @@ class PoseDecoder:
             scores (Tensor): The scores of the cells, of shape (N, R).
             cells (Cells): The R cells.
             values (Mapping[str, Tensor]): The outputs of the head at these cells by their names,
-                of shape (N, C, R), without the scores.
+                of shape (N, C, R), without the scores. See :meth:`__call__` for their units.
             image_sizes (Tensor): See :meth:`__call__`.
 
         Returns:
@@ -186,7 +186,7 @@ class PoseDecoder:
         values = {name: value.float() for name, value in values.items()}
         stride = torch.cat([scores.new_full((n,), s) for n, s in zip(cells.counts, self.strides)])
         points = cells.positions * stride + stride // 2  # (2, R) or (N, 2, R), in input pixels
-        # Rows are the last axis until the end: sums over long rows are much faster than over pairs.
+        # (N, K, 2, R), in input pixels. Sums over long rows are much faster than over pairs.
         keypoints = values['keypoint_pred'].unflatten(1, (-1, 2)) * stride + points.unsqueeze(-3)
         if 'box_pred' in values:
             distances = (values['box_pred'] * stride).transpose(1, 2)
@@ -199,7 +199,8 @@ class PoseDecoder:
         poses = Poses(keypoints.permute(0, 3, 1, 2), scores, boxes)
         if 'keypoint_logit' in values:
             # Exported, splitting the channels is much faster than an index into the last axis.
-            logits = [values['keypoint_logit'][:, i::2].transpose(1, 2) for i in (0, 1)]
+            both = values['keypoint_logit']
+            logits = [both[:, i::2].transpose(1, 2) for i in (0, 1)]  # (N, R, K) each
             poses = poses._replace(
                 keypoint_scores=logits[0].sigmoid(), keypoints_hidden=logits[1].sigmoid()
             )

@@ -17,13 +17,7 @@ from .input_checks import check_keypoints, check_levels, check_one_size
 from .keypoint_groups import group_indices
 from .losses import keypoint_weights
 from .recompute import recompute
-from .targets import (
-    Locations,
-    PositiveTargets,
-    at_positives,
-    make_locations,
-    positive_targets,
-)
+from .targets import Locations, PositiveTargets, at_positives, make_locations, positive_targets
 from .tower import make_tower
 
 
@@ -188,7 +182,12 @@ class DirectPoseHead(BaseHead):
         return tuple(maps[name] for name in self.output_names)
 
     def encode(self, feats: Sequence[Tensor]) -> dict[str, list[Tensor]]:
-        """Run the convolutions of :meth:`forward` alone, to maps for :meth:`predict_at`."""
+        """Run the convolutions of :meth:`forward` alone.
+
+        Returns:
+            dict[str, list[Tensor]]: For :meth:`predict_at`: the maps of :meth:`person_maps`, and
+            those of the keypoint branch's ``encode``.
+        """
         keypoint_feats = self._run_tower(self.keypoint_tower, feats)
         return self.person_maps(feats) | self.keypoint_branch.encode(keypoint_feats)
 
@@ -205,7 +204,7 @@ class DirectPoseHead(BaseHead):
         return self.keypoint_branch.predict_at(maps, cells)
 
     def person_maps(self, feats: Sequence[Tensor]) -> dict[str, list[Tensor]]:
-        """Compute the maps ``cls_score`` and ``centerness`` of :meth:`forward`."""
+        """Compute the logits ``cls_score`` and ``centerness``, (N, 1, H, W) on each level."""
         cls_feats = self._run_tower(self.cls_tower, feats)
         return dict(
             cls_score=[self.conv_cls(feat) for feat in cls_feats],

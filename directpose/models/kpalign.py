@@ -198,7 +198,8 @@ class KPAlign(nn.Module):
 
         Returns:
             dict[str, list[Tensor]]: ``keypoint_offset``, for each level that is sampled a map of
-            shape (N, G * 2n, H, W), where n is the number of keypoints of the largest group.
+            shape (N, G * 2n, H, W), where n is the number of keypoints of the largest group. The
+            channels of a group are x1, y1, x2, y2, ..., in units of the stride of this level.
         """
         return dict(keypoint_offset=self.convolve(self.predictors, sampled))
 
@@ -211,7 +212,7 @@ class KPAlign(nn.Module):
 
         Returns:
             dict[str, Tensor]: ``keypoint_pred``, the keypoints of these cells, of shape
-            (N, 2K, P), see :meth:`forward`.
+            (N, 2K, P), in the order and the units of :meth:`forward`.
         """
         base = cells.read(maps['keypoint_base']).unflatten(1, (-1, 2))  # (N, G, 2, P)
         return self.predict_from(self.points(base, cells), maps, base, cells)
@@ -228,7 +229,8 @@ class KPAlign(nn.Module):
         Args:
             points (Sequence[Tensor]): The result of :meth:`points`.
             maps (Mapping[str, Sequence[Tensor]]): The maps of :meth:`encode`.
-            base (Tensor): The locator's vectors at the P cells, of shape (N, G, 2, P).
+            base (Tensor): The locator's vectors at the P cells, of shape (N, G, 2, P), x first, in
+                units of the stride of the cell's level.
             cells (Cells): The P cells.
 
         Returns:

@@ -71,7 +71,7 @@ def nms(
     """
     # torchvision has no offset. A box that ends one pixel later has the same width as with one.
     corners = torch.cat([boxes[..., :2], boxes[..., 2:] + offset], dim=2)
-    # Without NaN, which would move the boxes of all images to nowhere: none would overlap another.
+    # Without NaN: one such box would make all boxes NaN, and none of them would overlap another.
     largest = corners.where(corners >= 0, 0).amax()
     shift = torch.arange(boxes.shape[0], device=boxes.device) * largest.ceil()  # (N, )
     shift = F.pad(shift[:, None], (0, 1))  # (N, 2): to the right and down

@@ -36,7 +36,8 @@ class ScoredKPAlign(KPAlign):
 
         Returns:
             dict[str, list[Tensor]]: The maps of :meth:`KPAlign.project`, and ``keypoint_rating``,
-            which has the same shapes.
+            which has the same shapes. The channels of a group alternate between the logits of a
+            keypoint's score and of its being hidden.
         """
         ratings = self.convolve(self.scorers, [feat.detach() for feat in sampled])
         return dict(super().project(sampled), keypoint_rating=ratings)

@@ -25,7 +25,7 @@ from directpose.deployment import (
     quantize,
     verify_onnx,
 )
-from directpose.deployment.verify import compare_poses
+from directpose.deployment.verify import Difference, compare_poses
 from directpose.runtime import DirectPose
 from tools.deployment.export_onnx import main
 
@@ -513,6 +513,18 @@ def test_a_file_that_computes_something_else_is_refused(folder, model, tmp_path,
     out = tmp_path / 'half.onnx'
     with pytest.raises(ValueError, match='the scores of a picture of .* more than 5e-02'):
         convert_to_half(folder / 'inside.onnx', out, model, [picture(144)])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_finds_other_poses_is_refused(folder, model, tmp_path, monkeypatch):
+    """Poses may differ less than single locations."""
+    difference = Difference((144, 144), scores=0.0, positions=0.0, people=9, poses=0.011)
+    module = 'directpose.deployment.half_precision'
+    monkeypatch.setattr(f'{module}.verify_onnx', lambda *args: difference)
+    with pytest.raises(
+        ValueError, match=r'in half precision the poses differ by 1\.1e-02 .* 1e-02'
+    ):
+        convert_to_half(folder / 'inside.onnx', tmp_path / 'half.onnx', model, [picture(144)])
     assert not list(tmp_path.iterdir())
 
 

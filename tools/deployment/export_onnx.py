@@ -25,12 +25,12 @@ from mmpose.registry import TRANSFORMS
 from rich.console import Console
 from rich.table import Table
 
-from directpose.analysis import make_picture_of_people
 from directpose.cli.arguments import Parser
 from directpose.cli.checkpoint import load_checkpoint_file
 from directpose.cli.config import load_config
 from directpose.cli.config_data import read_test_pipeline
 from directpose.cli.errors import errors_as_messages
+from directpose.cli.images import example_picture
 from directpose.cli.options import check_output
 from directpose.datasets.transforms import ShortSideResize
 from directpose.deployment import convert_to_half, export_verified, quantize
@@ -118,7 +118,7 @@ def main(argv: list[str] | None = None) -> None:
         model = init_model(cfg, args.checkpoint, device='cpu')
         check_weights(model, checkpoint, args.checkpoint)
         pictures = [
-            make_picture_of_people(round(resize.short_side * long_side), resize.short_side, seed)
+            example_picture(round(resize.short_side * long_side), resize.short_side, seed)
             for seed, long_side in enumerate((1.0, 1.5, 2.2))
         ]
         options = dict(with_nms=not args.without_nms, half_weights=args.half_weights)
